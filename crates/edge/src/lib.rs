@@ -21,6 +21,7 @@ pub mod process; // master, worker, signals
 pub mod regex; // patterns, by nginx's engine
 pub mod response; // what is sent back
 pub mod story; // what is remembered of a request, for logs and traces
+pub mod upstream; // servers behind this one
 pub mod uri; // a target to a path
 pub mod vars; // $names: numbered when the file is read, resolved when first asked for // the time as text
 

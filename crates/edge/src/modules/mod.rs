@@ -6,8 +6,10 @@ pub mod core; // what nearly every request asks for
 pub mod error_log; // where the errors go
 pub mod error_page; // what a status becomes
 pub mod main; // outside of http: processes, pid, user, events
+pub mod proxy; // forwarding to the next hop
 pub mod rewrite;
 pub mod server; // listen, server_name // rewrite, if, set, return, break
+pub mod upstream; // several servers under one name
 
 use crate::load::Entry;
 
@@ -18,12 +20,14 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
+    Entry::of::<upstream::Upstreams>(),
     // Rewrite.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
     // Access.
     // Precontent.
     // Content: a location's own handler, then the list.
+    Entry::of::<proxy::Proxy>(),
     // The response's way out, in this order.
     // Log.
 ];
