@@ -324,21 +324,7 @@ async fn connect(
                 Address::Unix(_) => format!("connect() to {address} failed"),
                 Address::Ip(_) => "connect() failed".to_owned(),
             };
-            use io::ErrorKind::{
-                ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
-                NetworkUnreachable, TimedOut, WouldBlock,
-            };
-            let usual = matches!(
-                error.kind(),
-                ConnectionRefused
-                    | ConnectionReset
-                    | HostUnreachable
-                    | NetworkDown
-                    | NetworkUnreachable
-                    | TimedOut
-                    | WouldBlock
-            );
-            let level = if usual { Level::Error } else { Level::Crit };
+            let level = if is_usual(&error) { Level::Error } else { Level::Crit };
             let message = format!("{subject} ({}) while connecting to upstream", errno(&error));
             exchange.log(level, &message);
             Err(unsent(NextUpstream::ERROR, 502))
@@ -352,6 +338,24 @@ async fn connect(
         }
         Err(Interruption::Gone) => Err(gone(exchange, "connecting to upstream")),
     }
+}
+
+/// That nobody listens, or nobody can be reached, happens; anything else is worth a look.
+fn is_usual(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown, NetworkUnreachable,
+        TimedOut, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+            | WouldBlock
+    )
 }
 
 fn gone(exchange: &Exchange, stage: &str) -> Trouble {

@@ -115,7 +115,7 @@ impl Head {
         for header in &headers {
             match header.name.len() {
                 14 if header.is("content-length") => {
-                    once(&mut length, "Content-Length", &header.value)?
+                    once(&mut length, "Content-Length", &header.value)?;
                 }
                 17 if header.is("transfer-encoding") => {
                     once(&mut coding, "Transfer-Encoding", &header.value)?;

@@ -33,8 +33,8 @@ struct Pass {
     version: Version,
     method: Option<Template>,
     set_body: Option<Template>,
-    pass_headers: bool,
-    pass_body: bool,
+    with_headers: bool,
+    with_body: bool,
     request_buffering: bool,
     spool: std::path::PathBuf,
 }
@@ -82,7 +82,7 @@ impl Pass {
             target: &uri,
             version: self.version,
             body: body.length,
-            pass_headers: self.pass_headers,
+            pass_headers: self.with_headers,
         };
         let mut head = self.head.write(exchange, &line);
         if !body.set.is_empty() {
@@ -115,7 +115,7 @@ impl Pass {
             let length = BodyLength::Known(set.len() as u64);
             return Ok(Outbound { bytes: RequestBytes::Whole(None), length, set });
         }
-        if !self.pass_body {
+        if !self.with_body {
             return Ok(nothing(BodyLength::None));
         }
         let declared = exchange.body.declared_length();

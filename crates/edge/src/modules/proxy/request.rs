@@ -17,10 +17,16 @@ pub(super) struct RequestHead {
     replaced: Vec<Vec<u8>>,
     /// Bit n: one of `replaced` has n bytes. Most of a client's fields need no comparison at all.
     lengths: u64,
-    own_host: bool,
-    own_length: bool,
-    own_coding: bool,
-    own_trace: bool,
+    own: Own,
+}
+
+/// Which fields the configuration sets that are otherwise written here.
+#[expect(clippy::struct_excessive_bools, reason = "four fields, each set or not")]
+struct Own {
+    host: bool,
+    length: bool,
+    coding: bool,
+    trace: bool,
 }
 
 /// What belongs to one hop, or is written anew.
@@ -73,10 +79,12 @@ impl RequestHead {
             fields: fields.collect(),
             replaced,
             lengths,
-            own_host: said("host"),
-            own_length: said("content-length"),
-            own_coding: said("transfer-encoding"),
-            own_trace: said("traceparent"),
+            own: Own {
+                host: said("host"),
+                length: said("content-length"),
+                coding: said("transfer-encoding"),
+                trace: said("traceparent"),
+            },
         }
     }
 
@@ -89,7 +97,7 @@ impl RequestHead {
         for part in [line.method, b" ", line.target, version] {
             head.extend_from_slice(part);
         }
-        if !self.own_host
+        if !self.own.host
             && let Some(proxied) = &exchange.story.proxied
         {
             field(&mut head, b"Host", &proxied.host);
@@ -107,15 +115,15 @@ impl RequestHead {
             }
         }
         match line.body {
-            BodyLength::Known(length) if !self.own_length => {
+            BodyLength::Known(length) if !self.own.length => {
                 field(&mut head, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
             }
-            BodyLength::Chunked if !self.own_coding => {
+            BodyLength::Chunked if !self.own.coding => {
                 field(&mut head, b"Transfer-Encoding", b"chunked");
             }
             _ => (),
         }
-        let trace = exchange.story.trace_forward.filter(|_| !self.own_trace);
+        let trace = exchange.story.trace_forward.filter(|_| !self.own.trace);
         if let Some(trace) = trace {
             field(&mut head, trace::TRACEPARENT.as_bytes(), trace.to_string().as_bytes());
         }
