@@ -33,6 +33,9 @@ pub fn sentence(error: &reqwest::Error, timeout: Duration) -> String {
         _ if innermost.contains("before message completed") => {
             "the server closed the connection before the answer was complete".to_owned()
         }
+        _ if innermost.starts_with("invalid HTTP") => {
+            format!("what answers at {host} port {port} does not speak HTTP ({innermost})")
+        }
         _ if error.is_connect() => format!("no connection to {host} port {port}: {innermost}"),
         _ => innermost,
     }
