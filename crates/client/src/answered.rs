@@ -98,7 +98,10 @@ impl Answered {
     pub fn sentence(&self) -> String {
         match (&self.by, self.certainty) {
             (Some(hop), Certainty::Reported) => format!("answered by {hop}"),
-            (Some(product), Certainty::Guess) => format!("perhaps answered by {product}"),
+            (Some(product), Certainty::Guess) => match product.strip_prefix("behind ") {
+                Some(front) => format!("perhaps answered by something behind {front}"),
+                None => format!("perhaps answered by {product}"),
+            },
             (None, _) => "nobody says who answered".to_owned(),
         }
     }
@@ -216,10 +219,13 @@ fn guess(status: u16, headers: &Headers) -> Answered {
             guess(Kind::Static, format!("Server is \"{server}\", and {evidence}"))
         }
         (_, None) => match application_evidence(headers) {
-            Some(evidence) => guess(
-                Kind::Dynamic,
-                format!("Server is \"{server}\", and {evidence}, so something behind it answered"),
-            ),
+            Some(evidence) => Answered {
+                by: Some(format!("behind {product}")),
+                ..guess(
+                    Kind::Dynamic,
+                    format!("Server is \"{server}\", and {evidence}, which a web server does not"),
+                )
+            },
             None => guess(Kind::Unknown, format!("Server is \"{server}\"; nothing else tells")),
         },
     }
@@ -310,7 +316,7 @@ mod tests {
         check(
             200,
             "Server: nginx\nVary: Accept-Encoding, Cookie",
-            ("guess: dynamic", "guess: nginx"),
+            ("guess: dynamic", "guess: behind nginx"),
         );
         check(200, "Server: nginx", ("unknown", "guess: nginx"));
         check(200, "Server: gunicorn", ("guess: dynamic", "guess: gunicorn"));

@@ -46,8 +46,10 @@ pub struct Ask {
     pub role: Role,
     pub url: Url,
     pub cause: Cause,
-    /// The page or stylesheet that names it; a navigation has none.
+    /// The page it belongs to, which decides about cookies; a navigation has none.
     pub page: Option<Url>,
+    /// The page or stylesheet that names it, which is told to the server.
+    pub named_in: Option<Url>,
     pub visit_began: Instant,
 }
 
@@ -205,7 +207,8 @@ impl Browser {
     }
 
     fn request_headers(&self, ask: &Ask) -> HeaderMap {
-        let mut headers = profile::headers(ask.role, &ask.url, ask.page.as_ref());
+        let mut headers =
+            profile::headers(ask.role, &ask.url, ask.page.as_ref(), ask.named_in.as_ref());
         let cookies = self.cookies.header(&ask.url, ask.page.as_ref());
         if let Some(cookies) = cookies {
             headers.insert(COOKIE, cookies);

@@ -5,7 +5,7 @@
 //! only as far as we can undo it. Must not know how a request is sent.
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderMap, HeaderName, HeaderValue, REFERER,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
     UPGRADE_INSECURE_REQUESTS, USER_AGENT,
 };
 use url::{Host, Url};
@@ -21,8 +21,9 @@ pub const CONNECTIONS_PER_HOST: usize = 6;
 /// The width a page is laid out for, which decides among the pictures of a `srcset`.
 pub const VIEWPORT_WIDTH: f64 = 1280.0;
 
-/// The headers of one request. `page` is where it was named; a navigation has none.
-pub fn headers(role: Role, url: &Url, page: Option<&Url>) -> HeaderMap {
+/// The headers of one request: the page it belongs to, and the page or stylesheet that names it. A
+/// navigation has neither.
+pub fn headers(role: Role, url: &Url, page: Option<&Url>, named_in: Option<&Url>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
@@ -49,8 +50,14 @@ pub fn headers(role: Role, url: &Url, page: Option<&Url>) -> HeaderMap {
             set(HeaderName::from_static("sec-fetch-user"), "?1");
         }
     }
-    if let Some(referrer) = page.and_then(|page| referrer(url, page)) {
+    if let Some(referrer) = named_in.and_then(|named_in| referrer(url, named_in)) {
         headers.insert(REFERER, referrer);
+    }
+    // Fonts are the one kind here that is fetched with CORS always.
+    if let Some(page) = page.filter(|page| role == Role::Font && page.origin() != url.origin())
+        && let Ok(origin) = page.origin().ascii_serialization().try_into()
+    {
+        headers.insert(ORIGIN, origin);
     }
     headers
 }
@@ -121,7 +128,7 @@ mod tests {
 
     fn check(role: Role, url: &str, page: Option<&str>, name: &str, expected: Option<&str>) {
         let page = page.map(|page| Url::parse(page).unwrap());
-        let headers = headers(role, &Url::parse(url).unwrap(), page.as_ref());
+        let headers = headers(role, &Url::parse(url).unwrap(), page.as_ref(), page.as_ref());
         let value = headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!(value, expected, "{name} of {url} from {page:?}");
     }
@@ -152,6 +159,9 @@ mod tests {
         let page = Some("https://u:p@h/a?b#c");
         check(Role::Image, "https://h/i.png", page, "referer", Some("https://h/a?b"));
         check(Role::Image, "https://other/i.png", page, "referer", Some("https://h/"));
+        check(Role::Image, "https://other/i.png", page, "origin", None);
+        check(Role::Font, "https://other/i.woff", page, "origin", Some("https://h"));
+        check(Role::Font, "https://h/i.woff", page, "origin", None);
         check(Role::Image, "http://h/i.png", page, "referer", None);
     }
 

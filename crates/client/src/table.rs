@@ -149,7 +149,10 @@ pub fn bytes(count: u64) -> String {
 fn totals(visit: &Visit) -> String {
     let count =
         |wanted: Kind| visit.requests.iter().filter(|story| story.answered.kind == wanted).count();
-    let mut parts = vec![format!("{} requests", visit.requests.len())];
+    let mut parts = vec![match visit.requests.len() {
+        1 => "1 request".to_owned(),
+        count => format!("{count} requests"),
+    }];
     for (kind, count) in [
         (Kind::Static, count(Kind::Static)),
         (Kind::Dynamic, count(Kind::Dynamic)),

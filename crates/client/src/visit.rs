@@ -64,6 +64,7 @@ pub async fn visit(browser: &Arc<Browser>, number: u32, url: &Url, max_redirects
         url: url.clone(),
         cause: Cause::Visitor,
         page: None,
+        named_in: None,
         visit_began,
     };
     let (document, end) = follow(browser, ask, max_redirects).await;
@@ -71,7 +72,8 @@ pub async fn visit(browser: &Arc<Browser>, number: u32, url: &Url, max_redirects
         browser: Arc::clone(browser),
         max_redirects,
         visit_began,
-        seen: HashSet::from([url.clone(), end.clone()]),
+        page: end.clone(),
+        seen: [url, &end].into_iter().map(without_fragment).collect(),
         tasks: JoinSet::new(),
         left_out: 0,
     };
@@ -106,6 +108,7 @@ struct Gathering {
     browser: Arc<Browser>,
     max_redirects: usize,
     visit_began: Instant,
+    page: Url,
     seen: HashSet<Url>,
     tasks: JoinSet<(Place, Vec<Answer>, Url)>,
     left_out: usize,
@@ -138,7 +141,7 @@ impl Gathering {
         }
     }
 
-    fn ask(&mut self, place: Place, resource: Resource, cause: Cause, page: &Url) {
+    fn ask(&mut self, place: Place, resource: Resource, cause: Cause, named_in: &Url) {
         if !self.seen.insert(resource.url.clone()) {
             return;
         }
@@ -152,7 +155,8 @@ impl Gathering {
             role: resource.role,
             url: resource.url,
             cause,
-            page: Some(page.clone()),
+            page: Some(self.page.clone()),
+            named_in: Some(named_in.clone()),
             visit_began: self.visit_began,
         };
         self.tasks.spawn(async move {
@@ -199,6 +203,12 @@ fn redirected(ask: &Ask, from: String) -> Cause {
         Cause::Habit => Cause::Habit,
         _ => Cause::Redirect(from),
     }
+}
+
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
 }
 
 fn stories(answers: Vec<Answer>) -> Vec<Story> {

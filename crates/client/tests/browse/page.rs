@@ -116,9 +116,28 @@ async fn a_stranger_gets_neither_headers_given_by_hand_nor_cookies() {
 }
 
 #[tokio::test]
+async fn a_strangers_stylesheet_gets_its_pictures_no_cookies_either() {
+    let stranger = Site::start(|seen| match seen.path.as_str() {
+        "/a.css" => Reply::new(200, &format!("{FILE}Set-Cookie: track=1\r\n"), "a{b:url(p.png)}"),
+        _ => Reply::new(200, FILE, "bytes"),
+    })
+    .await;
+    // The same server by another name is another site.
+    let stylesheet = stranger.url("/a.css").replace("127.0.0.1", "localhost");
+    let html = format!("<link rel=icon href=data:,><link rel=stylesheet href={stylesheet}>");
+    let site = Site::start(move |_| Reply::new(200, PAGE, &html)).await;
+    let run = run(&[&site.url("/")]).await;
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let picture = &stranger.seen_at("/p.png")[0];
+    assert_eq!(picture.header("cookie"), None);
+    assert_eq!(picture.header("referer"), Some(stylesheet.as_str()));
+    assert_eq!(picture.header("sec-fetch-site"), Some("cross-site"));
+}
+
+#[tokio::test]
 async fn six_connections_are_opened_to_a_host_and_no_more() {
-    let html: String = (0..9).map(|at| format!("<img src=/{at}.png>")).collect::<String>()
-        + "<link rel=icon href=data:,>";
+    let images: Vec<String> = (0..9).map(|at| format!("<img src=/{at}.png>")).collect();
+    let html = format!("<link rel=icon href=data:,>{}", images.concat());
     let busy = Arc::new(AtomicUsize::new(0));
     let (six, reached) = watch::channel(false);
     let site = Site::start(move |seen| {
