@@ -102,7 +102,7 @@ impl Browser {
         };
         let trace = trace_of(&mut request);
         let asked = Instant::now();
-        // Held until the last byte: this is what keeps a browser from opening a seventh connection.
+        // Held until the last byte: this is what keeps a browser at six requests to a host at a time.
         let permits = self.permits(ask.url.origin());
         let permit = permits.acquire().await;
         let sent = Instant::now();

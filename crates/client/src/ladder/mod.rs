@@ -31,7 +31,7 @@ pub fn draw(
     if let Some(trace) = &story.trace_id {
         writeln!(out, "trace {trace}")?;
         let hint =
-            "(each hop that logs the request ends the line with this id: search all logs for it)";
+            "(the same id is in every hop's log lines for this request: search all logs for it)";
         writeln!(out, "{}", Paint::Faint.on(hint, colour))?;
     }
     if story.answered.certainty == Certainty::Guess || story.answered.kind == Kind::Unknown {
@@ -136,7 +136,7 @@ GET http://h/question/: 200, dynamic, answered by application, 10.000 ms
   body 0.500 ms                  queue 0.250 ms
 
 trace 0af7651916cd43dd8448eb211c80319c
-(each hop that logs the request ends the line with this id: search all logs for it)
+(the same id is in every hop's log lines for this request: search all logs for it)
 ",
         );
     }
