@@ -20,6 +20,11 @@ pub fn sentence(error: &reqwest::Error, timeout: Duration) -> String {
     if error.is_dns() || innermost.contains("failed to lookup address") {
         return format!("the name \"{host}\" is not known");
     }
+    if let Some(why) = innermost.strip_prefix("invalid peer certificate: ") {
+        return format!(
+            "the certificate of {host} is not accepted ({why}); --insecure accepts any"
+        );
+    }
     match kind {
         Some(io::ErrorKind::ConnectionRefused) => {
             format!("nothing listens at {host} port {port} (connection refused)")

@@ -63,12 +63,16 @@ pub enum Source {
 /// Milliseconds; `started` counts from the beginning of the visit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Timing {
+    #[serde(rename = "started_ms")]
     pub started: f64,
     /// Waiting for one of the connections a browser allows itself for each host.
+    #[serde(rename = "blocked_ms")]
     pub blocked: f64,
     /// From sending to having the whole response head: connecting included, where that was needed.
+    #[serde(rename = "head_ms")]
     pub head: f64,
     /// From sending to the last byte of the body.
+    #[serde(rename = "total_ms")]
     pub total: f64,
 }
 

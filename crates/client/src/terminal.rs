@@ -29,19 +29,36 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn of_stdout() -> Terminal {
-        let is_terminal = io::stdout().is_terminal();
-        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let output = if io::stdout().is_terminal() { Output::Terminal } else { Output::Other };
+        // The library of the tables asks the terminal itself; no second way to ask is needed.
+        let measured = comfy_table::Table::new().width().map(usize::from);
+        Terminal::of(output, measured, |name| env::var(name).ok())
+    }
+
+    fn of(
+        output: Output,
+        measured: Option<usize>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Terminal {
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let plain = variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|t| t == "dumb");
         let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
-        // The library of the tables asks the terminal itself; no second way to ask is needed.
-        let measured = || comfy_table::Table::new().width().map(usize::from);
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
         Terminal {
-            width: columns.filter(|&columns| columns > 0).or_else(measured),
-            colour: if is_terminal && !plain { Colour::Always } else { Colour::Never },
+            width: columns.filter(|&columns| columns > 0).or(measured),
+            colour: match output {
+                Output::Terminal if !plain => Colour::Always,
+                _ => Colour::Never,
+            },
             charset: charset(locale.as_deref()),
         }
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Terminal,
+    Other,
 }
 
 /// By the locale's name; one without a name is the plain one, `C`.
@@ -97,6 +114,37 @@ mod tests {
         assert_eq!(charset(Some("C.utf8")), Charset::Unicode);
         assert_eq!(charset(Some("ko_KR.eucKR")), Charset::Ascii);
         assert_eq!(charset(None), Charset::Ascii);
+    }
+
+    fn check(output: Output, environment: &[(&str, &str)], colour: Colour, width: Option<usize>) {
+        let measured = (output == Output::Terminal).then_some(120);
+        let terminal = Terminal::of(output, measured, |name| {
+            let found = environment.iter().find(|(candidate, _)| *candidate == name);
+            found.map(|(_, value)| (*value).to_owned())
+        });
+        assert_eq!((terminal.colour, terminal.width), (colour, width), "{environment:?}");
+    }
+
+    #[test]
+    fn the_environment_is_honoured() {
+        check(Output::Terminal, &[], Colour::Always, Some(120));
+        check(Output::Other, &[], Colour::Never, None);
+        check(Output::Terminal, &[("NO_COLOR", "1")], Colour::Never, Some(120));
+        check(Output::Terminal, &[("NO_COLOR", "")], Colour::Always, Some(120));
+        check(Output::Terminal, &[("TERM", "dumb")], Colour::Never, Some(120));
+        check(Output::Other, &[("COLUMNS", "90")], Colour::Never, Some(90));
+        check(Output::Terminal, &[("COLUMNS", "0")], Colour::Always, Some(120));
+    }
+
+    #[test]
+    fn the_first_locale_that_is_set_counts() {
+        let of = |environment: fn(&str) -> Option<String>| {
+            Terminal::of(Output::Other, None, environment).charset
+        };
+        let set = |name: &str| (name == "LANG").then(|| "C.UTF-8".to_owned());
+        assert_eq!(of(set), Charset::Unicode);
+        let set = |name: &str| Some(if name == "LC_ALL" { "C" } else { "C.UTF-8" }.to_owned());
+        assert_eq!(of(set), Charset::Ascii);
     }
 
     #[test]

@@ -30,9 +30,12 @@ pub fn draw(
     writeln!(out)?;
     if let Some(trace) = &story.trace_id {
         writeln!(out, "trace {trace}")?;
-        let hint =
-            "(the same id is in every hop's log lines for this request: search all logs for it)";
-        writeln!(out, "{}", Paint::Faint.on(hint, colour))?;
+        // Of hops that do not report nothing is known, not even whether they keep a log.
+        let somebody_reports = flow.parts[1..].iter().any(|part| part.reach == Reach::Reported);
+        if somebody_reports {
+            let hint = "(the same id is in every hop's log lines for this request: search all logs for it)";
+            writeln!(out, "{}", Paint::Faint.on(hint, colour))?;
+        }
     }
     if story.answered.certainty == Certainty::Guess || story.answered.kind == Kind::Unknown {
         writeln!(out, "{}", story.answered.reason())?;
@@ -193,7 +196,8 @@ GET http://h/: 200, dynamic, answered by application, 10.000 ms
 
     #[test]
     fn a_foreign_chain_has_a_question_mark() {
-        let story = timed("http://h/", 10.0, "", "Server: nginx");
+        let mut story = timed("http://h/", 10.0, "", "Server: nginx");
+        story.trace_id = Some("0af7651916cd43dd8448eb211c80319c".into());
         check(
             &story,
             PLAIN,
@@ -211,6 +215,7 @@ GET http://h/: 200, unknown, perhaps answered by nginx, 10.000 ms
    ██████████
   body 0.500 ms
 
+trace 0af7651916cd43dd8448eb211c80319c
 unknown, guess: nginx: no Server-Timing in the answer; Server is "nginx"; nothing else tells
 "#,
         );

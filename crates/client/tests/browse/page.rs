@@ -165,8 +165,8 @@ async fn six_requests_are_made_to_a_host_at_a_time_and_no_more() {
 /// From sending to the last byte, less what three figures may have lost by rounding.
 fn busy(story: &Value) -> (f64, f64) {
     let figure = |name: &str| story["timing"][name].as_f64().unwrap();
-    let sent = figure("started") + figure("blocked");
-    (sent, sent + figure("total") - 0.005)
+    let sent = figure("started_ms") + figure("blocked_ms");
+    (sent, sent + figure("total_ms") - 0.005)
 }
 
 #[tokio::test]
