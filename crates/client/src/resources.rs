@@ -69,6 +69,9 @@ fn base(document: &Html, address: &Url) -> Url {
 }
 
 fn role_of_link(link: ElementRef<'_>) -> Option<Role> {
+    if link.attr("disabled").is_some() {
+        return None;
+    }
     let relations = link.attr("rel").unwrap_or_default().to_ascii_lowercase();
     let mut relations = relations.split_ascii_whitespace();
     relations.find_map(|relation| match relation {
@@ -78,8 +81,12 @@ fn role_of_link(link: ElementRef<'_>) -> Option<Role> {
     })
 }
 
-/// A `script` of another type is data, and its address is not fetched.
+/// A `script` of another type is data, and one marked `nomodule` is for browsers of old: neither's
+/// address is fetched.
 fn is_script(script: ElementRef<'_>) -> bool {
+    if script.attr("nomodule").is_some() {
+        return false;
+    }
     let kind = script.attr("type").unwrap_or_default().trim().to_ascii_lowercase();
     matches!(kind.as_str(), "" | "module") || kind.ends_with("javascript")
 }
@@ -178,7 +185,8 @@ mod tests {
         check(
             "<!-- <img src=a.png> --><script>'<img src=b.png>'</script><img src='data:,x'><img src=''>\
              <script type=application/json src=c.json></script><link rel=canonical href=/d>\
-             <link rel=stylesheet><img src='#e'><a href=/f></a><img src='http://['>",
+             <noscript><img src=n.png></noscript><link rel=stylesheet href=o.css disabled>\
+             <script nomodule src=p.js></script><link rel=stylesheet><img src='#e'><a href=/f></a><img src='http://['>",
             &[],
         );
     }
