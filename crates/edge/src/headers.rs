@@ -52,6 +52,15 @@ impl Headers {
         self.0.retain(|header| !header.name.eq_ignore_ascii_case(name.as_bytes()));
     }
 
+    /// The first field of this name with another value, or without one, none.
+    pub fn change(&mut self, name: &str, value: Option<Bytes>) {
+        match (self.0.iter_mut().find(|header| header.is(name)), value) {
+            (Some(header), Some(value)) => header.value = value,
+            (Some(_), None) => self.remove(name),
+            (None, _) => (),
+        }
+    }
+
     pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
         self.0.retain(keep);
     }
