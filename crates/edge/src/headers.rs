@@ -52,12 +52,13 @@ impl Headers {
         self.0.retain(|header| !header.name.eq_ignore_ascii_case(name.as_bytes()));
     }
 
-    /// The first field of this name with another value, or without one, none.
-    pub fn change(&mut self, name: &str, value: Option<Bytes>) {
+    /// Another value for this name, in the place of the first there was; `None`: no such field.
+    pub fn replace(&mut self, name: &'static str, value: Option<Bytes>) {
         match (self.0.iter_mut().find(|header| header.is(name)), value) {
             (Some(header), Some(value)) => header.value = value,
             (Some(_), None) => self.remove(name),
-            (None, _) => (),
+            (None, Some(value)) => self.push(name, value),
+            (None, None) => (),
         }
     }
 

@@ -240,12 +240,12 @@ impl Filter for Gzip {
 
 /// The bytes are others now, although they say the same.
 fn weaken_etag(response: &mut Response) {
-    let Some(etag) = response.headers.get("etag").cloned() else { return };
+    let Some(etag) = response.headers.get("ETag").cloned() else { return };
     if etag.starts_with(b"W/") {
         return;
     }
     let weak = etag.starts_with(b"\"").then(|| Bytes::from([b"W/", &etag[..]].concat()));
-    response.headers.change("etag", weak);
+    response.headers.replace("ETag", weak);
 }
 
 /// Whether `Accept-Encoding` has `gzip` with a weight above zero.

@@ -148,10 +148,8 @@ impl Filter for Headers {
                     response.headers.push("Last-Modified", value);
                 }
             } else if added.name.eq_ignore_ascii_case(b"etag") {
-                response.headers.remove("ETag");
-                if !value.is_empty() {
-                    response.headers.push("ETag", value);
-                }
+                let value = Some(value).filter(|value| !value.is_empty());
+                response.headers.replace("ETag", value);
             } else if !value.is_empty() {
                 response.headers.push(added.name.clone(), value);
             }

@@ -101,8 +101,7 @@ impl Handler {
                 _ => (),
             }
             if !folder_is_there {
-                let folder = path.parent().unwrap_or(&path);
-                if let Some(answer) = self.test_folder(exchange, folder) {
+                if let Some(answer) = self.test_folder(exchange, &path) {
                     return Some(answer);
                 }
                 folder_is_there = true;
@@ -116,7 +115,8 @@ impl Handler {
     }
 
     /// A missing index of a missing folder is 404, and not "forbidden to list".
-    fn test_folder(&self, exchange: &Exchange, folder: &Path) -> Option<Answer> {
+    fn test_folder(&self, exchange: &Exchange, path: &Path) -> Option<Answer> {
+        let folder = path.parent().unwrap_or(path);
         match file::look(folder, &self.opening) {
             Ok(Kind::Directory) => None,
             Ok(_) => {
@@ -127,7 +127,7 @@ impl Handler {
             // Searching it was allowed, since its file was "not found"; the next name may be.
             Err(error) if error.errno == Errno::EACCES => None,
             Err(error) if error.errno == Errno::ENOENT => {
-                Some(missing(exchange, &folder.join(""), Errno::ENOENT))
+                Some(missing(exchange, path, Errno::ENOENT))
             }
             Err(error) => {
                 exchange.log(Level::Crit, &failure(folder, &error));

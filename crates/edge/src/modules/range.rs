@@ -64,7 +64,7 @@ impl Filter for Range {
                 response.headers.push(Bytes::from_static(b"Accept-Ranges"), bytes);
                 response
             }
-            Wanted::Nothing => not_satisfiable(exchange, length),
+            Wanted::Nothing => not_satisfiable(exchange, response, length),
             Wanted::Ranges(ranges) => {
                 exchange.sent.status = 206;
                 response.status = 206;
@@ -234,10 +234,13 @@ fn cut(parts: &[Part], range: &Span<u64>) -> Vec<Part> {
     cut
 }
 
-fn not_satisfiable(exchange: &mut Exchange, length: u64) -> Response {
+/// What `add_header` and `expires` have said stays; what told of the file goes.
+fn not_satisfiable(exchange: &mut Exchange, mut whole: Response, length: u64) -> Response {
     exchange.sent.status = 416;
+    whole.headers.remove("ETag");
     let mut response = Response::new(416);
     response.content_type = Some(Bytes::from_static(b"text/html"));
+    response.headers = whole.headers;
     response.headers.push("Content-Range", format!("bytes */{length}"));
     response.body = Body::Bytes(builtin_page(416, exchange.location.core.server_token()));
     response
