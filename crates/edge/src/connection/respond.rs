@@ -285,6 +285,9 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
     } else {
         field(b"Connection", b"close");
     }
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
+    }
     for header in &response.headers {
         field(&header.name, &header.value);
     }

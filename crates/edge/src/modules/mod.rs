@@ -2,12 +2,22 @@
 //! a response leaves them. Order is meaning: inside a phase, families run in the order listed.
 //! A new family is its file and its two lines here.
 
+pub mod access; // allow, deny
 pub mod core; // what nearly every request asks for
 pub mod error_log; // where the errors go
 pub mod error_page; // what a status becomes
+pub mod gzip; // compresses
+pub mod headers; // add_header, expires
+pub mod index; // which file stands for its folder
 pub mod main; // outside of http: processes, pid, user, events
+pub mod not_modified; // 304 and 412
+pub mod open_file_cache; // how files are opened
+pub mod range; // parts of a body
 pub mod rewrite;
-pub mod server; // listen, server_name // rewrite, if, set, return, break
+pub mod server;
+pub mod static_files; // files
+pub mod try_files; // the first name that exists
+pub mod types; // which content type an ending means // listen, server_name // rewrite, if, set, return, break
 
 use crate::load::Entry;
 
@@ -18,12 +28,22 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
+    Entry::of::<types::Types>(),
+    Entry::of::<open_file_cache::OpenFileCache>(),
     // Rewrite.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
     // Access.
+    Entry::of::<access::Access>(),
     // Precontent.
+    Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
+    Entry::of::<index::Index>(),
+    Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
+    Entry::of::<not_modified::NotModified>(),
+    Entry::of::<headers::Headers>(),
+    Entry::of::<gzip::Gzip>(),
+    Entry::of::<range::Range>(),
     // Log.
 ];
