@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
     args::{Args, Scope},
-    module::{AnyDirective, AnyModule, Block, Body, Entry},
+    module::{AnyDirective, AnyModule, Block, Body, Entry, Module},
     servers::ServerNames,
     site::{Site, find},
 };
@@ -132,6 +132,13 @@ pub struct Draft {
     modules: Vec<Box<dyn AnyModule>>,
     children: Vec<Draft>,
     scopes: Vec<Draft>,
+}
+
+impl Draft {
+    pub(super) fn family<M: Module>(&mut self) -> &mut M {
+        let mut values = self.modules.iter_mut().map(|module| module.as_any_mut());
+        values.find_map(<dyn std::any::Any>::downcast_mut).expect("a draft has every family")
+    }
 }
 
 pub struct Loader {
