@@ -6,8 +6,9 @@ pub mod core; // what nearly every request asks for
 pub mod error_log; // where the errors go
 pub mod error_page; // what a status becomes
 pub mod main; // outside of http: processes, pid, user, events
-pub mod rewrite;
-pub mod server; // listen, server_name // rewrite, if, set, return, break
+pub mod map; // variables looked up by others
+pub mod rewrite; // rewrite, if, set, return, break
+pub mod server; // listen, server_name
 
 use crate::load::Entry;
 
@@ -18,6 +19,8 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
+    // Variables of the configuration's own.
+    Entry::of::<map::Map>(),
     // Rewrite.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.

@@ -7,7 +7,7 @@ use crate::{
     exchange::Exchange,
     load::Args,
     log::Level,
-    regex::{Case, Captures, Regex},
+    regex::{Captures, Case, Regex},
     vars::{Template, VarId},
 };
 
@@ -21,7 +21,11 @@ enum Test {
     /// Neither empty nor `0`.
     Variable(VarId),
     Equal(VarId, Template),
-    Pattern { subject: VarId, regex: Regex, pattern: String },
+    Pattern {
+        subject: VarId,
+        regex: Regex,
+        pattern: String,
+    },
     File(FileTest, Template),
 }
 
@@ -38,9 +42,8 @@ impl Condition {
     /// last word, or are words of their own.
     pub(super) fn read(args: &mut Args<'_>) -> Result<Condition, ConfError> {
         let words: Vec<String> = args.words().iter().map(|word| word.text.clone()).collect();
-        let invalid = |args: &Args<'_>, word: &str| {
-            args.complain(format!("invalid condition \"{word}\""))
-        };
+        let invalid =
+            |args: &Args<'_>, word: &str| args.complain(format!("invalid condition \"{word}\""));
         let mut inner: Vec<&str> = words.iter().map(String::as_str).collect();
         let Some(first) = inner[0].strip_prefix('(') else {
             return Err(invalid(args, inner[0]));

@@ -59,8 +59,7 @@ enum Flow {
 }
 
 const BLOCKS: &[Block] = &[Block::Server, Block::ServerIf, Block::Location, Block::If];
-const FLAGS: &[Block] =
-    &[Block::Http, Block::Server, Block::ServerIf, Block::Location, Block::If];
+const FLAGS: &[Block] = &[Block::Http, Block::Server, Block::ServerIf, Block::Location, Block::If];
 
 impl Module for Rewrite {
     const DIRECTIVES: &'static [Directive<Self>] = &[
@@ -157,7 +156,7 @@ impl Run {
 
 impl Rewrite {
     fn set(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let word = args.word(0);
+        let word = args.word(0).to_owned();
         let Some(name) = word.strip_prefix('$').filter(|name| !name.is_empty()) else {
             return Err(args.complain(format!("invalid variable name \"{word}\"")));
         };
@@ -218,7 +217,9 @@ fn answer(exchange: &Exchange, status: u16, text: Option<&Template>) -> Answer {
         return Answer::response(Response::redirect(exchange, status, text));
     }
     let mut response = Response::new(status);
-    response.content_type = exchange.content_type();
+    if status != 204 {
+        response.content_type = exchange.content_type();
+    }
     response.body = response::Body::Bytes(text);
     Answer::response(response)
 }

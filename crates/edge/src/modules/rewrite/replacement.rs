@@ -25,9 +25,16 @@ pub(super) struct Replacement {
 }
 
 enum Target {
-    Uri { path: Template, args: Option<Template> },
+    Uri {
+        path: Template,
+        args: Option<Template>,
+    },
     /// For the client, with this status.
-    Redirect { status: u16, to: Template, has_args: bool },
+    Redirect {
+        status: u16,
+        to: Template,
+        has_args: bool,
+    },
 }
 
 /// What comes after a match.
