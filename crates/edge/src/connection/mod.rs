@@ -85,6 +85,7 @@ fn locate(exchange: &mut Exchange, address: usize) -> Result<(), Refusal> {
     let path = exchange.request.path();
     let uri = uri::normalise(&path, slashes)
         .map_err(|_| Refusal { status: 400, message: "client sent invalid request" })?;
+    exchange.quoted_uri = path.iter().take_while(|byte| **byte != b'?').any(|b| b"%+".contains(b));
     exchange.uri = uri.path;
     exchange.args = uri.args.unwrap_or_default();
     if let Some(host) = exchange.request.host.clone() {

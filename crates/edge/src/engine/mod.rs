@@ -32,6 +32,11 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
     let response = loop {
         answer = match answer {
             Answer::Response(response) => break special::settle(exchange, *response),
+            // There is nobody to tell: the client took too long, or has left.
+            Answer::Status(status @ (408 | 499)) => {
+                exchange.sent.status = status;
+                return None;
+            }
             Answer::Status(status) => match special::page(exchange, status) {
                 Answer::Response(response) => break *response,
                 elsewhere => elsewhere,
@@ -165,7 +170,9 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
 fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     let server = Arc::clone(&exchange.server);
     match server.locations.find(exchange) {
-        Found::Location(location) => exchange.location = location,
+        Found::Location(location) => {
+            exchange.location = location.for_method(&exchange.request.method);
+        }
         Found::Nothing => exchange.location = Arc::clone(&server.outer),
         Found::MissingSlash => {
             let mut to = Vec::with_capacity(exchange.uri.len() + 1);

@@ -25,6 +25,20 @@ pub const VARIABLES: &[Variable] = &[
     variable("request_method", |exchange, _| Some(exchange.request.method.clone())),
     variable("request", |exchange, _| Some(exchange.request.line.clone())),
     variable("request_uri", |exchange, _| Some(exchange.request.target.clone())),
+    volatile("arg_", |exchange, name| {
+        let mut pairs = exchange.args.split(|byte| *byte == b'&');
+        let value = pairs.find_map(|pair| {
+            let (key, value) = pair.split_at_checked(name.len())?;
+            key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.strip_prefix(b"="))?
+        })?;
+        Some(exchange.args.slice_ref(value))
+    }),
+    variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
+    volatile("document_root", |exchange, _| {
+        use std::os::unix::ffi::OsStringExt;
+        let root = exchange.location.core.document_root(exchange);
+        Some(root.into_os_string().into_vec().into())
+    }),
     volatile("uri", |exchange, _| Some(exchange.uri.clone())),
     volatile("args", |exchange, _| Some(exchange.args.clone())),
     volatile("status", |exchange, _| Some(format!("{:03}", exchange.sent.status).into())),
