@@ -5,9 +5,9 @@
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
 mod client; // the socket, its buffer and its deadlines
-mod linger;
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes // how to close without losing what was sent
+mod respond; // a response to bytes
+mod linger; // how to close without losing what was sent
 
 use std::{rc::Rc, sync::Arc};
 

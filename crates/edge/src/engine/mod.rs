@@ -1,10 +1,10 @@
 //! The phases, in order. If you read one file of the edge, read this one.
 
-mod access; // satisfy
-mod finish;
-pub mod locate; // which location a URI means
 pub mod plan; // the phases' traits and what each may answer
-mod special; // error_page and the built-in pages // the log, after the last byte
+pub mod locate; // which location a URI means
+mod access; // satisfy
+mod special; // error_page and the built-in pages
+mod finish; // the log, after the last byte
 
 use std::sync::Arc;
 
@@ -49,6 +49,7 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
             }
         };
     };
+    exchange.sent.content_type.clone_from(&response.content_type);
     let location = Arc::clone(&exchange.location);
     let filters = location.plan.filters.iter();
     Some(filters.fold(response, |response, filter| filter.apply(exchange, response)))

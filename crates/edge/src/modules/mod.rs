@@ -10,6 +10,7 @@ pub mod error_page; // what a status becomes
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
+pub mod otel; // traces
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
@@ -19,6 +20,8 @@ pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
 pub mod gzip; // compresses
 pub mod range; // parts of a body
+pub mod server_timing; // the edge's share of the time
+pub mod access_log; // a line for each request
 
 use crate::load::Entry;
 
@@ -34,6 +37,7 @@ pub const MODULES: &[Entry] = &[
     // Variables of the configuration's own.
     Entry::of::<map::Map>(),
     // Rewrite.
+    Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
     // Access.
@@ -48,5 +52,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<headers::Headers>(),
     Entry::of::<gzip::Gzip>(),
     Entry::of::<range::Range>(),
+    Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.
     // Log.
+    Entry::of::<access_log::AccessLog>(),
 ];
