@@ -2,14 +2,13 @@
 //! what they said. The logs, `$upstream_*`, `Server-Timing` and the trace are all told from here.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-
 use trace::{TRACEPARENT, TraceContext};
 
 use crate::exchange::Request;
@@ -19,8 +18,14 @@ pub struct Story {
     pub arrived: Instant,
     /// The journey this request is a step of, if it came with one or one was begun.
     pub trace: Option<TraceContext>,
-    /// What the next hop is told instead of what the client said, where this hop is traced.
+    /// The step before this one, where `otel_trace` has taken it over.
+    pub trace_parent: Option<TraceContext>,
+    /// This hop's own step: there only with `otel_trace on`.
+    pub trace_span: Option<TraceContext>,
+    /// What the next hop is told, instead of what the client sent. `None`: what the client sent.
     pub trace_forward: Option<TraceContext>,
+    /// `$request_id`, the same wherever it is asked for.
+    pub request_id: OnceCell<Bytes>,
     /// Each upstream that was asked, in order.
     pub attempts: Vec<Attempt>,
     /// `$proxy_host` and `$proxy_port` of the last of them.
@@ -95,7 +100,10 @@ impl Story {
         Story {
             arrived: Instant::now(),
             trace,
+            trace_parent: None,
+            trace_span: None,
             trace_forward: None,
+            request_id: OnceCell::new(),
             attempts: Vec::new(),
             proxied: None,
         }

@@ -1,6 +1,8 @@
 //! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
 
+pub mod file; // files to be sent
 mod spool; // a body that has come in whole
+pub mod symlinks; // opening without following links
 
 use std::{
     rc::Rc,
