@@ -5,4 +5,13 @@
 
 mod server; // a scratch folder with a server in it
 
+mod access;
+mod gzip;
+mod headers;
+mod index;
+mod not_modified;
+mod range;
 mod smoke;
+mod static_files;
+mod try_files;
+mod types;
