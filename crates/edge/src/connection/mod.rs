@@ -19,7 +19,7 @@ use crate::{
     exchange::Exchange,
     load::Http,
     log::Level,
-    process::Drain,
+    process::{Drain, caught},
     uri::{self, Slashes},
 };
 use request::{Head, Refusal};
@@ -62,18 +62,24 @@ async fn answer(
     let body = RequestBody::new(client, &request, framing);
     let mut exchange = Exchange::new(http, client, server, request, body);
     let refusal = refusal.or_else(|| locate(&mut exchange, address).err());
-    let response = match refusal {
-        None => engine::answer(&mut exchange).await,
-        Some(refusal) => {
-            exchange.request.keep_alive = false;
-            exchange.log(Level::Info, refusal.message);
-            engine::refuse(&mut exchange, refusal.status).await
+    let answered = caught(async {
+        let response = match refusal {
+            None => engine::answer(&mut exchange).await,
+            Some(refusal) => {
+                exchange.request.keep_alive = false;
+                exchange.log(Level::Info, refusal.message);
+                engine::refuse(&mut exchange, refusal.status).await
+            }
+        };
+        match response {
+            Some(response) => respond::send(&mut exchange, response, drain).await,
+            None => Connection::Close,
         }
-    };
-    let connection = match response {
-        Some(response) => respond::send(&mut exchange, response, drain).await,
-        None => Connection::Close,
-    };
+    });
+    let connection = answered.await.unwrap_or_else(|panic| {
+        exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
+        Connection::Close
+    });
     engine::finish(&mut exchange);
     connection
 }
