@@ -11,6 +11,8 @@ const READ: usize = 64 << 10;
 
 pub(super) async fn close(client: &Client, address: &Address) {
     let core = &address.default.outer.core;
+    // What has come already may be dropped at once.
+    client.buffer.borrow_mut().clear();
     client.shutdown().await;
     let end = Instant::now() + core.lingering_time();
     let pause: Duration = core.lingering_timeout();

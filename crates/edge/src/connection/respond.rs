@@ -10,6 +10,7 @@ use crate::{
     clock, engine,
     exchange::Exchange,
     log::Level,
+    modules::core::LingeringClose,
     process::Drain,
     response::{Body, FilePart, Part, Response, Source},
 };
@@ -48,6 +49,9 @@ pub(super) async fn send(
         && read
         && delimited
         && !core.keepalive_timeout().is_zero()
+        && !exchange
+            .header("user-agent")
+            .is_some_and(|agent| core.keepalive_disabled(agent, &exchange.request.method))
         && exchange.client.peer.requests.get() < core.keepalive_requests()
         && !drain.has_begun();
     exchange.sent.status = response.status;
@@ -63,6 +67,9 @@ pub(super) async fn send(
         Ok(()) => exchange.sent.complete = true,
         Err(SendError::Client(error)) => {
             exchange.log(Level::Info, &format!("{error} while sending to client"));
+            if matches!(error, ClientError::Timeout) && core.reset_timedout_connection() {
+                client.reset_on_close();
+            }
             return Connection::Close;
         }
         Err(SendError::Body(error)) => {
@@ -71,10 +78,11 @@ pub(super) async fn send(
             return Connection::Close;
         }
     }
-    match (keep, read) {
+    match (keep, core.lingering_close()) {
         (true, _) => Connection::Keep,
-        (false, true) => Connection::Close,
-        (false, false) => Connection::Linger,
+        (false, LingeringClose::Always) => Connection::Linger,
+        (false, LingeringClose::On) if !read => Connection::Linger,
+        (false, LingeringClose::On | LingeringClose::Off) => Connection::Close,
     }
 }
 
