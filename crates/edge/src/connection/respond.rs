@@ -39,6 +39,8 @@ pub(super) async fn send(
         response.body = Body::Absent(length);
     }
     let core = std::sync::Arc::clone(&exchange.location.core);
+    // A body that nobody began to read can be dropped as it comes, after the answer.
+    let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
     let chunked = exchange.request.version == Version::Http11
         && response.body.length().is_none()
@@ -46,7 +48,7 @@ pub(super) async fn send(
         && core.chunked_transfer_encoding();
     let delimited = chunked || bodiless || response.body.length().is_some();
     let keep = exchange.request.keep_alive
-        && read
+        && (read || untouched && !exchange.body.is_broken())
         && delimited
         && !core.keepalive_timeout().is_zero()
         && !exchange
@@ -310,8 +312,10 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
     let host = match &exchange.request.host {
-        Some(host) if !core.server_name_in_redirect() => String::from_utf8_lossy(host).into_owned(),
-        _ if !exchange.server.name.is_empty() => exchange.server.name.clone(),
+        _ if core.server_name_in_redirect() && !exchange.server.name.is_empty() => {
+            exchange.server.name.clone()
+        }
+        Some(host) => String::from_utf8_lossy(host).into_owned(),
         _ => match &exchange.client.peer.local {
             super::PeerAddress::Ip(address) => address.ip().to_string(),
             super::PeerAddress::Unix(_) => "localhost".to_owned(),

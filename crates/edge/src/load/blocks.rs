@@ -244,10 +244,8 @@ impl Loader {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
             let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
-            return Err(match nginx_has(name) {
-                true => unknown.noting("(nginx has this; the edge does not yet)"),
-                false => unknown,
-            });
+            let lacking = "(nginx has this; the edge does not yet)";
+            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
