@@ -72,9 +72,13 @@ pub struct Request {
     pub head_size: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
     pub status: u16,
+    /// The response's type, from before the filters on: `expires` and `map` go by it.
+    pub content_type: Option<Bytes>,
+    /// The head as it was written, for `$sent_http_*`.
+    pub head: Vec<u8>,
     pub bytes: u64,
     pub body_bytes: u64,
     /// The whole answer has left; otherwise the client, or what was to be sent, broke off.

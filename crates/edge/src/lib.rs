@@ -24,6 +24,16 @@ pub mod story; // what is remembered of a request, for logs and traces
 pub mod uri; // a target to a path
 pub mod vars; // $names: numbered when the file is read, resolved when first asked for // the time as text
 
+/// Where things are unless the command line or the file says otherwise: where Debian has them.
+pub mod defaults {
+    pub const PREFIX: &str = "/usr/share/nginx/";
+    pub const CONF_PATH: &str = "/etc/nginx/nginx.conf";
+    pub const ERROR_LOG: &str = "stderr";
+    pub const ACCESS_LOG: &str = "/var/log/nginx/access.log";
+    pub const PID_PATH: &str = "/run/nginx.pid";
+    pub const USER: &str = "nobody";
+}
+
 /// What the `Server` field says with `server_tokens on`: the nginx whose behaviour this is.
 pub const SERVER_TOKEN: &str = "nginx/1.31.5";
 /// And with `server_tokens off`.

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn start(options: &load::Options) -> anyhow::Result<()> {
     let config = Arc::new(load::load(options)?);
-    config.files.open()?;
+    config.files.open(None)?;
     let addresses = config.http.iter().flat_map(|http| &http.addresses);
     let sockets: Result<Vec<_>, _> =
         addresses.map(|address| listen::bind(&address.listen)).collect();

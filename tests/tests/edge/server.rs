@@ -103,17 +103,15 @@ impl Site {
         let user = if root { "user root;\n" } else { "" };
         // nginx was built with folders of its own for these, which only root may write to.
         let temporary = match is_nginx() {
-            true => {
-                ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                    .map(|name| format!("    {name}_temp_path %%DIR%%/{name}_temp;\n"))
-                    .concat()
-                    + "    access_log %%DIR%%/access.log;\n"
-            }
+            true => ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                .map(|name| format!("    {name}_temp_path %%DIR%%/{name}_temp;\n"))
+                .concat(),
             false => String::new(),
         };
         self.fill(&format!(
             "{user}daemon off;\npid %%DIR%%/nginx.pid;\nerror_log %%DIR%%/error.log info;\n\
-             worker_processes 2;\nevents {{ }}\nhttp {{\n{temporary}    root %%DIR%%;\n{http}\n}}\n"
+             worker_processes 2;\nevents {{ }}\nhttp {{\n{temporary}    root %%DIR%%;\n    \
+             access_log %%DIR%%/access.log;\n{http}\n}}\n"
         ))
     }
 

@@ -224,6 +224,9 @@ impl Writer<'_> {
         }
         self.client.write_all(&mut slices[..used], timeout).await?;
         self.count(head.len() as u64, body as u64);
+        if !head.is_empty() {
+            self.exchange.sent.head = head;
+        }
         Ok(())
     }
 

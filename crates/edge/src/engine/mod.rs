@@ -49,6 +49,7 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
             }
         };
     };
+    exchange.sent.content_type.clone_from(&response.content_type);
     let location = Arc::clone(&exchange.location);
     let filters = location.plan.filters.iter();
     Some(filters.fold(response, |response, filter| filter.apply(exchange, response)))

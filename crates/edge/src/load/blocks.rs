@@ -8,6 +8,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
     args::{Args, Scope},
+    defaults,
     known::nginx_has,
     module::{AnyDirective, AnyModule, Block, Body, Entry, Module},
     servers::ServerNames,
@@ -162,6 +163,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
     let mut sources = Vec::new();
     let mut nodes = conf::parse(&options.globals, &"command line".into())?;
     nodes.extend(conf::read(&options.file, &mut sources)?);
+    defaults::add(&mut nodes, options);
     let files = Arc::new(Files::default());
     let mut loader = Loader {
         known: index(MODULES),

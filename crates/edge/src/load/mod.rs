@@ -2,6 +2,7 @@
 
 mod args; // the words of one directive, read as values
 mod blocks; // http, server, location, if: the blocks themselves
+mod defaults; // what a file that does not name its logs is taken to say
 mod known; // nginx's names, for those the edge lacks
 mod module; // what a directive family is
 mod servers; // which server a name means

@@ -2,13 +2,16 @@
 //! a response leaves them. Order is meaning: inside a phase, families run in the order listed.
 //! A new family is its file and its two lines here.
 
+pub mod access_log; // a line for each request
 pub mod core; // what nearly every request asks for
 pub mod error_log; // where the errors go
 pub mod error_page; // what a status becomes
 pub mod main; // outside of http: processes, pid, user, events
 pub mod map; // variables looked up by others
+pub mod otel; // traces, and each hop's share of the time
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod server; // listen, server_name
+pub mod server_timing; // the edge's share of the time
 
 use crate::load::Entry;
 
@@ -22,11 +25,14 @@ pub const MODULES: &[Entry] = &[
     // Variables of the configuration's own.
     Entry::of::<map::Map>(),
     // Rewrite.
+    Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
     // Access.
     // Precontent.
     // Content: a location's own handler, then the list.
     // The response's way out, in this order.
+    Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.
     // Log.
+    Entry::of::<access_log::AccessLog>(),
 ];
