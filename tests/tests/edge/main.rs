@@ -5,4 +5,14 @@
 
 mod server; // a scratch folder with a server in it
 
+mod conf_errors;
+mod error_page;
+mod http;
+mod if_;
+mod location;
+mod map;
+mod return_;
+mod rewrite;
+mod server_name;
 mod smoke;
+mod smuggling;

@@ -173,8 +173,13 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         warnings: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
-    if nodes.iter().all(|node| node.name.text != "events") {
-        return Err(ConfError::whole("no \"events\" section in configuration"));
+    let mut events = nodes.iter().filter(|node| node.name.text == "events");
+    match (events.next(), events.next()) {
+        (None, _) => return Err(ConfError::whole("no \"events\" section in configuration")),
+        (_, Some(second)) => {
+            return Err(second.name.span.error("\"events\" directive is duplicate"));
+        }
+        _ => (),
     }
     let outside: Vec<Family> = main.modules.into_iter().map(Arc::from).collect();
     let http = main.children.pop().map(|draft| http(draft, &outside, &mut loader)).transpose()?;
