@@ -1,0 +1,5 @@
+"""What a WSGI server imports: ``wsgi:application``."""
+
+from flaskr import create_app
+
+application = create_app()
