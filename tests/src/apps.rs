@@ -23,7 +23,7 @@ pub fn prepared(name: &str) -> Result<Prepared> {
     let environment = application.environment(&Python::find()?, Progress::Quiet)?;
     let folder = workspace::state().join("prepared");
     fs::create_dir_all(&folder)?;
-    let lock = File::create(folder.join(format!("{name}.lock")))?;
+    let lock = File::create(folder.join(format!("{name}.stamp-lock")))?;
     lock.lock().context("cannot lock the prepared application")?;
     let data = folder.join(name);
     let stamp = folder.join(format!("{name}.stamp"));

@@ -10,17 +10,23 @@ use anyhow::{Context as _, Result, bail};
 /// Set by `cargo xtask test`, which builds everything before it starts.
 const BUILT: &str = "CAUSEWAY_BUILT";
 
-const PACKAGES: [&str; 4] = ["causeway-edge", "causeway-gateway", "causeway-app-host", "causeway-client"];
+const PACKAGES: [&str; 4] =
+    ["causeway-edge", "causeway-gateway", "causeway-app-host", "causeway-client"];
 
 /// The path of one of our programs.
 pub fn program(name: &str) -> Result<PathBuf> {
     static BUILD: OnceLock<Result<(), String>> = OnceLock::new();
-    let built = BUILD.get_or_init(|| if std::env::var_os(BUILT).is_some() { Ok(()) } else { build() });
+    let built =
+        BUILD.get_or_init(|| if std::env::var_os(BUILT).is_some() { Ok(()) } else { build() });
     if let Err(reason) = built {
         bail!("{reason}");
     }
     let path = profile_folder()?.join(name);
-    if path.is_file() { Ok(path) } else { bail!("\"{}\" is missing: run cargo xtask test", path.display()) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        bail!("\"{}\" is missing: run cargo xtask test", path.display())
+    }
 }
 
 /// `target/debug`, from `target/debug/deps/chain-0123456789abcdef`.

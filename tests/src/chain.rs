@@ -10,7 +10,7 @@ use xtask::progress::Progress;
 use xtask::python::{Environment, Python};
 use xtask::recipe::{Recipe, Timing};
 
-use crate::apps::{self, Prepared};
+use crate::apps;
 use crate::binary;
 use crate::hop::Hop;
 use crate::log::Log;
@@ -50,7 +50,7 @@ pub struct Chain {
     pub edge: Hop,
     pub gateway: Hop,
     pub recipe: Recipe,
-    gateway_kind: Gateway,
+    pub gateway_kind: Gateway,
     timing: Timing,
     pub scratch: Scratch,
 }
@@ -72,7 +72,9 @@ impl Gateway {
         match std::env::var("CHAIN_GATEWAY").as_deref() {
             Ok("gunicorn") => Gateway::Gunicorn,
             Ok("causeway") | Err(_) => Gateway::Causeway,
-            Ok(other) => panic!("CHAIN_GATEWAY is \"{other}\", neither \"gunicorn\" nor \"causeway\""),
+            Ok(other) => {
+                panic!("CHAIN_GATEWAY is \"{other}\", neither \"gunicorn\" nor \"causeway\"")
+            }
         }
     }
 }
@@ -113,22 +115,29 @@ impl Builder {
 
     /// Starts gateway and edge, and returns when a request gets through.
     pub async fn start(self) -> Result<Chain> {
-        let Prepared { application, environment, .. } = &apps::prepared(self.application)?;
+        let prepared = apps::prepared(self.application)?;
         let scratch = Scratch::new();
         let mut recipe = Recipe {
-            application: application.clone(),
+            application: prepared.application.clone(),
             run: scratch.path().to_owned(),
             data: scratch.join("data"),
-            python: environment.python(),
+            python: prepared.environment.python(),
             port: 0,
             workers: self.workers,
             variables: self.variables,
         };
-        apps::prepared(self.application)?.copy_data(&recipe.data)?;
+        prepared.copy_data(&recipe.data)?;
         recipe.lay_out()?;
         let gateway = start_gateway(&recipe, self.gateway, self.timing).await?;
         let edge = start_edge(&mut recipe, self.edge, self.timing, &self.edit_conf).await?;
-        Ok(Chain { edge, gateway, recipe, gateway_kind: self.gateway, timing: self.timing, scratch })
+        Ok(Chain {
+            edge,
+            gateway,
+            recipe,
+            gateway_kind: self.gateway,
+            timing: self.timing,
+            scratch,
+        })
     }
 }
 
@@ -147,7 +156,11 @@ async fn start_gateway(recipe: &Recipe, kind: Gateway, timing: Timing) -> Result
 fn gunicorn(recipe: &Recipe) -> Result<Command> {
     let requirements = xtask::workspace::root().join("tests/conf/peers.txt");
     let peers = Python::find()?.environment("venv-peers", &[requirements], Progress::Quiet)?;
-    let bin = recipe.python.parent().and_then(|bin| bin.parent()).context("an interpreter lies in ENV/bin")?;
+    let bin = recipe
+        .python
+        .parent()
+        .and_then(|bin| bin.parent())
+        .context("an interpreter lies in ENV/bin")?;
     let packages = Environment { folder: bin.to_owned() }.packages()?;
     let mut command = Command::new(peers.program("gunicorn"));
     command.arg("--no-control-socket").arg("--pythonpath").arg(packages);
@@ -157,7 +170,12 @@ fn gunicorn(recipe: &Recipe) -> Result<Command> {
 
 /// Starts the edge on a free port. Between finding a port free and binding it, another process may
 /// take it: then another is tried.
-async fn start_edge(recipe: &mut Recipe, kind: Edge, timing: Timing, edit_conf: &EditConf) -> Result<Hop> {
+async fn start_edge(
+    recipe: &mut Recipe,
+    kind: Edge,
+    timing: Timing,
+    edit_conf: &EditConf,
+) -> Result<Hop> {
     let program = match kind {
         Edge::Causeway => binary::program("causeway-edge")?,
         Edge::Nginx => nginx()?,
@@ -172,7 +190,9 @@ async fn start_edge(recipe: &mut Recipe, kind: Edge, timing: Timing, edit_conf: 
         let mut hop = Hop::start("the edge", recipe.edge(&program, timing), &output)?;
         match hop.ready(&recipe.edge_address(), recipe.application.first_page()).await {
             Ok(()) => return Ok(hop),
-            Err(error) if Log::at(&output).text().contains("Address already in use") => taken = Some(error),
+            Err(error) if Log::at(&output).text().contains("Address already in use") => {
+                taken = Some(error)
+            }
             Err(error) => return Err(error),
         }
     }
@@ -185,7 +205,8 @@ fn with_temporary_folders(kind: Edge, conf: String, recipe: &Recipe) -> String {
         return conf;
     }
     let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let folders = folders.map(|name| format!("    {name}_temp_path {}/{name};\n", recipe.run.display()));
+    let folders =
+        folders.map(|name| format!("    {name}_temp_path {}/{name};\n", recipe.run.display()));
     conf.replacen("http {\n", &format!("http {{\n{}", folders.concat()), 1)
 }
 
@@ -259,8 +280,9 @@ impl Chain {
         Log::at(&self.scratch.join("gateway-access.log"))
     }
 
-    /// What the workers themselves print.
-    pub fn app_host_log(&self) -> Log {
-        Log::at(&self.scratch.join("app-host.log"))
+    /// What the workers print, and what is said about them: gunicorn writes an application's
+    /// traceback to its own log, our app-host to its standard error.
+    pub fn application_log(&self) -> Log {
+        Log::at(&self.scratch.join("app-host.log")).and(self.gateway_log())
     }
 }

@@ -8,6 +8,8 @@ pub mod apps;
 pub mod binary;
 pub mod scratch;
 
+pub mod visitor;
+
 pub mod load;
 pub mod log;
 pub mod wire;

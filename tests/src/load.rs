@@ -64,7 +64,8 @@ impl Load {
         let target = *self.done.borrow() + requests;
         let reached = self.done.wait_for(|done| *done >= target);
         let reached = tokio::time::timeout(PATIENCE, reached).await;
-        let ended = reached.unwrap_or_else(|_| panic!("the load stands still: {:?}", self.tally.lock()));
+        let ended =
+            reached.unwrap_or_else(|_| panic!("the load stands still: {:?}", self.tally.lock()));
         ended.expect("clients run until they are stopped");
     }
 
@@ -78,12 +79,21 @@ impl Load {
     }
 }
 
-async fn client(plan: Plan, tally: Arc<Mutex<Tally>>, count: watch::Sender<usize>, stopped: watch::Receiver<bool>) {
+async fn client(
+    plan: Plan,
+    tally: Arc<Mutex<Tally>>,
+    count: watch::Sender<usize>,
+    stopped: watch::Receiver<bool>,
+) {
     let mut kept = None;
     while !*stopped.borrow() {
         let mut retried = 0;
         let outcome = match once(&plan, &mut kept).await {
-            Err(_) if kept.take().is_some_and(|wire: Kept| wire.reused && wire.wire.nothing_read()) => {
+            Err(_)
+                if kept
+                    .take()
+                    .is_some_and(|wire: Kept| wire.reused && wire.wire.nothing_read()) =>
+            {
                 retried = 1;
                 once(&plan, &mut kept).await
             }

@@ -8,20 +8,26 @@ use anyhow::{Result, bail};
 
 use crate::wire::PATIENCE;
 
-/// A log file of a hop.
+/// One log file of a hop, or several that are read as one.
 #[derive(Clone, Debug)]
 pub struct Log {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
 impl Log {
     pub fn at(path: &Path) -> Log {
-        Log { path: path.to_owned() }
+        Log { paths: vec![path.to_owned()] }
+    }
+
+    pub fn and(mut self, other: Log) -> Log {
+        self.paths.extend(other.paths);
+        self
     }
 
     pub fn text(&self) -> String {
-        let bytes = std::fs::read(&self.path).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let files = self.paths.iter().map(|path| std::fs::read(path).unwrap_or_default());
+        let texts = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        texts.collect()
     }
 
     pub fn lines_with(&self, part: &str) -> Vec<String> {
@@ -47,7 +53,9 @@ impl Log {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(lines) => Ok(lines),
-            Err(_) => bail!("\"{part}\" is not {count} times in {}:\n{}", self.path.display(), self.text()),
+            Err(_) => {
+                bail!("\"{part}\" is not {count} times in {:?}:\n{}", self.paths, self.text())
+            }
         }
     }
 }

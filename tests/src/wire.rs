@@ -58,7 +58,10 @@ impl Head {
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     fn framing(&self, method: &str) -> Result<Framing> {
@@ -161,7 +164,8 @@ impl Wire {
             if line.is_empty() {
                 return Ok(Head { status, fields });
             }
-            let (name, value) = line.split_once(':').with_context(|| format!("not a field line: {line:?}"))?;
+            let (name, value) =
+                line.split_once(':').with_context(|| format!("not a field line: {line:?}"))?;
             fields.push((name.to_owned(), value.trim().to_owned()));
         }
     }
@@ -170,7 +174,8 @@ impl Wire {
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
         let line = self.line().await?;
         let size = line.split(';').next().unwrap_or_default();
-        let size = usize::from_str_radix(size, 16).with_context(|| format!("not a chunk size: {line:?}"))?;
+        let size = usize::from_str_radix(size, 16)
+            .with_context(|| format!("not a chunk size: {line:?}"))?;
         if size > 0 {
             let chunk = self.exactly(size).await?;
             ensure!(self.line().await?.is_empty(), "a chunk is longer than its size");
@@ -211,7 +216,8 @@ impl Wire {
 
     async fn need(&mut self) -> Result<()> {
         if !self.more().await? {
-            let text = String::from_utf8_lossy(&self.unread[..self.unread.len().min(200)]).into_owned();
+            let text =
+                String::from_utf8_lossy(&self.unread[..self.unread.len().min(200)]).into_owned();
             bail!("the connection ended too early, after {text:?}");
         }
         Ok(())
@@ -222,10 +228,9 @@ impl Wire {
         if self.ended {
             return Ok(false);
         }
-        let mut piece = [0; 64 * 1024];
-        let read = timeout(PATIENCE, self.stream.read(&mut piece)).await.context("no more bytes came")?;
-        let read = read.context("cannot read")?;
-        self.unread.extend_from_slice(&piece[..read]);
+        self.unread.reserve(64 * 1024);
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await;
+        let read = read.context("no more bytes came")?.context("cannot read")?;
         self.ended = read == 0;
         Ok(read > 0)
     }
@@ -258,7 +263,8 @@ mod tests {
     async fn a_body_cut_short_is_an_error() {
         let mut wire = reading(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok").await;
         assert!(wire.answer("GET").await.is_err());
-        let mut wire = reading(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+        let mut wire =
+            reading(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
         assert!(wire.answer("GET").await.is_err());
     }
 }

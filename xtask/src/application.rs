@@ -47,16 +47,21 @@ impl Application {
         let folder = workspace::root().join("apps").join(name);
         let file = folder.join("app.toml");
         let Ok(text) = fs::read_to_string(&file) else {
-            bail!("there is no application \"{name}\": there are {}", Application::names().join(", "));
+            bail!(
+                "there is no application \"{name}\": there are {}",
+                Application::names().join(", ")
+            );
         };
-        let manifest = toml::from_str(&text).with_context(|| format!("cannot read \"{}\"", file.display()))?;
+        let manifest =
+            toml::from_str(&text).with_context(|| format!("cannot read \"{}\"", file.display()))?;
         Ok(Application { name: name.to_owned(), folder, manifest })
     }
 
     pub fn names() -> Vec<String> {
         let entries = fs::read_dir(workspace::root().join("apps")).into_iter().flatten().flatten();
         let entries = entries.filter(|entry| entry.path().join("app.toml").is_file());
-        let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }
@@ -81,28 +86,44 @@ impl Application {
 
     /// What its processes find in their environment.
     pub fn variables(&self, data: &Path) -> Vec<(String, String)> {
-        self.manifest.env.iter().map(|(name, value)| (name.clone(), self.fill(value, data))).collect()
+        self.manifest
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.fill(value, data)))
+            .collect()
     }
 
     fn fill(&self, value: &str, data: &Path) -> String {
-        value.replace("{app}", &self.folder.to_string_lossy()).replace("{data}", &data.to_string_lossy())
+        value
+            .replace("{app}", &self.folder.to_string_lossy())
+            .replace("{data}", &data.to_string_lossy())
     }
 
     /// Its virtual environment, shared by everything that runs it.
     pub fn environment(&self, python: &Python, progress: Progress) -> Result<Environment> {
-        let requirements: Vec<PathBuf> = self.manifest.requirements.iter().map(|file| self.folder.join(file)).collect();
+        let requirements: Vec<PathBuf> =
+            self.manifest.requirements.iter().map(|file| self.folder.join(file)).collect();
         python.environment(&format!("venv-{}", self.name), &requirements, progress)
     }
 
     /// Database, collected files, whatever `app.toml` lists. Two at a time on one folder wait for each
     /// other.
-    pub fn prepare(&self, environment: &Environment, data: &Path, progress: Progress) -> Result<()> {
+    pub fn prepare(
+        &self,
+        environment: &Environment,
+        data: &Path,
+        progress: Progress,
+    ) -> Result<()> {
         fs::create_dir_all(data).with_context(|| format!("cannot make \"{}\"", data.display()))?;
         let lock = File::create(data.with_extension("lock"))?;
         lock.lock().context("cannot lock the application's data")?;
         for arguments in &self.manifest.prepare {
             let _step = progress.step(&format!("{}: {}", self.name, arguments.join(" ")));
-            let failure = format!("application \"{}\" cannot be prepared by {}", self.name, arguments.join(" "));
+            let failure = format!(
+                "application \"{}\" cannot be prepared by {}",
+                self.name,
+                arguments.join(" ")
+            );
             run(self.command(environment, data, arguments), &failure)?;
         }
         Ok(())
@@ -133,7 +154,12 @@ impl Application {
                 if about.is_dir() {
                     folders.push(entry.path());
                 } else {
-                    lines.push(format!("{} {} {:?}\n", entry.path().display(), about.len(), about.modified()?));
+                    lines.push(format!(
+                        "{} {} {:?}\n",
+                        entry.path().display(),
+                        about.len(),
+                        about.modified()?
+                    ));
                 }
             }
         }
@@ -149,13 +175,22 @@ mod tests {
     #[test]
     fn every_application_of_the_workspace_can_be_read() {
         let names = Application::names();
-        assert!(names.contains(&"pybo".to_owned()) && names.contains(&"flaskr".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"pybo".to_owned()) && names.contains(&"flaskr".to_owned()),
+            "{names:?}"
+        );
         for name in names {
             let application = Application::named(&name).unwrap();
             let (module, _) = application.callable().split_once(':').unwrap();
-            assert!(application.folder.join(module.replace('.', "/")).with_extension("py").is_file());
+            assert!(
+                application.folder.join(module.replace('.', "/")).with_extension("py").is_file()
+            );
             let folder = application.static_folder(Path::new("/data"));
-            assert!(folder.is_absolute() && !folder.to_string_lossy().contains('{'), "{}", folder.display());
+            assert!(
+                folder.is_absolute() && !folder.to_string_lossy().contains('{'),
+                "{}",
+                folder.display()
+            );
         }
     }
 

@@ -42,9 +42,15 @@ impl EdgeConf {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once("@{") {
             let (name, after) = after.split_once('}').context("\"@{\" without \"}\"")?;
-            let (_, value) = values.iter().find(|(known, _)| *known == name).with_context(|| format!("unknown \"@{{{name}}}\""))?;
+            let (_, value) = values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .with_context(|| format!("unknown \"@{{{name}}}\""))?;
             // A quote or a blank would end the argument in nginx's eyes.
-            ensure!(!value.contains([' ', '\t', '\n', '"', '\'', ';', '{', '}', '$', '\\']), "\"{value}\" cannot stand in nginx.conf");
+            ensure!(
+                !value.contains([' ', '\t', '\n', '"', '\'', ';', '{', '}', '$', '\\']),
+                "\"{value}\" cannot stand in nginx.conf"
+            );
             filled.push_str(before);
             filled.push_str(value);
             rest = after;

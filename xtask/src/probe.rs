@@ -53,14 +53,18 @@ impl Address {
 }
 
 async fn status(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> io::Result<u16> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: causeway-up\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: causeway-up\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
-    code.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("it answered \"{}\"", line.trim_end())))
+    code.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("it answered \"{}\"", line.trim_end()))
+    })
 }
 
 #[cfg(test)]

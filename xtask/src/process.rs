@@ -77,7 +77,8 @@ impl Process {
 
     /// CPU seconds it used, those of its reaped children included.
     pub fn cpu_seconds(self) -> f64 {
-        let second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+        let second =
+            nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
         stat(self.pid).map_or(0.0, |stat| stat.ticks as f64 / second as f64)
     }
 

@@ -23,7 +23,8 @@ impl Progress {
     pub fn step(self, what: &str) -> Step {
         let bar = match self {
             Progress::Shown if std::io::stderr().is_terminal() => {
-                let style = ProgressStyle::with_template("{spinner:.cyan} {wide_msg} {elapsed:.dim}");
+                let style =
+                    ProgressStyle::with_template("{spinner:.cyan} {wide_msg} {elapsed:.dim}");
                 let bar = ProgressBar::new_spinner();
                 bar.set_style(style.expect("the template is well formed"));
                 bar.enable_steady_tick(Duration::from_millis(100));

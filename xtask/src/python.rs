@@ -13,7 +13,8 @@ use crate::workspace;
 /// The oldest version whose stable ABI the app-host is built for.
 const OLDEST: (u32, u32) = (3, 10);
 
-const HOW_TO_GET_IT: &str = "apt-get install python3 python3-venv, or see https://www.python.org/downloads/";
+const HOW_TO_GET_IT: &str =
+    "apt-get install python3 python3-venv, or see https://www.python.org/downloads/";
 
 /// An interpreter that is new enough and can make virtual environments.
 #[derive(Clone, Debug)]
@@ -26,7 +27,9 @@ impl Python {
     /// The first fitting one on `PATH`.
     pub fn find() -> Result<Python> {
         let mut unfit = Vec::new();
-        for name in ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"] {
+        for name in
+            ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"]
+        {
             match Python::ask(name) {
                 Some(Ok(python)) => return Ok(python),
                 Some(Err(reason)) => unfit.push(reason),
@@ -35,7 +38,10 @@ impl Python {
         }
         match unfit.first() {
             Some(reason) => bail!("{reason}: {HOW_TO_GET_IT}"),
-            None => bail!("python 3.{} or later is needed and no python3 was found: {HOW_TO_GET_IT}", OLDEST.1),
+            None => bail!(
+                "python 3.{} or later is needed and no python3 was found: {HOW_TO_GET_IT}",
+                OLDEST.1
+            ),
         }
     }
 
@@ -49,17 +55,29 @@ impl Python {
         let found = (major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?);
         let path = PathBuf::from(lines.next()?);
         Some(if found < OLDEST {
-            Err(format!("{} is python {major}.{minor}, and 3.{} or later is needed", path.display(), OLDEST.1))
+            Err(format!(
+                "{} is python {major}.{minor}, and 3.{} or later is needed",
+                path.display(),
+                OLDEST.1
+            ))
         } else if output.status.success() {
             Ok(Python { path, version: format!("{major}.{minor}") })
         } else {
-            Err(format!("{} cannot make virtual environments (no venv or ensurepip)", path.display()))
+            Err(format!(
+                "{} cannot make virtual environments (no venv or ensurepip)",
+                path.display()
+            ))
         })
     }
 
     /// The environment `name` with these requirements installed: made when missing or when the
     /// requirements or the interpreter changed.
-    pub fn environment(&self, name: &str, requirements: &[PathBuf], progress: Progress) -> Result<Environment> {
+    pub fn environment(
+        &self,
+        name: &str,
+        requirements: &[PathBuf],
+        progress: Progress,
+    ) -> Result<Environment> {
         let folder = workspace::state().join(name);
         fs::create_dir_all(workspace::state())?;
         let lock = File::create(workspace::state().join(format!("{name}.lock")))?;
@@ -67,7 +85,8 @@ impl Python {
 
         let mut wanted = format!("{} {}\n", self.path.display(), self.version);
         for file in requirements {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read \"{}\"", file.display()))?;
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("cannot read \"{}\"", file.display()))?;
             wanted.push_str(&text);
         }
         let stamp = folder.join("causeway-stamp");
@@ -111,8 +130,11 @@ impl Environment {
     /// Where its packages are, for an interpreter of another environment.
     pub fn packages(&self) -> Result<PathBuf> {
         let lib = self.folder.join("lib");
-        let versions = fs::read_dir(&lib).with_context(|| format!("cannot read \"{}\"", lib.display()))?;
-        let version = versions.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("python3"));
+        let versions =
+            fs::read_dir(&lib).with_context(|| format!("cannot read \"{}\"", lib.display()))?;
+        let version = versions
+            .flatten()
+            .find(|entry| entry.file_name().to_string_lossy().starts_with("python3"));
         let version = version.with_context(|| format!("no packages in \"{}\"", lib.display()))?;
         Ok(version.path().join("site-packages"))
     }

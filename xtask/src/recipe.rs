@@ -69,7 +69,8 @@ impl Recipe {
             "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: use a shorter folder",
             self.socket().display()
         );
-        fs::create_dir_all(&self.run).with_context(|| format!("cannot make \"{}\"", self.run.display()))?;
+        fs::create_dir_all(&self.run)
+            .with_context(|| format!("cannot make \"{}\"", self.run.display()))?;
         fs::write(self.run.join("nginx.conf"), self.conf().render("nginx.conf")?)?;
         Ok(())
     }
