@@ -91,7 +91,7 @@ class QuestionTest(BoardTestCase):
 
 class AnswerTest(BoardTestCase):
     def test_answering(self) -> None:
-        question = self.ask(1)
+        question, _ = self.ask(1), self.ask(2)
         self.client.force_login(self.bob)
         response = self.client.post(f"/pybo/answer/create/{question.pk}/", {"content": "Yes"})
         answer = question.answers.get()

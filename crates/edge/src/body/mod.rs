@@ -1,0 +1,155 @@
+//! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http1::{Chunked, Piece};
+
+use crate::{
+    connection::{Client, ClientError},
+    exchange::Request,
+    headers::has_token,
+};
+
+pub struct RequestBody {
+    client: Rc<Client>,
+    framing: Framing,
+    /// Bytes given out so far.
+    received: u64,
+    /// `client_max_body_size`; 0 is none.
+    limit: u64,
+    /// The client waits to be told to go on (`Expect: 100-continue`).
+    continue_pending: bool,
+    declared: Option<u64>,
+}
+
+/// How the end of a body is known.
+pub enum Framing {
+    Empty,
+    /// This many bytes are still to come.
+    Length(u64),
+    Chunked(Chunked),
+    /// Of a refused request: what follows has no meaning.
+    Unknown,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("client sent invalid chunked body")]
+    Chunked(#[from] http1::ChunkError),
+    #[error("client intended to send too large chunked body")]
+    TooLarge,
+}
+
+impl BodyError {
+    /// What the client is told, if it still listens.
+    pub fn status(&self) -> u16 {
+        match self {
+            BodyError::Client(ClientError::Timeout) => 408,
+            BodyError::Client(_) | BodyError::Chunked(_) => 400,
+            BodyError::TooLarge => 413,
+        }
+    }
+}
+
+/// Reads of this size cost the fewest system calls a byte.
+const READ: usize = 64 << 10;
+
+impl RequestBody {
+    pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
+        let expects = request.headers.get("expect");
+        let continue_pending = request.version == http1::Version::Http11
+            && expects.is_some_and(|list| has_token(list, "100-continue"))
+            && !matches!(framing, Framing::Empty | Framing::Unknown);
+        let declared = match framing {
+            Framing::Empty => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked(_) | Framing::Unknown => None,
+        };
+        let client = Rc::clone(client);
+        RequestBody { client, framing, received: 0, limit: 0, continue_pending, declared }
+    }
+
+    /// What `Content-Length` says; `None` of a chunked body.
+    pub fn declared_length(&self) -> Option<u64> {
+        self.declared
+    }
+
+    pub fn limit(&mut self, bytes: u64) {
+        self.limit = bytes;
+    }
+
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether nothing of the body is left on the wire, so that the next request can follow.
+    pub fn is_read(&self) -> bool {
+        match &self.framing {
+            Framing::Empty => true,
+            Framing::Length(left) => *left == 0,
+            Framing::Chunked(chunked) => chunked.is_end(),
+            Framing::Unknown => false,
+        }
+    }
+
+    /// The next bytes; `None` after the last. `timeout` bounds the wait for each read
+    /// (`client_body_timeout`).
+    pub async fn chunk(&mut self, timeout: Duration) -> Result<Option<Bytes>, BodyError> {
+        if self.continue_pending {
+            self.continue_pending = false;
+            let line = std::io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.client.write_all(&mut [line], timeout).await?;
+        }
+        loop {
+            if let Some(piece) = self.next_buffered()? {
+                return Ok(piece);
+            }
+            self.client.fill(READ, Instant::now() + timeout).await?;
+        }
+    }
+
+    /// What is here already; `None`: read more. `Some(None)`: the end.
+    fn next_buffered(&mut self) -> Result<Option<Option<Bytes>>, BodyError> {
+        let mut buffer = self.client.buffer.borrow_mut();
+        let data = match &mut self.framing {
+            Framing::Empty | Framing::Unknown | Framing::Length(0) => return Ok(Some(None)),
+            Framing::Length(_) if buffer.is_empty() => return Ok(None),
+            Framing::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                *left -= here as u64;
+                buffer.split_to(here).freeze()
+            }
+            Framing::Chunked(chunked) => match chunked.next(&mut buffer)? {
+                Piece::Data(data) => data,
+                Piece::More => return Ok(None),
+                Piece::End => return Ok(Some(None)),
+            },
+        };
+        self.received += data.len() as u64;
+        if self.limit != 0 && self.received > self.limit {
+            return Err(BodyError::TooLarge);
+        }
+        Ok(Some(Some(data)))
+    }
+
+    /// Drops what is here already. `true`: that was all of it, and the connection can go on.
+    pub fn discard_buffered(&mut self) -> bool {
+        if self.continue_pending {
+            // The client was never told to send it, and may or may not: nothing can follow safely.
+            return false;
+        }
+        self.limit = 0;
+        while let Ok(Some(piece)) = self.next_buffered() {
+            if piece.is_none() {
+                return self.is_read();
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,284 @@
+//! The socket of a client, what was read from it and not yet used, and how long it may take.
+//!
+//! Shared by reference inside one thread: the connection waits on it for a request, the request's
+//! body reads from it, the response writes to it. Nothing holds a borrow across an await.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
+    net::{TcpStream, UnixStream},
+    time::Sleep,
+};
+
+use crate::{process::Drain, response::FilePart};
+
+pub struct Client {
+    io: RefCell<Io>,
+    /// Read and not yet used: the next request, or a part of this one's body.
+    pub buffer: RefCell<BytesMut>,
+    pub peer: Peer,
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+}
+
+pub enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Who is at the other end.
+pub struct Peer {
+    /// nginx's connection number, `*1` in the error log.
+    pub number: u64,
+    pub address: PeerAddress,
+    /// The address that was connected to.
+    pub local: PeerAddress,
+    /// Requests on this connection, this one included.
+    pub requests: Cell<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAddress {
+    Ip(SocketAddr),
+    Unix(Option<PathBuf>),
+}
+
+/// Why nothing more comes from a client, or goes to it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("client timed out")]
+    Timeout,
+    #[error("client prematurely closed connection")]
+    Gone,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// One sendfile at a time: a fast client must not keep the thread from the others.
+const SENDFILE_STEP: u64 = 2 << 20;
+
+/// The first read of a request: most heads fit, and an idle connection holds nothing.
+const FIRST_READ: usize = 4096;
+
+impl Peer {
+    /// `$remote_addr`: the address without its port, or `unix:`.
+    pub fn address_text(&self) -> Bytes {
+        match &self.address {
+            PeerAddress::Ip(address) => address.ip().to_string().into(),
+            PeerAddress::Unix(_) => Bytes::from_static(b"unix:"),
+        }
+    }
+}
+
+impl Client {
+    pub fn new(io: Io, peer: Peer) -> Client {
+        let (io, buffer) = (RefCell::new(io), RefCell::new(BytesMut::new()));
+        Client { io, buffer, peer, timer: RefCell::new(None) }
+    }
+
+    /// Waits for the first byte of a request. `false`: none will come.
+    pub async fn wait_for_request(&self, limit: Duration, drain: &Drain) -> bool {
+        if !self.buffer.borrow().is_empty() {
+            return true;
+        }
+        // An idle connection keeps no buffer.
+        *self.buffer.borrow_mut() = BytesMut::new();
+        let deadline = Instant::now() + limit;
+        let mut draining = pin!(drain.begun());
+        poll_fn(|context| {
+            let ready = match &*self.io.borrow() {
+                Io::Tcp(tcp) => tcp.poll_read_ready(context),
+                Io::Unix(unix) => unix.poll_read_ready(context),
+            };
+            match ready {
+                Poll::Ready(Ok(())) => return Poll::Ready(true),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => (),
+            }
+            if drain.has_begun() || draining.as_mut().poll(context).is_ready() {
+                return Poll::Ready(false);
+            }
+            self.poll_deadline(context, deadline).map(|()| false)
+        })
+        .await
+    }
+
+    /// Reads once into `buffer`, with room for at least `room` bytes.
+    pub fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        room: usize,
+    ) -> Poll<io::Result<usize>> {
+        buffer.reserve(room);
+        match &mut *self.io.borrow_mut() {
+            Io::Tcp(tcp) => pin!(tcp.read_buf(buffer)).poll(context),
+            Io::Unix(unix) => pin!(unix.read_buf(buffer)).poll(context),
+        }
+    }
+
+    /// Reads more into the connection's own buffer.
+    pub async fn fill(&self, room: usize, deadline: Instant) -> Result<(), ClientError> {
+        poll_fn(|context| {
+            let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
+            match read {
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(ClientError::Gone)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+                Poll::Pending => {
+                    self.poll_deadline(context, deadline).map(|()| Err(ClientError::Timeout))
+                }
+            }
+        })
+        .await
+    }
+
+    /// As [`Client::fill`], with the room a head wants.
+    pub async fn fill_head(&self, deadline: Instant) -> Result<(), ClientError> {
+        self.fill(FIRST_READ, deadline).await
+    }
+
+    /// Writes everything; `timeout` bounds the wait between two writes (`send_timeout`).
+    pub async fn write_all(
+        &self,
+        parts: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let mut parts = parts;
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            let deadline = Instant::now() + timeout;
+            let written = poll_fn(|context| {
+                let written = match &mut *self.io.borrow_mut() {
+                    Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
+                    Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+                };
+                self.or_deadline(context, deadline, written)
+            })
+            .await?;
+            IoSlice::advance_slices(&mut parts, written);
+        }
+        Ok(())
+    }
+
+    /// Sends a stretch of a file without its bytes passing through here. `Ok` with less than its
+    /// length: the file has become shorter.
+    pub async fn sendfile(&self, part: &FilePart, timeout: Duration) -> Result<u64, ClientError> {
+        let mut sent = 0;
+        while sent < part.length {
+            let deadline = Instant::now() + timeout;
+            let step = (part.length - sent).min(SENDFILE_STEP) as usize;
+            let mut offset = (part.offset + sent) as i64;
+            let written = poll_fn(|context| {
+                let written = loop {
+                    let io = self.io.borrow();
+                    let ready = match &*io {
+                        Io::Tcp(tcp) => tcp.poll_write_ready(context),
+                        Io::Unix(unix) => unix.poll_write_ready(context),
+                    };
+                    match ready {
+                        Poll::Pending => break Poll::Pending,
+                        Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                        Poll::Ready(Ok(())) => (),
+                    }
+                    let mut send =
+                        |socket: BorrowedFd<'_>| sendfile(socket, part, &mut offset, step);
+                    let sent = match &*io {
+                        Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
+                        Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
+                    };
+                    match sent {
+                        // Not ready after all: ask again, and wait.
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                        sent => break Poll::Ready(sent),
+                    }
+                };
+                self.or_deadline(context, deadline, written)
+            })
+            .await?;
+            if written == 0 {
+                break;
+            }
+            sent += written as u64;
+        }
+        Ok(sent)
+    }
+
+    /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.
+    pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        let mut byte = tokio::io::ReadBuf::new(&mut byte);
+        let peeked = match &*self.io.borrow() {
+            Io::Tcp(tcp) => ready!(tcp.poll_peek(context, &mut byte)),
+            // tokio can not peek here; a client on a unix socket is noticed when it is written to.
+            Io::Unix(_) => return Poll::Pending,
+        };
+        match peeked {
+            Ok(0) | Err(_) => Poll::Ready(()),
+            // More requests: the reader will be woken by nothing new until they are read.
+            Ok(_) => Poll::Pending,
+        }
+    }
+
+    /// Says that no more will come, and lets the client go on reading.
+    pub async fn shutdown(&self) {
+        let _closed_already = poll_fn(|context| match &mut *self.io.borrow_mut() {
+            Io::Tcp(tcp) => pin!(tcp.shutdown()).poll(context),
+            Io::Unix(unix) => pin!(unix.shutdown()).poll(context),
+        })
+        .await;
+    }
+
+    fn or_deadline(
+        &self,
+        context: &mut Context<'_>,
+        deadline: Instant,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<Result<usize, ClientError>> {
+        match written {
+            Poll::Ready(written) => Poll::Ready(written.map_err(ClientError::from)),
+            Poll::Pending => {
+                self.poll_deadline(context, deadline).map(|()| Err(ClientError::Timeout))
+            }
+        }
+    }
+
+    /// One timer a connection, moved seldom: a deadline that lies later than the timer is only
+    /// looked at when the timer goes off. A request sets no timer of its own.
+    pub fn poll_deadline(&self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let mut timer = self.timer.borrow_mut();
+        let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if deadline < sleep.deadline() {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if deadline <= tokio::time::Instant::now() {
+                *timer = None;
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+fn sendfile(
+    socket: BorrowedFd<'_>,
+    part: &FilePart,
+    offset: &mut i64,
+    length: usize,
+) -> io::Result<usize> {
+    Ok(nix::sys::sendfile::sendfile(socket, part.file.as_fd(), Some(offset), length)?)
+}

@@ -1,0 +1,317 @@
+//! A response to bytes: head and first bytes of the body in one write, files by sendfile.
+
+use std::{future::poll_fn, io::IoSlice};
+
+use bytes::Bytes;
+use http1::{Version, chunk_head};
+
+use super::{Client, ClientError};
+use crate::{
+    clock, engine,
+    exchange::Exchange,
+    log::Level,
+    process::Drain,
+    response::{Body, FilePart, Part, Response, Source},
+};
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    Keep,
+    Close,
+    /// The client may still be sending: close so that it can read the answer first.
+    Linger,
+}
+
+/// A file up to this size is read and sent together with the head; a larger one by sendfile.
+const SMALL_FILE: u64 = 16 << 10;
+
+pub(super) async fn send(
+    exchange: &mut Exchange,
+    mut response: Response,
+    drain: &Drain,
+) -> Connection {
+    let bodiless =
+        exchange.is_head() || matches!(response.status, 204 | 304) || response.status < 200;
+    if bodiless && !matches!(response.body, Body::Tunnel(_)) {
+        let length = if exchange.is_head() { response.body.length() } else { None };
+        response.body = Body::Absent(length);
+    }
+    let core = std::sync::Arc::clone(&exchange.location.core);
+    let read = exchange.body.is_read() || exchange.body.discard_buffered();
+    let chunked = exchange.request.version == Version::Http11
+        && response.body.length().is_none()
+        && !bodiless
+        && core.chunked_transfer_encoding();
+    let delimited = chunked || bodiless || response.body.length().is_some();
+    let keep = exchange.request.keep_alive
+        && read
+        && delimited
+        && !core.keepalive_timeout().is_zero()
+        && exchange.client.peer.requests.get() < core.keepalive_requests()
+        && !drain.has_begun();
+    exchange.sent.status = response.status;
+    let head = if exchange.request.version == Version::Http09 {
+        Vec::new()
+    } else {
+        head(exchange, &response, chunked, keep)
+    };
+    let client = std::rc::Rc::clone(&exchange.client);
+    let mut writer = Writer { client: &client, exchange, head, chunked };
+    let sent = writer.body(response.body).await;
+    match sent {
+        Ok(()) => exchange.sent.complete = true,
+        Err(SendError::Client(error)) => {
+            exchange.log(Level::Info, &format!("{error} while sending to client"));
+            return Connection::Close;
+        }
+        Err(SendError::Body(error)) => {
+            // Whoever makes the body has told the log why; the client must see that it broke.
+            exchange.log(Level::Info, &format!("response body ended early: {error}"));
+            return Connection::Close;
+        }
+    }
+    match (keep, read) {
+        (true, _) => Connection::Keep,
+        (false, true) => Connection::Close,
+        (false, false) => Connection::Linger,
+    }
+}
+
+enum SendError {
+    Client(ClientError),
+    Body(std::io::Error),
+}
+
+impl From<ClientError> for SendError {
+    fn from(error: ClientError) -> SendError {
+        SendError::Client(error)
+    }
+}
+
+struct Writer<'a> {
+    client: &'a std::rc::Rc<Client>,
+    exchange: &'a mut Exchange,
+    /// The head, until the first write takes it along.
+    head: Vec<u8>,
+    chunked: bool,
+}
+
+impl Writer<'_> {
+    async fn body(&mut self, body: Body) -> Result<(), SendError> {
+        match body {
+            Body::Empty | Body::Absent(_) => self.write(&[]).await?,
+            Body::Bytes(bytes) => self.write(&[&bytes]).await?,
+            Body::Parts(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Bytes(bytes) => self.write(&[&bytes]).await?,
+                        Part::File(file) => self.file(&file).await?,
+                    }
+                }
+                self.write(&[]).await?;
+            }
+            Body::Stream(stream) => self.stream(stream.source).await?,
+            Body::Tunnel(tunnel) => {
+                self.write(&[]).await?;
+                tunnel.run(std::rc::Rc::clone(self.client)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(&mut self, mut source: Box<dyn Source>) -> Result<(), SendError> {
+        loop {
+            let next = poll_fn(|context| source.poll_chunk(context));
+            // A head that waits for a slow body leaves without it.
+            let next = if self.head.is_empty() { next.await } else { self.first(next).await? };
+            match next {
+                Some(Ok(data)) => {
+                    let mut size = Vec::new();
+                    if self.chunked {
+                        chunk_head(data.len(), &mut size);
+                        self.write(&[&size, &data, b"\r\n"]).await?;
+                    } else {
+                        self.write(&[&data]).await?;
+                    }
+                    // The framing is not the body.
+                    let framing = if self.chunked { size.len() as u64 + 2 } else { 0 };
+                    self.exchange.sent.body_bytes -= framing;
+                }
+                Some(Err(error)) => {
+                    self.write(&[]).await?;
+                    return Err(SendError::Body(error));
+                }
+                None => {
+                    let end: &[u8] = if self.chunked { b"0\r\n\r\n" } else { b"" };
+                    self.write(&[end]).await?;
+                    self.exchange.sent.body_bytes -= end.len() as u64;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The body's first bytes, or, if they are not there at once, the head alone before them.
+    async fn first(
+        &mut self,
+        next: impl Future<Output = Option<std::io::Result<Bytes>>>,
+    ) -> Result<Option<std::io::Result<Bytes>>, SendError> {
+        let mut next = std::pin::pin!(next);
+        let mut once = true;
+        let here = poll_fn(|context| match next.as_mut().poll(context) {
+            std::task::Poll::Ready(piece) => std::task::Poll::Ready(Some(piece)),
+            std::task::Poll::Pending if once => {
+                once = false;
+                std::task::Poll::Ready(None)
+            }
+            std::task::Poll::Pending => std::task::Poll::Pending,
+        })
+        .await;
+        if let Some(piece) = here {
+            return Ok(piece);
+        }
+        self.write(&[]).await?;
+        Ok(next.await)
+    }
+
+    async fn file(&mut self, part: &FilePart) -> Result<(), SendError> {
+        let sendfile = self.exchange.location.core.sendfile();
+        if part.length > SMALL_FILE && sendfile {
+            self.write(&[]).await?;
+            let timeout = self.exchange.location.core.send_timeout();
+            let sent = self.client.sendfile(part, timeout).await?;
+            self.count(0, sent);
+            return if sent < part.length { Err(shrunk()) } else { Ok(()) };
+        }
+        let mut offset = part.offset;
+        let end = part.offset + part.length;
+        while offset < end {
+            let mut buffer = vec![0; (end - offset).min(64 << 10) as usize];
+            let read = nix::sys::uio::pread(&*part.file, &mut buffer, offset as i64)
+                .map_err(|error| SendError::Body(error.into()))?;
+            if read == 0 {
+                return Err(shrunk());
+            }
+            self.write(&[&buffer[..read]]).await?;
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes the head, if it is still here, and these parts of the body.
+    async fn write(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
+        let head = std::mem::take(&mut self.head);
+        let body: usize = parts.iter().map(|part| part.len()).sum();
+        if head.is_empty() && body == 0 {
+            return Ok(());
+        }
+        let timeout = self.exchange.location.core.send_timeout();
+        let mut slices = [IoSlice::new(&head); 4];
+        let used = parts.len() + 1;
+        for (slice, part) in slices[1..].iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+        }
+        self.client.write_all(&mut slices[..used], timeout).await?;
+        self.count(head.len() as u64, body as u64);
+        Ok(())
+    }
+
+    fn count(&mut self, head: u64, body: u64) {
+        self.exchange.sent.bytes += head + body;
+        self.exchange.sent.body_bytes += body;
+    }
+}
+
+fn shrunk() -> SendError {
+    SendError::Body(std::io::Error::other("the file has become shorter"))
+}
+
+fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool) -> Vec<u8> {
+    let core = std::sync::Arc::clone(&exchange.location.core);
+    let mut head = Vec::with_capacity(512);
+    head.extend_from_slice(b"HTTP/1.1 ");
+    let status = match response.status {
+        494..=497 => 400,
+        status => status,
+    };
+    head.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    head.push(b' ');
+    match &response.reason {
+        Some(reason) => head.extend_from_slice(reason),
+        None => head.extend_from_slice(engine::reason(response.status).as_bytes()),
+    }
+    head.extend_from_slice(b"\r\n");
+    let mut field = |name: &[u8], value: &[u8]| {
+        head.extend_from_slice(name);
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value);
+        head.extend_from_slice(b"\r\n");
+    };
+    // An upstream's own are kept only where the configuration passes them on.
+    if !response.headers.contains("server") {
+        field(b"Server", core.server_token().as_bytes());
+    }
+    if !response.headers.contains("date") {
+        field(b"Date", &clock::http_date());
+    }
+    if let Some(kind) = &response.content_type {
+        match &response.charset {
+            Some(charset) => field(b"Content-Type", &[kind, &b"; charset="[..], charset].concat()),
+            None => field(b"Content-Type", kind),
+        }
+    }
+    let bare = response.status == 204 || response.status < 200;
+    if let Some(length) = response.body.length().filter(|_| !bare && response.status != 304) {
+        field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+    }
+    if let Some(second) = response.last_modified {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+        field(b"Last-Modified", httpdate::fmt_http_date(time).as_bytes());
+    }
+    if let Some(location) = &response.location {
+        field(b"Location", &absolute_location(exchange, location));
+    }
+    if chunked {
+        field(b"Transfer-Encoding", b"chunked");
+    }
+    if response.status == 101 {
+        field(b"Connection", b"upgrade");
+    } else if keep {
+        field(b"Connection", b"keep-alive");
+        if let Some(timeout) = core.keepalive_header() {
+            field(b"Keep-Alive", format!("timeout={}", timeout.as_secs()).as_bytes());
+        }
+    } else {
+        field(b"Connection", b"close");
+    }
+    for header in &response.headers {
+        field(&header.name, &header.value);
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// `/path` to `http://host:port/path`, as `absolute_redirect`, `server_name_in_redirect` and
+/// `port_in_redirect` say.
+fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
+    let core = &exchange.location.core;
+    if location.first() != Some(&b'/') || !core.absolute_redirect() {
+        return location.clone();
+    }
+    let host = match &exchange.request.host {
+        Some(host) if !core.server_name_in_redirect() => String::from_utf8_lossy(host).into_owned(),
+        _ if !exchange.server.name.is_empty() => exchange.server.name.clone(),
+        _ => match &exchange.client.peer.local {
+            super::PeerAddress::Ip(address) => address.ip().to_string(),
+            super::PeerAddress::Unix(_) => "localhost".to_owned(),
+        },
+    };
+    let port = match &exchange.client.peer.local {
+        super::PeerAddress::Ip(address) if address.port() != 80 && core.port_in_redirect() => {
+            format!(":{}", address.port())
+        }
+        _ => String::new(),
+    };
+    [format!("http://{host}{port}").as_bytes(), location].concat().into()
+}

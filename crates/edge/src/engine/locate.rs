@@ -1,0 +1,129 @@
+//! Which location a URI means: exact, longest prefix, then patterns, as nginx's `location` has it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    exchange::Exchange,
+    load::{Location, Name},
+};
+
+/// The locations of one block.
+#[derive(Default)]
+pub struct Locations {
+    exact: HashMap<Vec<u8>, Arc<Location>>,
+    /// Longest first, so that the first that fits is the one.
+    prefixes: Vec<(Vec<u8>, Arc<Location>)>,
+    /// In the order of the file: the first that matches is the one.
+    patterns: Vec<Arc<Location>>,
+}
+
+/// What was found for a URI.
+pub enum Found {
+    Location(Arc<Location>),
+    /// `/x` where only `/x/` has a handler that wants the slash: a redirect for the client.
+    MissingSlash,
+    /// None: the server's own block stays in force.
+    Nothing,
+}
+
+impl Locations {
+    pub fn add(&mut self, location: Arc<Location>) -> Result<(), String> {
+        let duplicate = |text: &str| format!("duplicate location \"{text}\"");
+        match &location.name {
+            Name::Exact(text) => {
+                if self.exact.contains_key(text.as_bytes()) {
+                    return Err(duplicate(text));
+                }
+                self.exact.insert(text.clone().into_bytes(), location);
+            }
+            Name::Prefix(text) | Name::FinalPrefix(text) => {
+                let text = text.clone().into_bytes();
+                if self.prefixes.iter().any(|(other, _)| *other == text) {
+                    return Err(duplicate(&String::from_utf8_lossy(&text)));
+                }
+                let place = self.prefixes.partition_point(|(other, _)| other.len() >= text.len());
+                self.prefixes.insert(place, (text, location));
+            }
+            Name::Pattern(..) => self.patterns.push(location),
+            Name::Outer | Name::Named(_) | Name::Unnamed => {
+                unreachable!("only locations that are found by their URI are listed")
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the location of the exchange's URI. A pattern that matches leaves its captures.
+    pub fn find(&self, exchange: &mut Exchange) -> Found {
+        let uri = exchange.uri.clone();
+        match self.search(exchange, &uri) {
+            Some(Match { by: By::MissingSlash, .. }) => Found::MissingSlash,
+            Some(Match { location, .. }) => Found::Location(location),
+            None => Found::Nothing,
+        }
+    }
+
+    fn search(&self, exchange: &mut Exchange, uri: &Bytes) -> Option<Match> {
+        if let Some(location) = self.exact.get(&uri[..]) {
+            return Some(Match { location: Arc::clone(location), by: By::Exact });
+        }
+        if let Some(location) = self.wants_slash(uri) {
+            return Some(Match { location: Arc::clone(location), by: By::MissingSlash });
+        }
+        let longest = self.prefixes.iter().find(|(prefix, _)| uri.starts_with(prefix));
+        let mut found = None;
+        if let Some((_, location)) = longest {
+            // What is inside is asked first; a pattern or an exact name in there decides.
+            match location.locations.search(exchange, uri) {
+                Some(inner) if inner.by != By::Prefix => return Some(inner),
+                inner => {
+                    let outer = || Match { location: Arc::clone(location), by: By::Prefix };
+                    found = Some(inner.unwrap_or_else(outer));
+                }
+            }
+            if matches!(location.name, Name::FinalPrefix(_)) {
+                return found;
+            }
+        }
+        for location in &self.patterns {
+            let Name::Pattern(pattern, _) = &location.name else {
+                unreachable!("only patterns are listed here")
+            };
+            let matched = if pattern.captures() {
+                pattern.matches(exchange, uri)
+            } else {
+                pattern.is_match(uri)
+            };
+            if matched {
+                let inner = location.locations.search(exchange, uri);
+                let location = inner.map_or_else(|| Arc::clone(location), |inner| inner.location);
+                return Some(Match { location, by: By::Pattern });
+            }
+        }
+        found
+    }
+
+    /// `location /x/` with a handler that wants its slash, where the URI is `/x`.
+    fn wants_slash(&self, uri: &[u8]) -> Option<&Arc<Location>> {
+        let found = self.prefixes.iter().find(|(prefix, location)| {
+            prefix.len() == uri.len() + 1
+                && location.plan.wants_slash
+                && prefix.strip_suffix(b"/") == Some(uri)
+        });
+        found.map(|(_, location)| location)
+    }
+}
+
+struct Match {
+    location: Arc<Location>,
+    by: By,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Exact,
+    MissingSlash,
+    Prefix,
+    Pattern,
+}

@@ -1,0 +1,182 @@
+//! One request being answered: the value every phase receives.
+
+use std::{
+    any::{Any, TypeId},
+    rc::Rc,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http1::Version;
+
+use crate::{
+    body::RequestBody,
+    connection::Client,
+    headers::Headers,
+    load::{Http, Location, Server},
+    log::Level,
+    regex::Captures,
+    story::Story,
+    vars::{Values, VarId},
+};
+
+pub struct Exchange {
+    /// The configuration the connection was accepted under, for as long as it lasts.
+    pub http: Arc<Http>,
+    pub client: Rc<Client>,
+    pub request: Request,
+    /// The path that locations are compared with, as rewrites have left it.
+    pub uri: Bytes,
+    /// The query string, as rewrites have left it.
+    pub args: Bytes,
+    pub body: RequestBody,
+    pub server: Arc<Server>,
+    /// The block in force: the server's own until a location is found.
+    pub location: Arc<Location>,
+    /// Whether the server has redirected the request itself: `internal` locations are open to it.
+    pub internal: bool,
+    pub captures: Captures,
+    /// What `error_page` has made of the status, while its page is fetched.
+    pub status_override: Option<u16>,
+    pub restarts_left: u8,
+    /// What was sent, once it has been.
+    pub sent: Sent,
+    pub story: Story,
+    states: Vec<(TypeId, Box<dyn Any>)>,
+    values: Values,
+}
+
+/// The request's head, as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The whole first line, for `$request`.
+    pub line: Bytes,
+    pub method: Bytes,
+    /// `$request_uri`.
+    pub target: Bytes,
+    pub version: Version,
+    pub headers: Headers,
+    /// Lower-case, without port and final dot, from the target or the `Host` field.
+    pub host: Option<Bytes>,
+    /// Whether the client wants the connection to last.
+    pub keep_alive: bool,
+    /// The head's size in bytes.
+    pub head_size: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    pub status: u16,
+    pub bytes: u64,
+    pub body_bytes: u64,
+    /// The whole answer has left; otherwise the client, or what was to be sent, broke off.
+    pub complete: bool,
+}
+
+/// nginx's `NGX_HTTP_MAX_URI_CHANGES`, plus the first pass.
+const MAX_RESTARTS: u8 = 11;
+
+impl Exchange {
+    pub fn new(
+        http: &Arc<Http>,
+        client: &Rc<Client>,
+        server: &Arc<Server>,
+        request: Request,
+        body: RequestBody,
+    ) -> Exchange {
+        Exchange {
+            http: Arc::clone(http),
+            client: Rc::clone(client),
+            uri: Bytes::new(),
+            args: Bytes::new(),
+            body,
+            location: Arc::clone(&server.outer),
+            server: Arc::clone(server),
+            internal: false,
+            captures: Captures::default(),
+            status_override: None,
+            restarts_left: MAX_RESTARTS,
+            sent: Sent::default(),
+            story: Story::new(&request),
+            states: Vec::new(),
+            values: Values::new(&http.linked),
+            request,
+        }
+    }
+
+    /// The first field of this name in the request.
+    pub fn header(&self, name: &str) -> Option<&Bytes> {
+        self.request.headers.get(name)
+    }
+
+    pub fn var(&self, id: VarId) -> Option<Bytes> {
+        self.values.get(self, id)
+    }
+
+    pub fn set_var(&mut self, id: VarId, value: Bytes) {
+        self.values.set(id, value);
+    }
+
+    /// From here on values are kept; before the first rewrite or log line there is nothing to keep.
+    pub fn prepare_variables(&mut self) {
+        self.values.make_room();
+    }
+
+    pub fn is_head(&self) -> bool {
+        self.request.method == "HEAD"
+    }
+
+    /// An error page is fetched with GET, whatever the request was; HEAD stays HEAD.
+    pub fn answer_as_get(&mut self) {
+        if !self.is_head() {
+            self.request.method = Bytes::from_static(b"GET");
+        }
+    }
+
+    /// A family's own state for this request, made on first use and dropped on a restart, as nginx
+    /// clears its modules' contexts.
+    pub fn state<T: Default + 'static>(&mut self) -> &mut T {
+        let id = TypeId::of::<T>();
+        let place = self.states.iter().position(|(known, _)| *known == id);
+        let place = place.unwrap_or_else(|| {
+            self.states.push((id, Box::new(T::default())));
+            self.states.len() - 1
+        });
+        self.states[place].1.downcast_mut().expect("stored under its own type")
+    }
+
+    pub(crate) fn clear_state(&mut self) {
+        self.states.clear();
+    }
+
+    /// One line in the error log of the block in force, with who asked for what.
+    pub fn log(&self, level: Level, message: &str) {
+        let log = &self.location.error_log;
+        if log.wants(level) {
+            log.write(level, Some(self.client.peer.number), &self.describe(message));
+        }
+    }
+
+    fn describe(&self, message: &str) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let client = text(&self.client.peer.address_text());
+        let mut line = format!("{message}, client: {client}, server: {}", self.server.name);
+        let mut quoted = |name: &str, value: &str| line.extend([", ", name, ": \"", value, "\""]);
+        if !self.request.line.is_empty() {
+            quoted("request", &text(&self.request.line));
+        }
+        if let Some(upstream) = self.story.upstream() {
+            quoted("upstream", &upstream.url);
+        }
+        if let Some(host) = self.header("host") {
+            quoted("host", &text(host));
+        }
+        if let Some(referrer) = self.header("referer") {
+            quoted("referrer", &text(referrer));
+        }
+        if let Some(trace) = self.story.trace {
+            quoted("trace", &trace.trace_id().to_string());
+        }
+        line
+    }
+}

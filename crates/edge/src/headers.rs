@@ -1,0 +1,109 @@
+//! The fields of a message, in the order and the spelling they came in.
+//!
+//! A list and not a hash map: nginx forwards order and case as they are, a request has some twenty
+//! fields, and each is a slice of the buffer it was read into, so that nothing is copied.
+
+use bytes::Bytes;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: Bytes,
+    pub value: Bytes,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<Header>);
+
+impl Headers {
+    pub fn with_capacity(fields: usize) -> Headers {
+        Headers(Vec::with_capacity(fields))
+    }
+
+    /// The first field of this name; names are compared without case.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        let same = |header: &&Header| header.is(name);
+        self.0.iter().find(same).map(|header| &header.value)
+    }
+
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Bytes> {
+        let same = move |header: &&Header| header.name.eq_ignore_ascii_case(name.as_bytes());
+        self.0.iter().filter(same).map(|header| &header.value)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Header> {
+        self.0.iter()
+    }
+
+    pub fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+        self.0.push(Header { name: name.into(), value: value.into() });
+    }
+
+    /// One field of this name, instead of those there were.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
+        self.remove(name);
+        self.push(name, value);
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|header| !header.name.eq_ignore_ascii_case(name.as_bytes()));
+    }
+
+    pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
+        self.0.retain(keep);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Headers {
+    type Item = &'a Header;
+    type IntoIter = std::slice::Iter<'a, Header>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Header {
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// Whether a comma-separated list (`Connection`, `Transfer-Encoding`) has this token in it.
+pub fn has_token(list: &[u8], token: &str) -> bool {
+    list.split(|byte| *byte == b',')
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_no_case_and_values_keep_theirs() {
+        let mut headers = Headers::default();
+        headers.push("Set-Cookie", "a=A");
+        headers.push("set-cookie", "b=B");
+        assert_eq!(headers.get("SET-COOKIE").unwrap(), "a=A");
+        assert_eq!(headers.all("Set-Cookie").count(), 2);
+        headers.set("Set-Cookie", "c");
+        assert_eq!(headers.all("set-cookie").collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn tokens_of_a_list() {
+        assert!(has_token(b"keep-alive, Upgrade", "upgrade"));
+        assert!(!has_token(b"keep-alive, Upgrades", "upgrade"));
+    }
+}

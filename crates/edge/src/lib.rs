@@ -1,0 +1,30 @@
+//! The edge: nginx's job. Reads nginx.conf, answers or forwards.
+//!
+//! A master opens sockets and logs and watches a worker; the worker has one thread per
+//! `worker_processes`, each with a runtime of its own. A connection stays on one thread. A request
+//! becomes an [`exchange::Exchange`], goes through the phases of [`engine`], which run what the
+//! families of [`modules`] have installed in its location, and leaves as a [`response::Response`].
+//! Reading order:
+
+pub mod body; // the request's body
+pub mod clock;
+pub mod conf; // text to a tree of nodes with places
+pub mod connection; // one client, from accept to close
+pub mod engine; // the phases, in order: READ THIS FIRST
+pub mod exchange; // one request being answered
+pub mod headers; // fields, in order
+pub mod listen; // sockets, and whose thread a connection goes to
+pub mod load; // nodes to settled blocks: set, inherit, install, link
+pub mod log; // log files
+pub mod modules; // the directive families
+pub mod process; // master, worker, signals
+pub mod regex; // patterns, by nginx's engine
+pub mod response; // what is sent back
+pub mod story; // what is remembered of a request, for logs and traces
+pub mod uri; // a target to a path
+pub mod vars; // $names: numbered when the file is read, resolved when first asked for // the time as text
+
+/// What the `Server` field says with `server_tokens on`: the nginx whose behaviour this is.
+pub const SERVER_TOKEN: &str = "nginx/1.31.5";
+/// And with `server_tokens off`.
+pub const SERVER_NAME: &str = "nginx";

@@ -1,0 +1,214 @@
+//! Connections, shared out among the threads.
+//!
+//! Every thread waits on every socket, and whoever wakes first accepts; but the connection goes to
+//! the thread that has the fewest. With keep-alive a connection stays where it is put for minutes,
+//! so an uneven start would leave cores idle for as long.
+
+use std::{
+    os::fd::OwnedFd,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener},
+    sync::mpsc,
+};
+
+use super::{ListenAddress, Socket};
+use crate::{
+    connection::{Client, Io, Peer, PeerAddress, serve},
+    load::Http,
+    process::Drain,
+};
+
+/// One thread's place: how many connections it has, and where new ones are handed to it.
+pub struct Desk {
+    connections: AtomicUsize,
+    inbox: mpsc::Sender<Accepted>,
+}
+
+/// A connection on its way to the thread that will serve it.
+pub struct Accepted {
+    stream: std::net::TcpStream,
+    peer: PeerAddress,
+    local: PeerAddress,
+    address: usize,
+}
+
+/// Connections are numbered through all threads, as in nginx's log.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// Handed over and not yet taken: more than this, and the accepting thread keeps its own.
+const INBOX: usize = 1024;
+
+impl Desk {
+    pub fn new() -> (Desk, mpsc::Receiver<Accepted>) {
+        let (inbox, taken) = mpsc::channel(INBOX);
+        (Desk { connections: AtomicUsize::new(0), inbox }, taken)
+    }
+}
+
+/// What a thread needs to take connections.
+pub struct Acceptor {
+    pub http: Arc<Http>,
+    pub desks: Arc<[Desk]>,
+    /// Whose thread this is.
+    pub desk: usize,
+    pub drain: Drain,
+}
+
+impl Acceptor {
+    /// Starts accepting, on the thread's own runtime, until the drain begins.
+    pub fn start(
+        self: Rc<Self>,
+        sockets: &[Socket],
+        mut inbox: mpsc::Receiver<Accepted>,
+    ) -> std::io::Result<()> {
+        for (address, listen) in self.http.addresses.iter().enumerate() {
+            let socket = sockets.iter().find(|socket| socket.address == listen.listen.address);
+            let socket = socket.expect("every address of the configuration has been bound");
+            let fd = socket.fd.try_clone()?;
+            tokio::task::spawn_local(
+                Rc::clone(&self).accept(listener(&socket.address, fd)?, address),
+            );
+        }
+        tokio::task::spawn_local(async move {
+            while let Some(accepted) = inbox.recv().await {
+                self.take(accepted);
+            }
+        });
+        Ok(())
+    }
+
+    async fn accept(self: Rc<Self>, listener: Listener, address: usize) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.drain.begun() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, local)) => self.assign(stream, peer, local, address),
+                // Out of descriptors, most likely: give the others time to close some.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        let count = |desk: &Desk| desk.connections.load(Ordering::Relaxed);
+        let (least, desk) = self
+            .desks
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, desk)| count(desk))
+            .expect("there is at least this thread's desk");
+        // A tie, or nearly one, is not worth waking another thread for.
+        if least == self.desk || count(desk) >= count(&self.desks[self.desk]) {
+            return self.serve(io, peer, local, address);
+        }
+        let io = match io {
+            Io::Tcp(stream) => stream,
+            unix @ Io::Unix(_) => return self.serve(unix, peer, local, address),
+        };
+        let Ok(stream) = io.into_std() else { return };
+        desk.connections.fetch_add(1, Ordering::Relaxed);
+        let accepted = Accepted { stream, peer, local, address };
+        if let Err(error) = desk.inbox.try_send(accepted) {
+            desk.connections.fetch_sub(1, Ordering::Relaxed);
+            let accepted = error.into_inner();
+            self.desks[self.desk].connections.fetch_add(1, Ordering::Relaxed);
+            self.take(accepted);
+        }
+    }
+
+    /// A connection that was counted when it was handed over.
+    fn take(self: &Rc<Self>, accepted: Accepted) {
+        let Accepted { stream, peer, local, address } = accepted;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.spawn(Io::Tcp(stream), peer, local, address),
+            Err(_) => {
+                self.desks[self.desk].connections.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn serve(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        self.desks[self.desk].connections.fetch_add(1, Ordering::Relaxed);
+        self.spawn(io, peer, local, address);
+    }
+
+    fn spawn(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        if let Io::Tcp(stream) = &io
+            && self.http.addresses[address].default.outer.core.tcp_nodelay()
+        {
+            // The socket may have been reset already; serving it will tell.
+            let _reset = stream.set_nodelay(true);
+        }
+        let peer = Peer { number, address: peer, local, requests: std::cell::Cell::new(0) };
+        let client = Rc::new(Client::new(io, peer));
+        let serving = Serving::begin(self);
+        let (http, drain) = (Arc::clone(&self.http), self.drain.clone());
+        tokio::task::spawn_local(async move {
+            let _serving = serving;
+            serve(http, address, client, drain).await;
+        });
+    }
+}
+
+/// Counts a connection out again, however it ends.
+struct Serving {
+    desks: Arc<[Desk]>,
+    desk: usize,
+    _drain: crate::process::Busy,
+}
+
+impl Serving {
+    fn begin(acceptor: &Acceptor) -> Serving {
+        let desks = Arc::clone(&acceptor.desks);
+        Serving { desks, desk: acceptor.desk, _drain: acceptor.drain.busy() }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.desks[self.desk].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+fn listener(address: &ListenAddress, fd: OwnedFd) -> std::io::Result<Listener> {
+    Ok(match address {
+        ListenAddress::Ip(_) => Listener::Tcp(TcpListener::from_std(fd.into())?),
+        ListenAddress::Unix(_) => Listener::Unix(UnixListener::from_std(fd.into())?),
+    })
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<(Io, PeerAddress, PeerAddress)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                let local = stream.local_addr()?;
+                Ok((Io::Tcp(stream), PeerAddress::Ip(peer), PeerAddress::Ip(local)))
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let local = stream.local_addr()?.as_pathname().map(std::path::Path::to_path_buf);
+                Ok((Io::Unix(stream), PeerAddress::Unix(None), PeerAddress::Unix(local)))
+            }
+        }
+    }
+}

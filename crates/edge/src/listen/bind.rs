@@ -1,0 +1,52 @@
+//! The sockets, opened by the master and inherited by its workers.
+
+use std::{io, os::fd::OwnedFd, sync::Arc};
+
+use socket2::{Domain, SockAddr, Type};
+
+use super::{Listen, ListenAddress};
+use crate::conf::ConfError;
+
+/// An open listening socket.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    pub address: ListenAddress,
+    pub fd: Arc<OwnedFd>,
+}
+
+/// nginx's default on Linux.
+const BACKLOG: i32 = 511;
+
+pub fn bind(listen: &Listen) -> Result<Socket, ConfError> {
+    let address = &listen.address;
+    let fail = |call: &str, error: io::Error| ConfError::io(call, &format!("to {address}"), &error);
+    let (domain, target) = match address {
+        ListenAddress::Ip(ip) => (Domain::for_address(*ip), SockAddr::from(*ip)),
+        ListenAddress::Unix(path) => {
+            let target = SockAddr::unix(path).map_err(|error| fail("bind()", error))?;
+            (Domain::UNIX, target)
+        }
+    };
+    let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking().cloexec(), None)
+        .map_err(|error| fail("socket()", error))?;
+    if let ListenAddress::Ip(ip) = address {
+        socket.set_reuse_address(true).map_err(|error| fail("setsockopt(SO_REUSEADDR)", error))?;
+        if ip.is_ipv6() {
+            socket
+                .set_only_v6(listen.ipv6only)
+                .map_err(|error| fail("setsockopt(IPV6_V6ONLY)", error))?;
+        }
+        if listen.reuseport {
+            socket.set_reuse_port(true).map_err(|error| fail("setsockopt(SO_REUSEPORT)", error))?;
+        }
+    }
+    socket.bind(&target).map_err(|error| fail("bind()", error))?;
+    if let ListenAddress::Unix(path) = address {
+        // As nginx: whoever may reach the folder may connect.
+        let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        std::fs::set_permissions(path, everyone).map_err(|error| fail("chmod()", error))?;
+    }
+    let backlog = listen.backlog.unwrap_or(BACKLOG);
+    socket.listen(backlog).map_err(|error| fail("listen()", error))?;
+    Ok(Socket { address: address.clone(), fd: Arc::new(socket.into()) })
+}

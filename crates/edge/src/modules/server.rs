@@ -1,0 +1,86 @@
+//! `listen` and `server_name`: where a server is reached, and by which names.
+
+use std::sync::Arc;
+
+use crate::{
+    conf::ConfError,
+    engine::plan::Plan,
+    listen::Listen,
+    load::{Args, Arity::AtLeast, Block, Directive, Module, ServerName, Site, directive},
+    regex::Case,
+};
+
+#[derive(Clone, Default)]
+pub struct VirtualServer {
+    listens: Vec<Listen>,
+    names: Vec<(String, ServerName)>,
+}
+
+const BLOCKS: &[Block] = &[Block::Server];
+
+impl Module for VirtualServer {
+    const DIRECTIVES: &'static [Directive<Self>] = &[
+        directive("listen", BLOCKS, AtLeast(1), |server, args| {
+            let words: Vec<&str> = args.words().iter().map(|word| word.text.as_str()).collect();
+            for listen in Listen::read(&words).map_err(|message| args.complain(message))? {
+                if server.listens.iter().any(|known| known.address == listen.address) {
+                    return Err(args.complain(format!("a duplicate listen {}", words[0])));
+                }
+                server.listens.push(listen);
+            }
+            Ok(())
+        }),
+        directive("server_name", BLOCKS, AtLeast(1), VirtualServer::add_names),
+    ];
+
+    fn inherit(&mut self, outer: &Self, into: Block) {
+        // Everything inside a server belongs to that server.
+        if into != Block::Server {
+            self.names.clone_from(&outer.names);
+        }
+    }
+
+    fn install(self: Arc<Self>, _plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
+        Ok(())
+    }
+}
+
+impl VirtualServer {
+    fn add_names(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        for place in 0..args.len() {
+            let word = args.word(place).to_owned();
+            let lower = word.to_ascii_lowercase();
+            let name = if let Some(pattern) = word.strip_prefix('~') {
+                ServerName::Pattern(args.regex(pattern, Case::Insensitive)?)
+            } else if let Some(end) = lower.strip_prefix("*.") {
+                ServerName::Leading(format!(".{end}"))
+            } else if let Some(start) = lower.strip_suffix(".*") {
+                ServerName::Trailing(format!("{start}."))
+            } else if let Some(domain) = lower.strip_prefix('.') {
+                // `.example.org` is the domain and everything below it.
+                self.names.push((word.clone(), ServerName::Exact(domain.to_owned())));
+                ServerName::Leading(lower)
+            } else if lower.contains('*') {
+                return Err(args.complain(format!("invalid server name or wildcard \"{word}\"")));
+            } else {
+                ServerName::Exact(lower)
+            };
+            self.names.push((word, name));
+        }
+        Ok(())
+    }
+
+    /// Where the server listens; without a `listen`, where nginx does.
+    pub fn listens(&self) -> Vec<Listen> {
+        if self.listens.is_empty() { vec![Listen::default()] } else { self.listens.clone() }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &ServerName> {
+        self.names.iter().map(|(_, name)| name)
+    }
+
+    /// `$server_name`.
+    pub fn first_name(&self) -> String {
+        self.names.first().map_or_else(String::new, |(name, _)| name.clone())
+    }
+}

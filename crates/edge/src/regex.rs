@@ -1,0 +1,90 @@
+//! Patterns of locations, rewrites, server names and maps, by nginx's own engine (PCRE2), so that
+//! a pattern means and captures here what it means and captures there.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{
+    conf::{ConfError, Span},
+    exchange::Exchange,
+    vars::{Names, VarId},
+};
+
+#[derive(Clone, Debug)]
+pub struct Regex {
+    compiled: pcre2::bytes::Regex,
+    /// `(?<name>...)`: the variable it sets and the group that holds its value.
+    named: Vec<(VarId, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    Sensitive,
+    Insensitive,
+}
+
+/// What the last pattern that matched has captured: `$1` to `$9`.
+#[derive(Clone, Debug, Default)]
+pub struct Captures {
+    subject: Bytes,
+    groups: Vec<Option<Range<usize>>>,
+}
+
+impl Captures {
+    pub fn get(&self, group: usize) -> Option<Bytes> {
+        let range = self.groups.get(group)?.clone()?;
+        Some(self.subject.slice(range))
+    }
+}
+
+impl Regex {
+    pub fn compile(
+        pattern: &str,
+        case: Case,
+        span: &Span,
+        names: &mut Names,
+    ) -> Result<Regex, ConfError> {
+        let compiled = pcre2::bytes::RegexBuilder::new()
+            .caseless(case == Case::Insensitive)
+            .jit_if_available(true)
+            .build(pattern)
+            .map_err(|error| {
+                let at = error.offset().unwrap_or(0);
+                let rest = pattern.get(at..).unwrap_or_default();
+                let what = error.to_string();
+                let what = what.rsplit(": ").next().unwrap_or_default();
+                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\" at \"{rest}\""))
+            })?;
+        let groups = compiled.capture_names().iter().enumerate();
+        let named = groups
+            .filter_map(|(group, name)| Some((names.assign(name.as_ref()?, span), group)))
+            .collect();
+        Ok(Regex { compiled, named })
+    }
+
+    /// Whether the pattern captures anything, so that a match must be kept.
+    pub fn captures(&self) -> bool {
+        self.compiled.captures_len() > 1
+    }
+
+    /// Matches without keeping what was captured.
+    pub fn is_match(&self, subject: &[u8]) -> bool {
+        // An error is a pattern that ran out of its match limit: no match, as in nginx.
+        self.compiled.is_match(subject).unwrap_or(false)
+    }
+
+    /// Matches, and from then on `$1` and the named captures are this match's.
+    pub fn matches(&self, exchange: &mut Exchange, subject: &Bytes) -> bool {
+        let Ok(Some(captures)) = self.compiled.captures(subject) else { return false };
+        let groups: Vec<_> = (0..captures.len())
+            .map(|group| captures.get(group).map(|found| found.start()..found.end()))
+            .collect();
+        for (id, group) in &self.named {
+            let value = groups[*group].clone().map(|range| subject.slice(range));
+            exchange.set_var(*id, value.unwrap_or_default());
+        }
+        exchange.captures = Captures { subject: subject.clone(), groups };
+        true
+    }
+}

@@ -1,0 +1,125 @@
+//! What is sent back: a head whose well-known fields have types, and a body that says where its
+//! bytes are, so that a file nobody changes can go by sendfile.
+
+use std::{
+    fs::File,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use crate::{exchange::Exchange, headers::Headers};
+
+pub struct Response {
+    pub status: u16,
+    /// An upstream's own phrase; without one, nginx's.
+    pub reason: Option<Bytes>,
+    pub content_type: Option<Bytes>,
+    /// Appended to a text type: `charset`.
+    pub charset: Option<Bytes>,
+    /// Seconds since 1970.
+    pub last_modified: Option<u64>,
+    /// What a redirect names; made absolute when it is written, if the configuration says so.
+    pub location: Option<Bytes>,
+    /// Everything else, in order.
+    pub headers: Headers,
+    pub body: Body,
+    /// Whether ranges of the body may be asked for.
+    pub ranges: bool,
+}
+
+pub enum Body {
+    Empty,
+    Bytes(Bytes),
+    /// Parts of files and text, one after the other: a file, or a multipart answer.
+    Parts(Vec<Part>),
+    Stream(Stream),
+    /// A length is known, but no byte of it will come: the answer to HEAD.
+    Absent(Option<u64>),
+    /// 101: from here on the connection belongs to what the upgrade was for.
+    Tunnel(Box<dyn Tunnel>),
+}
+
+pub enum Part {
+    Bytes(Bytes),
+    File(FilePart),
+}
+
+/// A stretch of an open file.
+#[derive(Clone)]
+pub struct FilePart {
+    pub file: Rc<File>,
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// Bytes that come as they are made.
+pub struct Stream {
+    /// Known beforehand, or not.
+    pub length: Option<u64>,
+    pub source: Box<dyn Source>,
+}
+
+/// Where a stream's bytes come from.
+pub trait Source {
+    /// The next bytes, never empty; `None` after the last. An error breaks the connection, so that
+    /// the client can tell a body that ended from one that broke.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>>;
+}
+
+/// What an upgraded connection is handed to.
+pub trait Tunnel {
+    fn run(
+        self: Box<Self>,
+        client: Rc<crate::connection::Client>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
+}
+
+impl Response {
+    pub fn new(status: u16) -> Response {
+        Response {
+            status,
+            reason: None,
+            content_type: None,
+            charset: None,
+            last_modified: None,
+            location: None,
+            headers: Headers::default(),
+            body: Body::Empty,
+            ranges: false,
+        }
+    }
+
+    /// A redirect for the client, with nginx's page for those who look at it.
+    pub fn redirect(exchange: &Exchange, status: u16, to: Bytes) -> Response {
+        let mut response = Response::new(status);
+        response.location = Some(to);
+        response.content_type = Some(Bytes::from_static(b"text/html"));
+        let page = crate::engine::builtin_page(status, exchange.location.core.server_token());
+        response.body = Body::Bytes(page);
+        response
+    }
+}
+
+impl Body {
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Body::Empty => Some(0),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Parts(parts) => Some(parts.iter().map(Part::length).sum()),
+            Body::Stream(stream) => stream.length,
+            Body::Absent(length) => *length,
+            Body::Tunnel(_) => None,
+        }
+    }
+}
+
+impl Part {
+    pub fn length(&self) -> u64 {
+        match self {
+            Part::Bytes(bytes) => bytes.len() as u64,
+            Part::File(file) => file.length,
+        }
+    }
+}
