@@ -5,10 +5,15 @@
 pub mod workspace;
 
 pub mod application;
+pub mod programs;
+pub mod python;
+
 pub mod edge_conf;
+pub mod recipe;
+pub mod running;
+
+pub mod follow;
 pub mod probe;
 pub mod process;
 pub mod progress;
-pub mod python;
-pub mod recipe;
 pub mod sys;

@@ -1,0 +1,124 @@
+//! The logs of all hops as one stream: each line begins with its hop's name, in the hop's colour.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which lines of a file are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    Start,
+    /// What is written from now on.
+    Now,
+}
+
+/// One file that is followed.
+#[derive(Debug)]
+struct Tail {
+    hop: String,
+    path: PathBuf,
+    position: u64,
+    /// A line whose end is not written yet.
+    begun: Vec<u8>,
+}
+
+/// The files of some hops.
+#[derive(Debug)]
+pub struct Follow {
+    tails: Vec<Tail>,
+    paint: bool,
+}
+
+impl Follow {
+    pub fn new(files: impl IntoIterator<Item = (String, PathBuf)>, from: From) -> Follow {
+        let tails = files.into_iter().map(|(hop, path)| {
+            let end = path.metadata().map_or(0, |about| about.len());
+            let position = if from == From::Now { end } else { 0 };
+            Tail { hop, path, position, begun: Vec::new() }
+        });
+        let paint = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && io::stdout().is_terminal();
+        Follow { tails: tails.collect(), paint }
+    }
+
+    /// Writes what came since the last call.
+    pub fn catch_up(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        for tail in &mut self.tails {
+            for line in tail.new_lines() {
+                writeln!(out, "{} {line}", prefix(&tail.hop, self.paint))?;
+            }
+        }
+        out.flush()
+    }
+
+    /// Goes on until it is dropped, or standard output is closed.
+    pub async fn go_on(&mut self) -> io::Result<()> {
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            self.catch_up(&mut io::stdout().lock())?;
+        }
+    }
+}
+
+impl Tail {
+    fn new_lines(&mut self) -> Vec<String> {
+        let mut added = Vec::new();
+        if read_from(&self.path, &mut self.position, &mut added).is_err() {
+            return Vec::new();
+        }
+        self.begun.extend_from_slice(&added);
+        let Some(end) = self.begun.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
+        let whole: Vec<u8> = self.begun.drain(..=end).collect();
+        String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect()
+    }
+}
+
+fn read_from(path: &Path, position: &mut u64, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    // A log that was cut or replaced begins anew.
+    if file.metadata()?.len() < *position {
+        *position = 0;
+    }
+    file.seek(SeekFrom::Start(*position))?;
+    *position += file.read_to_end(into)? as u64;
+    Ok(())
+}
+
+fn prefix(hop: &str, paint: bool) -> String {
+    let colour = match hop {
+        "edge" => 36,
+        "gateway" => 32,
+        "app-host" => 35,
+        _ => 33,
+    };
+    if paint { format!("\x1b[{colour}m{hop:<8} |\x1b[0m") } else { format!("{hop:<8} |") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn only_whole_lines_are_shown_and_each_once() {
+        let path = std::env::temp_dir().join(format!("causeway-follow-{}", std::process::id()));
+        std::fs::write(&path, "old\n").unwrap();
+        let mut follow = Follow::new([("edge".to_owned(), path.clone())], From::Now);
+        follow.paint = false;
+        let mut seen = |addition: &str| {
+            let mut file = File::options().append(true).open(&path).unwrap();
+            file.write_all(addition.as_bytes()).unwrap();
+            let mut out = Vec::new();
+            follow.catch_up(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(seen("one\ntw"), "edge     | one\n");
+        assert_eq!(seen(""), "");
+        assert_eq!(seen("o\nthree\n"), "edge     | two\nedge     | three\n");
+        std::fs::remove_file(path).unwrap();
+    }
+}
