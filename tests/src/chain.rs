@@ -191,7 +191,7 @@ async fn start_edge(
         match hop.ready(&recipe.edge_address(), recipe.application.first_page()).await {
             Ok(()) => return Ok(hop),
             Err(error) if Log::at(&output).text().contains("Address already in use") => {
-                taken = Some(error)
+                taken = Some(error);
             }
             Err(error) => return Err(error),
         }

@@ -43,18 +43,26 @@ struct Manifest {
 }
 
 impl Application {
+    /// One of `apps/`.
     pub fn named(name: &str) -> Result<Application> {
         let folder = workspace::root().join("apps").join(name);
-        let file = folder.join("app.toml");
-        let Ok(text) = fs::read_to_string(&file) else {
+        if !folder.join("app.toml").is_file() {
             bail!(
                 "there is no application \"{name}\": there are {}",
                 Application::names().join(", ")
             );
-        };
+        }
+        Application::in_folder(name, &folder)
+    }
+
+    /// One from elsewhere.
+    pub fn in_folder(name: &str, folder: &Path) -> Result<Application> {
+        let file = folder.join("app.toml");
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("cannot read \"{}\"", file.display()))?;
         let manifest =
             toml::from_str(&text).with_context(|| format!("cannot read \"{}\"", file.display()))?;
-        Ok(Application { name: name.to_owned(), folder, manifest })
+        Ok(Application { name: name.to_owned(), folder: folder.to_owned(), manifest })
     }
 
     pub fn names() -> Vec<String> {

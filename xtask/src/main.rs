@@ -54,10 +54,10 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command {
             Command::Up(options) => up::run(options).await,
-            Command::Status => status::run(),
+            Command::Status => Ok(status::run()),
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
-            Command::Test(options) => test::run(options),
+            Command::Test(options) => test::run(&options),
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
             Command::Bench(options) => bench::run(options).await,

@@ -58,13 +58,24 @@ async fn status(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> 
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
+    // To its end, so that no hop finds a client that went away; some end it without closing.
+    while !complete(&answer) && stream.read_buf(&mut answer).await? > 0 {}
     let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
     code.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, format!("it answered \"{}\"", line.trim_end()))
     })
+}
+
+/// Whether there are as many bytes as the head says; never for an answer that ends by closing.
+fn complete(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().filter_map(|line| line.split_once(':'));
+    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let mut length = length.filter_map(|(_, value)| value.trim().parse::<usize>().ok());
+    length.next().is_some_and(|length| answer.len() >= head.len() + 4 + length)
 }
 
 #[cfg(test)]
@@ -87,6 +98,7 @@ mod tests {
     async fn a_status_is_read_and_anything_else_is_an_error() {
         assert_eq!(answers("HTTP/1.1 200 OK\r\n\r\n").await.unwrap(), 200);
         assert_eq!(answers("HTTP/1.0 502 Bad Gateway\r\n\r\n").await.unwrap(), 502);
+        assert_eq!(answers("HTTP/1.1 404 No\r\ncontent-length: 2\r\n\r\nno").await.unwrap(), 404);
         assert!(answers("SSH-2.0-OpenSSH\r\n").await.is_err());
         assert!(answers("").await.is_err());
     }

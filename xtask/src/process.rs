@@ -22,6 +22,7 @@ pub struct Process {
 struct Stat {
     state: char,
     parent: i32,
+    group: i32,
     /// utime + stime + cutime + cstime, in clock ticks.
     ticks: u64,
     started: u64,
@@ -75,6 +76,14 @@ impl Process {
         tree
     }
 
+    /// What is left of the process group it led, whoever its parent is now. A group that is older than
+    /// its leader belonged to another.
+    pub fn group(self) -> Vec<Process> {
+        let members =
+            everyone().filter(|pid| stat(*pid).is_some_and(|stat| stat.group == self.pid));
+        members.filter_map(Process::of).filter(|member| member.started >= self.started).collect()
+    }
+
     /// CPU seconds it used, those of its reaped children included.
     pub fn cpu_seconds(self) -> f64 {
         let second =
@@ -113,6 +122,7 @@ fn stat(pid: i32) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
         ticks: number(11)? + number(12)? + number(13)? + number(14)?,
         started: number(19)?,
     })

@@ -100,13 +100,15 @@ impl Python {
         let mut make = Command::new(&self.path);
         make.args(["-m", "venv", "--clear"]).arg(&environment.folder);
         run(make, "cannot make the virtual environment")?;
-        step.detail("pip install");
-        let mut install = Command::new(environment.python());
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        for file in requirements {
-            install.arg("-r").arg(file);
+        if !requirements.is_empty() {
+            step.detail("pip install");
+            let mut install = Command::new(environment.python());
+            install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            for file in requirements {
+                install.arg("-r").arg(file);
+            }
+            run(install, "cannot install the requirements")?;
         }
-        run(install, "cannot install the requirements")?;
         fs::write(&stamp, wanted)?;
         Ok(environment)
     }

@@ -91,12 +91,14 @@ impl RunningHop {
     }
 
     async fn stop(&self) {
-        let tree = self.process.tree();
+        let mut tree = self.process.tree();
         self.process.signal(self.graceful());
         if !self.process.gone_within(GRACE).await {
             self.process.signal(Signal::SIGTERM);
             self.process.gone_within(Duration::from_secs(2)).await;
         }
+        // Workers whose master was killed are in its group still.
+        tree.extend(self.process.group());
         for process in tree {
             if !process.gone_within(Duration::from_secs(2)).await {
                 process.signal(Signal::SIGKILL);

@@ -35,6 +35,7 @@ pub fn live_on(command: &mut Command) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
 
     #[test]
     fn a_child_dies_with_the_thread_that_started_it() {
@@ -46,7 +47,6 @@ mod tests {
         })
         .join()
         .unwrap();
-        use std::os::unix::process::ExitStatusExt as _;
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGTERM as i32));
     }
 

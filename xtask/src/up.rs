@@ -28,7 +28,7 @@ use crate::logs;
 use crate::table::table;
 
 /// An application that takes longer to import than this is broken for our purpose.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -213,20 +213,20 @@ impl Starting {
         let why = tokio::select! {
             answered = answers => match answered {
                 Ok(()) => None,
-                Err(_) => Some(format!("does not answer at {address} after {} s", PATIENCE.as_secs())),
+                Err(_) => Some(format!("does not answer at {address} within {} s", PATIENCE.as_secs())),
             },
             status = child.wait() => Some(format!("ended while it was starting ({})", status?)),
         };
         self.children.push(child);
         let Some(why) = why else { return Ok(()) };
-        if !last.is_empty() {
-            eprintln!("the last answer: {last}");
-        }
         let lines: Vec<String> = logs.iter().flat_map(|log| running::last_lines(log, 20)).collect();
         for line in &lines {
             eprintln!("{name:<8} | {line}");
         }
-        bail!("the {name} {why}; its last lines are above")
+        // The last line of a traceback names the error.
+        let error = lines.iter().rev().find(|line| line.contains("Error"));
+        let error = error.map_or(last, Clone::clone);
+        bail!("\"{}\" does not start: the {name} {why}: {error}", recipe.application.name)
     }
 
     /// Shows the logs until somebody stops the chain or a part of it dies.

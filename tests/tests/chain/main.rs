@@ -16,3 +16,5 @@ mod reload;
 mod worker_killed;
 
 mod crafted_requests;
+
+mod trace;
