@@ -2,6 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
+    cell::RefCell,
     rc::Rc,
     sync::Arc,
 };
@@ -35,9 +36,16 @@ pub struct Exchange {
     pub location: Arc<Location>,
     /// Whether the server has redirected the request itself: `internal` locations are open to it.
     pub internal: bool,
-    pub captures: Captures,
+    /// In a cell, because a `map` that is only read may match a pattern.
+    captures: RefCell<Captures>,
     /// What `error_page` has made of the status, while its page is fetched.
     pub status_override: Option<u16>,
+    /// Whether a status has been taken to `error_page` already: only `recursive_error_pages` asks
+    /// a second time.
+    pub error_page_asked: bool,
+    /// Whether the target's path was written with `%XX` or `+`: what a rewrite takes from it into
+    /// arguments or a redirect must be written so again.
+    pub quoted_uri: bool,
     pub restarts_left: u8,
     /// What was sent, once it has been.
     pub sent: Sent,
@@ -64,9 +72,13 @@ pub struct Request {
     pub head_size: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
     pub status: u16,
+    /// The response's type, from before the filters on: `expires` and `map` go by it.
+    pub content_type: Option<Bytes>,
+    /// The head as it was written, for `$sent_http_*`.
+    pub head: Vec<u8>,
     pub bytes: u64,
     pub body_bytes: u64,
     /// The whole answer has left; otherwise the client, or what was to be sent, broke off.
@@ -93,8 +105,10 @@ impl Exchange {
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
             internal: false,
-            captures: Captures::default(),
+            captures: RefCell::default(),
             status_override: None,
+            error_page_asked: false,
+            quoted_uri: false,
             restarts_left: MAX_RESTARTS,
             sent: Sent::default(),
             story: Story::new(&request),
@@ -113,13 +127,22 @@ impl Exchange {
         self.values.get(self, id)
     }
 
-    pub fn set_var(&mut self, id: VarId, value: Bytes) {
+    pub fn set_var(&self, id: VarId, value: Bytes) {
         self.values.set(id, value);
     }
 
-    /// From here on values are kept; before the first rewrite or log line there is nothing to keep.
-    pub fn prepare_variables(&mut self) {
-        self.values.make_room();
+    /// `$1` to `$9`: of the pattern that matched last.
+    pub fn capture(&self, group: usize) -> Option<Bytes> {
+        self.captures.borrow().get(group)
+    }
+
+    pub fn set_captures(&self, captures: Captures) {
+        *self.captures.borrow_mut() = captures;
+    }
+
+    /// The type of a body that a directive wrote: by the extension of the URI.
+    pub fn content_type(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"text/plain"))
     }
 
     pub fn is_head(&self) -> bool {

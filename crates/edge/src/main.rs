@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         match word.as_str() {
             "-c" => options.file = words.next().unwrap_or_default().into(),
             "-p" => options.prefix = words.next().unwrap_or_default().into(),
+            "-e" => options.error_log = words.next(),
             "-g" => options.globals = words.next().unwrap_or_default(),
             _ => return ExitCode::FAILURE,
         }
@@ -30,10 +31,14 @@ fn main() -> ExitCode {
 
 fn start(options: &load::Options) -> anyhow::Result<()> {
     let config = Arc::new(load::load(options)?);
-    config.files.open()?;
+    config.files.open(None)?;
     let addresses = config.http.iter().flat_map(|http| &http.addresses);
     let sockets: Result<Vec<_>, _> =
         addresses.map(|address| listen::bind(&address.listen)).collect();
-    process::run(&config, &sockets?)?;
+    let sockets = sockets?;
+    if let Some(pid) = config.main.pid() {
+        std::fs::write(pid, format!("{}\n", std::process::id()))?;
+    }
+    process::run(&config, &sockets)?;
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct Response {
     pub body: Body,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
+    /// What is sent hangs on `Accept-Encoding`, and caches must know.
+    pub vary: bool,
 }
 
 pub enum Body {
@@ -88,6 +90,7 @@ impl Response {
             headers: Headers::default(),
             body: Body::Empty,
             ranges: false,
+            vary: false,
         }
     }
 

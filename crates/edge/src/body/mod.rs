@@ -1,5 +1,8 @@
 //! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
 
+pub mod file; // files to be sent
+pub mod symlinks; // opening without following links
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},

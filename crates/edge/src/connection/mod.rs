@@ -5,9 +5,9 @@
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
 mod client; // the socket, its buffer and its deadlines
-mod linger;
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes // how to close without losing what was sent
+mod respond; // a response to bytes
+mod linger; // how to close without losing what was sent
 
 use std::{rc::Rc, sync::Arc};
 
@@ -85,6 +85,7 @@ fn locate(exchange: &mut Exchange, address: usize) -> Result<(), Refusal> {
     let path = exchange.request.path();
     let uri = uri::normalise(&path, slashes)
         .map_err(|_| Refusal { status: 400, message: "client sent invalid request" })?;
+    exchange.quoted_uri = path.iter().take_while(|byte| **byte != b'?').any(|b| b"%+".contains(b));
     exchange.uri = uri.path;
     exchange.args = uri.args.unwrap_or_default();
     if let Some(host) = exchange.request.host.clone() {

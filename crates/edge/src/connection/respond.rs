@@ -214,6 +214,9 @@ impl Writer<'_> {
         }
         self.client.write_all(&mut slices[..used], timeout).await?;
         self.count(head.len() as u64, body as u64);
+        if !head.is_empty() {
+            self.exchange.sent.head = head;
+        }
         Ok(())
     }
 
@@ -269,7 +272,9 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
         field(b"Last-Modified", httpdate::fmt_http_date(time).as_bytes());
     }
-    if let Some(location) = &response.location {
+    // nginx writes an address it completes itself here, and any other among the rest below.
+    let completed = |location: &&Bytes| location.first() == Some(&b'/') && core.absolute_redirect();
+    if let Some(location) = response.location.as_ref().filter(completed) {
         field(b"Location", &absolute_location(exchange, location));
     }
     if chunked {
@@ -285,6 +290,12 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
     } else {
         field(b"Connection", b"close");
     }
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
+    }
+    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
+        field(b"Location", location);
+    }
     for header in &response.headers {
         field(&header.name, &header.value);
     }
@@ -296,9 +307,6 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
 /// `port_in_redirect` say.
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
-    if location.first() != Some(&b'/') || !core.absolute_redirect() {
-        return location.clone();
-    }
     let host = match &exchange.request.host {
         Some(host) if !core.server_name_in_redirect() => String::from_utf8_lossy(host).into_owned(),
         _ if !exchange.server.name.is_empty() => exchange.server.name.clone(),

@@ -1,10 +1,10 @@
 //! The phases, in order. If you read one file of the edge, read this one.
 
-mod access; // satisfy
-mod finish;
-pub mod locate; // which location a URI means
 pub mod plan; // the phases' traits and what each may answer
-mod special; // error_page and the built-in pages // the log, after the last byte
+pub mod locate; // which location a URI means
+mod access; // satisfy
+mod special; // error_page and the built-in pages
+mod finish; // the log, after the last byte
 
 use std::sync::Arc;
 
@@ -32,6 +32,11 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
     let response = loop {
         answer = match answer {
             Answer::Response(response) => break special::settle(exchange, *response),
+            // There is nobody to tell: the client took too long, or has left.
+            Answer::Status(status @ (408 | 499)) => {
+                exchange.sent.status = status;
+                return None;
+            }
             Answer::Status(status) => match special::page(exchange, status) {
                 Answer::Response(response) => break *response,
                 elsewhere => elsewhere,
@@ -44,6 +49,7 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
             }
         };
     };
+    exchange.sent.content_type.clone_from(&response.content_type);
     let location = Arc::clone(&exchange.location);
     let filters = location.plan.filters.iter();
     Some(filters.fold(response, |response, filter| filter.apply(exchange, response)))
@@ -165,7 +171,9 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
 fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     let server = Arc::clone(&exchange.server);
     match server.locations.find(exchange) {
-        Found::Location(location) => exchange.location = location,
+        Found::Location(location) => {
+            exchange.location = location.for_method(&exchange.request.method);
+        }
         Found::Nothing => exchange.location = Arc::clone(&server.outer),
         Found::MissingSlash => {
             let mut to = Vec::with_capacity(exchange.uri.len() + 1);

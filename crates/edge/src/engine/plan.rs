@@ -24,6 +24,8 @@ pub struct Plan {
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,
+    /// `uninitialized_variable_warn off`: a variable that no `set` has reached is no log line.
+    pub quiet_about_unset: bool,
 }
 
 /// How a request ends, or starts over.

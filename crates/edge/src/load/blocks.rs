@@ -8,7 +8,9 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
     args::{Args, Scope},
-    module::{AnyDirective, AnyModule, Block, Body, Entry},
+    defaults,
+    known::nginx_has,
+    module::{AnyDirective, AnyModule, Block, Body, Entry, Module},
     servers::ServerNames,
     site::{Site, find},
 };
@@ -19,7 +21,7 @@ use crate::{
     log::Files,
     modules::{
         MODULES, core::Core, error_log::ErrorLog, error_page::ErrorPages, main::Main,
-        server::VirtualServer,
+        server::VirtualServer, types::Types,
     },
     regex::{Case, Regex},
     vars::{Linked, Names},
@@ -79,6 +81,7 @@ pub struct Location {
     pub core: Arc<Core>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
+    pub types: Arc<Types>,
     pub plan: Plan,
     pub locations: Locations,
     scopes: Vec<Arc<Location>>,
@@ -111,6 +114,14 @@ impl Name {
 }
 
 impl Location {
+    /// The block in force for a method: `limit_except` puts another in this one's place.
+    pub fn for_method(self: &Arc<Location>, method: &[u8]) -> Arc<Location> {
+        match self.core.limit_except(method) {
+            Some(scope) => self.scope(scope),
+            None => Arc::clone(self),
+        }
+    }
+
     pub fn scope(&self, scope: Scope) -> Arc<Location> {
         Arc::clone(&self.scopes[scope.0])
     }
@@ -134,6 +145,13 @@ pub struct Draft {
     scopes: Vec<Draft>,
 }
 
+impl Draft {
+    pub(super) fn family<M: Module>(&mut self) -> &mut M {
+        let mut values = self.modules.iter_mut().map(|module| module.as_any_mut());
+        values.find_map(<dyn std::any::Any>::downcast_mut).expect("a draft has every family")
+    }
+}
+
 pub struct Loader {
     known: HashMap<&'static str, Vec<(usize, &'static dyn AnyDirective)>>,
     pub names: Names,
@@ -146,6 +164,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
     let mut sources = Vec::new();
     let mut nodes = conf::parse(&options.globals, &"command line".into())?;
     nodes.extend(conf::read(&options.file, &mut sources)?);
+    defaults::add(&mut nodes, options);
     let files = Arc::new(Files::default());
     let mut loader = Loader {
         known: index(MODULES),
@@ -227,7 +246,11 @@ impl Loader {
     fn directive(&mut self, kind: Block, node: &Node, draft: &mut Draft) -> Result<(), ConfError> {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
-            return Err(node.name.span.error(format!("unknown directive \"{name}\"")));
+            let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
+            return Err(match nginx_has(name) {
+                true => unknown.noting("(nginx has this; the edge does not yet)"),
+                false => unknown,
+            });
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
@@ -460,6 +483,7 @@ fn install(
         core: find(families),
         error_log: find(families),
         error_pages: find(families),
+        types: find(families),
         plan,
         locations,
         scopes,

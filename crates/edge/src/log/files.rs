@@ -6,19 +6,33 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak},
+    time::Duration,
 };
+
+use nix::unistd::{Gid, Uid};
 
 use crate::conf::ConfError;
 
+/// Weak, so that a log which no block uses in the end is not opened: the default one, for a start.
 #[derive(Default)]
 pub struct Files {
-    known: Mutex<Vec<Arc<LogFile>>>,
+    known: Mutex<Vec<Weak<LogFile>>>,
 }
 
 pub struct LogFile {
     target: Target,
     file: RwLock<Option<File>>,
+    buffering: OnceLock<Buffering>,
+    /// Lines on their way to the file, where it is buffered.
+    waiting: Mutex<Vec<u8>>,
+}
+
+/// `buffer=` and `flush=` of `access_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffering {
+    pub size: usize,
+    pub flush: Option<Duration>,
 }
 
 enum Target {
@@ -29,35 +43,72 @@ enum Target {
 impl Files {
     /// The file at this path, not yet open.
     pub fn file(&self, path: &Path) -> Arc<LogFile> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |log: &&Arc<LogFile>| matches!(&log.target, Target::Path(p) if p == path);
-        if let Some(file) = known.iter().find(same) {
-            return Arc::clone(file);
+        let same = |log: &Arc<LogFile>| matches!(&log.target, Target::Path(p) if p == path);
+        if let Some(file) = self.used().into_iter().find(same) {
+            return file;
         }
-        let file = LogFile { target: Target::Path(path.to_owned()), file: RwLock::new(None) };
-        let file = Arc::new(file);
-        known.push(Arc::clone(&file));
+        let file = Arc::new(LogFile::of(Target::Path(path.to_owned())));
+        self.known().push(Arc::downgrade(&file));
         file
     }
 
     pub fn stderr(&self) -> Arc<LogFile> {
-        Arc::new(LogFile { target: Target::Stderr, file: RwLock::new(None) })
+        Arc::new(LogFile::of(Target::Stderr))
     }
 
     /// Opens every file; on USR1, opens them again under their names, which rotation has moved.
-    pub fn open(&self) -> Result<(), ConfError> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().try_for_each(|file| file.open())
+    /// `owner`: whom the master gives them to, so that the worker can do the same.
+    pub fn open(&self, owner: Option<(Uid, Gid)>) -> Result<(), ConfError> {
+        self.used().iter().try_for_each(|file| file.open(owner))
+    }
+
+    /// Writes what waits in buffers.
+    pub fn flush(&self) {
+        // As any line that can not be written.
+        self.used().iter().for_each(|file| drop(file.flush()));
+    }
+
+    /// How often [`Files::flush`] is asked for.
+    pub fn flush_every(&self) -> Option<Duration> {
+        let files = self.used();
+        files.iter().filter_map(|file| file.buffering.get().and_then(|known| known.flush)).min()
+    }
+
+    fn used(&self) -> Vec<Arc<LogFile>> {
+        self.known().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Vec<Weak<LogFile>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LogFile {
-    pub fn open(&self) -> Result<(), ConfError> {
+    fn of(target: Target) -> LogFile {
+        let (file, waiting) = (RwLock::new(None), Mutex::default());
+        LogFile { target, file, buffering: OnceLock::new(), waiting }
+    }
+
+    /// A log outside of any configuration: what `-e` names.
+    pub fn at(path: &Path) -> LogFile {
+        LogFile::of(Target::Path(path.to_owned()))
+    }
+
+    /// `false`: it is buffered in another way already.
+    pub fn buffer(&self, buffering: Buffering) -> bool {
+        *self.buffering.get_or_init(|| buffering) == buffering
+    }
+
+    pub fn open(&self, owner: Option<(Uid, Gid)>) -> Result<(), ConfError> {
         let Target::Path(path) = &self.target else { return Ok(()) };
-        let file =
-            OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
-                ConfError::io("open()", &format!("\"{}\"", path.display()), &error)
-            })?;
+        let _lost_as_any_line = self.flush();
+        let fail =
+            |error: &io::Error| ConfError::io("open()", &format!("\"{}\"", path.display()), error);
+        let file = open(path).map_err(|error| fail(&error))?;
+        if let Some((user, group)) = owner {
+            // A device, or a file of somebody else's: the worker finds out when it opens it again.
+            let _refused = nix::unistd::fchown(&file, Some(user), Some(group));
+        }
         *self.file.write().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())
     }
@@ -66,17 +117,103 @@ impl LogFile {
         matches!(self.target, Target::Stderr)
     }
 
+    /// The file itself, for a daemon's stderr.
+    pub fn file(&self) -> Option<File> {
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        file.as_ref().and_then(|file| file.try_clone().ok())
+    }
+
     /// One write of one whole line, so that lines of several threads do not mix.
     pub fn write(&self, line: &[u8]) -> io::Result<()> {
+        let Some(Buffering { size, .. }) = self.buffering.get() else { return self.send(line) };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() + line.len() > *size {
+            let full = std::mem::take(&mut *waiting);
+            self.send(&full)?;
+        }
+        if line.len() > *size {
+            return self.send(line);
+        }
+        waiting.extend_from_slice(line);
+        Ok(())
+    }
+
+    pub fn flush(&self) -> io::Result<()> {
+        let full =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if full.is_empty() { Ok(()) } else { self.send(&full) }
+    }
+
+    /// One line to a file that nobody keeps open.
+    pub fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+        open(path)?.write_all(line)
+    }
+
+    fn send(&self, lines: &[u8]) -> io::Result<()> {
         match &self.target {
-            Target::Stderr => io::stderr().write_all(line),
+            Target::Stderr => io::stderr().write_all(lines),
             Target::Path(_) => {
                 let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
                 match &*file {
-                    Some(file) => (&*file).write_all(line),
+                    Some(file) => (&*file).write_all(lines),
                     None => Ok(()),
                 }
             }
         }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_waits_until_it_is_full_or_flushed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (files, read) = (Files::default(), || std::fs::read_to_string(&path).unwrap());
+        let log = files.file(&path);
+        assert!(log.buffer(Buffering { size: 8, flush: None }));
+        assert!(!log.buffer(Buffering { size: 9, flush: None }));
+        files.open(None).unwrap();
+        log.write(b"one\n").unwrap();
+        log.write(b"two\n").unwrap();
+        assert_eq!(read(), "");
+        log.write(b"three\n").unwrap();
+        assert_eq!(read(), "one\ntwo\n");
+        log.write(b"longer than it\n").unwrap();
+        assert_eq!(read(), "one\ntwo\nthree\nlonger than it\n");
+        log.write(b"end\n").unwrap();
+        files.flush();
+        assert!(read().ends_with("end\n"));
+    }
+
+    #[test]
+    fn a_log_that_nobody_uses_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, path) = (Files::default(), folder.path().join("log"));
+        drop(files.file(&path));
+        files.open(None).unwrap();
+        assert!(!path.exists());
+        let kept = files.file(&path);
+        files.open(None).unwrap();
+        assert!(path.exists() && Arc::ptr_eq(&kept, &files.file(&path)));
+    }
+
+    #[test]
+    fn a_reopened_log_is_written_under_its_old_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, path) = (Files::default(), folder.path().join("log"));
+        let log = files.file(&path);
+        files.open(None).unwrap();
+        log.write(b"old\n").unwrap();
+        std::fs::rename(&path, folder.path().join("log.1")).unwrap();
+        files.open(None).unwrap();
+        log.write(b"new\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
     }
 }

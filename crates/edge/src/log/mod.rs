@@ -1,8 +1,10 @@
 //! Log files: opened once however often they are named, reopened on USR1, shared by all threads.
 //! What a line looks like is the business of the families that write them.
 
+mod escape; // values into lines
 mod files; // every log, by its path
 mod level; // how bad it is
 
-pub use files::{Files, LogFile};
+pub use escape::Escape;
+pub use files::{Buffering, Files, LogFile};
 pub use level::Level;

@@ -15,8 +15,8 @@ use crate::{
     exchange::Exchange,
     load::{
         Args,
-        Arity::{Between, Exactly},
-        Block, Directive, Module, Name, Setting, Site, directive,
+        Arity::{AtLeast, Between, Exactly},
+        Block, Body, Directive, Module, Name, Scope, Setting, Site, block, directive,
     },
     vars::Template,
 };
@@ -25,6 +25,8 @@ use crate::{
 pub struct Core {
     root: Setting<Root>,
     internal: bool,
+    /// The methods that stay, and the unnamed location for the others.
+    limit_except: Option<(Vec<&'static str>, Scope)>,
     satisfy: Setting<Satisfy>,
     client_max_body_size: Setting<u64>,
     client_body_buffer_size: Setting<u64>,
@@ -95,6 +97,7 @@ impl Module for Core {
             core.internal = true;
             Ok(())
         }),
+        block("limit_except", &[Block::Location], AtLeast(1), Body::Own, Core::set_limit_except),
         directive("satisfy", HTTP, Exactly(1), |core, args| {
             let satisfy = match args.word(0) {
                 "all" => Satisfy::All,
@@ -253,8 +256,51 @@ impl Core {
         self.root.set(Root { path, kind }, args)
     }
 
+    fn set_limit_except(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        const METHODS: &[&str] = &[
+            "GET",
+            "HEAD",
+            "POST",
+            "PUT",
+            "DELETE",
+            "MKCOL",
+            "COPY",
+            "MOVE",
+            "OPTIONS",
+            "PROPFIND",
+            "PROPPATCH",
+            "LOCK",
+            "UNLOCK",
+            "PATCH",
+        ];
+        if self.limit_except.is_some() {
+            return Err(args.refuse("is duplicate"));
+        }
+        let mut methods = Vec::new();
+        for word in args.words() {
+            let known = METHODS.iter().find(|method| method.eq_ignore_ascii_case(&word.text));
+            let Some(method) = known else {
+                return Err(args.complain(format!("invalid method \"{}\"", word.text)));
+            };
+            methods.push(*method);
+        }
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        let scope = args.scope(Block::LimitExcept)?;
+        self.limit_except = Some((methods, scope));
+        Ok(())
+    }
+
+    /// Where a request of this method goes instead, if `limit_except` does not name it.
+    pub fn limit_except(&self, method: &[u8]) -> Option<Scope> {
+        let (methods, scope) = self.limit_except.as_ref()?;
+        (!methods.iter().any(|known| known.as_bytes() == method)).then_some(*scope)
+    }
+
     /// The file a URI means: `root` + URI, or `alias` in place of the location's name.
-    /// `None`: no file can (an alias under a name the URI does not begin with).
+    /// `None`: no file can (an alias under a name the URI does not begin with, or a step out of
+    /// the alias, which a request must not take).
     pub fn map(&self, exchange: &Exchange) -> Option<PathBuf> {
         self.map_uri(exchange, &exchange.uri)
     }
@@ -263,7 +309,13 @@ impl Core {
         let mut path = Vec::with_capacity(64);
         match self.root.said() {
             None => path.extend_from_slice(b"html"),
-            Some(root) => root.path.render_into(exchange, &mut path),
+            Some(root) => {
+                root.path.render_into(exchange, &mut path);
+                // Nobody writes `..` after a variable: it came with the request.
+                if root.path.as_literal().is_none() && steps_up(&path) {
+                    return None;
+                }
+            }
         }
         if self.is_alias() {
             match &exchange.location.name {
@@ -271,7 +323,13 @@ impl Core {
                 Name::Pattern(..) => return Some(to_path(path)),
                 name => {
                     let name = name.prefix().unwrap_or_default();
-                    path.extend_from_slice(uri.strip_prefix(name.as_bytes())?);
+                    let rest = uri.strip_prefix(name.as_bytes())?;
+                    // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
+                    // /x/secret; here an alias is the end of the way up.
+                    if steps_up(rest) {
+                        return None;
+                    }
+                    path.extend_from_slice(rest);
                 }
             }
         } else {
@@ -404,6 +462,10 @@ impl Core {
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+fn steps_up(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|segment| segment == b"..")
+}
 
 fn to_path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
