@@ -1,12 +1,15 @@
 //! `logs [HOP] [-f]`: what the hops wrote, and with `-f` what they write from now on.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use xtask::follow::{Follow, From};
-use xtask::running::{self, Running};
+use xtask::follow::{Follow, From, Source};
+use xtask::running::{Running, RunningHop};
+
+const HOPS: [&str; 3] = ["edge", "gateway", "app-host"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -27,15 +30,14 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
             options.app
         );
     };
-    let mut files = files(&running);
     if let Some(hop) = &options.hop {
-        files.retain(|(name, _)| name == hop);
         ensure!(
-            !files.is_empty(),
-            "there is no hop \"{hop}\": there are edge, gateway and app-host"
+            HOPS.contains(&hop.as_str()),
+            "there is no hop \"{hop}\": there are {}",
+            HOPS.join(", ")
         );
     }
-    let mut follow = Follow::new(files, From::Start);
+    let mut follow = Follow::new(sources(&running), From::Start, options.hop);
     let shown = if options.follow {
         follow.go_on().await
     } else {
@@ -48,12 +50,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
-/// Every log of a chain with the hop that writes it.
-pub(crate) fn files(running: &Running) -> Vec<(String, std::path::PathBuf)> {
-    let app_host = running::folder(&running.application).join("app-host.log");
-    let hop_of = |hop: &running::RunningHop, log: &std::path::PathBuf| {
-        if *log == app_host { "app-host".to_owned() } else { hop.name.clone() }
+/// Every log of a chain, the browser's side first.
+pub(crate) fn sources(running: &Running) -> Vec<Source> {
+    let of = |hop: &RunningHop, log: &PathBuf| Source {
+        hop: hop.name.clone(),
+        path: log.clone(),
+        master: hop.process.pid,
     };
-    let hops = running.hops.iter().rev();
-    hops.flat_map(|hop| hop.logs.iter().map(move |log| (hop_of(hop, log), log.clone()))).collect()
+    running.hops.iter().rev().flat_map(|hop| hop.logs.iter().map(move |log| of(hop, log))).collect()
 }

@@ -161,8 +161,7 @@ impl Starting {
                 command
             }
         };
-        // What the app-hosts print comes through the gateway's own output.
-        let logs = vec![log("gateway.log"), log("gateway-access.log"), log("app-host.log")];
+        let logs = vec![log("gateway.log"), log("gateway-access.log"), log("gateway-output.log")];
         self.hop("gateway", command, recipe.gateway_address(), logs, recipe).await?;
 
         let command = match &options.edge {
@@ -232,7 +231,7 @@ impl Starting {
     /// Shows the logs until somebody stops the chain or a part of it dies.
     async fn attend(mut self, stop: &mut Stop) -> Result<ExitCode> {
         println!("Ctrl-C stops it");
-        let mut follow = Follow::new(logs::files(&self.running), From::Start);
+        let mut follow = Follow::new(logs::sources(&self.running), From::Start, None);
         let died = tokio::select! {
             () = stop.asked() => None,
             died = first_to_end(&mut self.children) => Some(died),
