@@ -147,7 +147,7 @@ async fn start_gateway(recipe: &Recipe, kind: Gateway, timing: Timing) -> Result
         Gateway::Causeway => recipe.gateway(&binary::program("causeway-gateway")?, timing),
         Gateway::Gunicorn => gunicorn(recipe)?,
     };
-    let mut hop = Hop::start("the gateway", command, &recipe.run.join("app-host.log"))?;
+    let mut hop = Hop::start("the gateway", command, &recipe.run.join("gateway-output.log"))?;
     hop.ready(&recipe.gateway_address(), recipe.application.first_page()).await?;
     Ok(hop)
 }
@@ -280,9 +280,9 @@ impl Chain {
         Log::at(&self.scratch.join("gateway-access.log"))
     }
 
-    /// What the workers print, and what is said about them: gunicorn writes an application's
-    /// traceback to its own log, our app-host to its standard error.
+    /// What the workers write, wherever it goes: what they say about a request is in the gateway's log,
+    /// what they print stays on its output.
     pub fn application_log(&self) -> Log {
-        Log::at(&self.scratch.join("app-host.log")).and(self.gateway_log())
+        Log::at(&self.scratch.join("gateway-output.log")).and(self.gateway_log())
     }
 }

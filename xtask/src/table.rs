@@ -17,12 +17,7 @@ pub(crate) fn table(running: &Running) -> String {
         if hop.name == "gateway" {
             for worker in hop.process.children() {
                 let socket = "from the gateway".to_owned();
-                table.add_row([
-                    "app-host".to_owned(),
-                    worker.pid.to_string(),
-                    socket,
-                    log(hop.logs.len() - 1),
-                ]);
+                table.add_row(["app-host".to_owned(), worker.pid.to_string(), socket, log(0)]);
             }
         }
     }
