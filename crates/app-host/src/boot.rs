@@ -15,11 +15,12 @@ use std::sync::Arc;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::dup2_stdin;
-use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::control::{Control, Order, boot_was_ended};
+use crate::fault;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
 use crate::worker::{Shared, Worker};
@@ -213,9 +214,9 @@ fn failed(
     error: &PyErr,
     control: &mut Control,
 ) -> PyResult<i32> {
-    let value: &Bound<'_, PyBaseException> = error.value(py);
+    let value = fault::exception(py, error)?;
     let is_application = value.is_instance(&load.getattr("ApplicationError")?)?;
-    let explained = load.getattr("explain")?.call1((value,))?;
+    let explained = load.getattr("explain")?.call1((&value,))?;
     let (traceback, last): (String, String) = explained.extract()?;
     let (code, message) = if is_application {
         let reason = value.str()?.to_string();

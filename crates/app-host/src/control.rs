@@ -51,7 +51,8 @@ pub(crate) struct Control {
     lifeline: Option<OwnedFd>,
     /// Signal numbers, one byte each, written by the interpreter's handler. `None` while booting.
     signals: Option<File>,
-    _signals_in: Option<OwnedFd>,
+    /// The interpreter knows it by number only: it must stay open.
+    signals_in: Option<OwnedFd>,
 }
 
 impl Control {
@@ -65,7 +66,7 @@ impl Control {
         for signal in [SIGTERM, SIGQUIT, SIGINT] {
             py.import("signal")?.call_method1("signal", (signal, &handler))?;
         }
-        Ok(Control { pipe: pipe.map(File::from), lifeline, signals: None, _signals_in: None })
+        Ok(Control { pipe: pipe.map(File::from), lifeline, signals: None, signals_in: None })
     }
 
     /// From now on signals are read by `wait`.
@@ -78,7 +79,7 @@ impl Control {
         signal.call_method("set_wakeup_fd", (write.as_raw_fd(),), Some(&options))?;
         PHASE.store(SERVING, Ordering::SeqCst);
         self.signals = Some(read.into());
-        self._signals_in = Some(write);
+        self.signals_in = Some(write);
         Ok(())
     }
 

@@ -44,10 +44,9 @@ struct Known {
     value: Py<PyString>,
 }
 
-/// What has to be there, and where else it can be had from.
+/// What is there under the gateway's name; if not, it is derived.
 #[derive(Default)]
 struct Seen {
-    method: bool,
     path_info: bool,
     scheme: bool,
     raw_uri: bool,
@@ -91,10 +90,11 @@ impl Environs {
         environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, input)?)?;
         let mut wishes = Wishes::default();
         let mut seen = Seen::default();
+        let mut has_method = false;
         for (name, value) in params.iter() {
             match name {
                 b"REQUEST_METHOD" => {
-                    seen.method = !value.is_empty();
+                    has_method = !value.is_empty();
                     if value == b"HEAD" {
                         wishes.body = BodyRule::Dropped;
                     }
@@ -116,7 +116,7 @@ impl Environs {
             }
             self.set(py, &environ, name, value)?;
         }
-        if !seen.method {
+        if !has_method {
             return Err(PyValueError::new_err("a request without REQUEST_METHOD"));
         }
         self.derive(py, &environ, params, &seen)?;

@@ -6,7 +6,10 @@
 
 use std::io;
 
+use pyo3::exceptions::PyBaseException;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::log::{self, Level};
 use crate::response::{Head, Response};
@@ -43,12 +46,24 @@ pub(crate) fn report(py: Python<'_>, error: &PyErr, story: &Story) {
     log::entry(py, Level::Error, &format_args!("{message}\n{}", traceback.trim_end()));
 }
 
-pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let format = py.import("traceback")?.getattr("format_exception")?;
-    let lines: Vec<Bound<'_, pyo3::types::PyString>> =
-        format.call1((error.value(py),))?.extract()?;
+    let lines: Vec<Bound<'_, PyString>> = format.call1((exception(py, error)?,))?.extract()?;
     let text: Vec<u8> = lines.iter().flat_map(log::text).collect();
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// An exception that was not caught by Python code does not have its traceback yet: the interpreter
+/// keeps the two apart until then.
+pub(crate) fn exception<'py>(
+    py: Python<'py>,
+    error: &PyErr,
+) -> PyResult<Bound<'py, PyBaseException>> {
+    let value = error.value(py).clone();
+    if let Some(traceback) = error.traceback(py) {
+        value.setattr(intern!(py, "__traceback__"), traceback)?;
+    }
+    Ok(value)
 }
 
 /// Answers in place of the application. What `Response::end` is to be called with.

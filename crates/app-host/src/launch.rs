@@ -18,10 +18,12 @@ pub fn command(python: &Path, library: &Path, options: &HostOptions) -> Command 
 }
 
 /// The library cargo built next to the running program: `target/PROFILE/` holds programs, its
-/// `deps/` test programs and, when it was built as a dependency, the library.
+/// `deps/` test programs (`examples/` examples) and, when it was built as a dependency, the library.
 pub fn library() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
-    let folders = [folder.to_path_buf(), folder.join("deps"), folder.parent()?.to_path_buf()];
+    let above = folder.parent()?;
+    let folders =
+        [folder.to_path_buf(), folder.join("deps"), above.to_path_buf(), above.join("deps")];
     folders.into_iter().map(|folder| folder.join(LIBRARY)).find(|library| library.is_file())
 }

@@ -59,8 +59,10 @@ impl StartResponse {
             let response = this.response()?;
             match exc_info {
                 Some(exc_info) if exc_info.is_truthy()? => {
-                    if response.is_sent() {
-                        return Err(PyErr::from_value(exc_info.get_item(1)?));
+                    // Too late for another head: the application gets its exception back.
+                    let too_late = response.is_sent().then(|| exc_info.get_item(1));
+                    if let Some(exception) = too_late.transpose()? {
+                        return Err(PyErr::from_value(exception));
                     }
                 }
                 _ if !response.is_unset() => {
@@ -123,7 +125,7 @@ fn read_status(status: &[u8]) -> Option<u16> {
     let (digits, reason) = status.split_at_checked(3)?;
     let well_formed = digits.iter().all(u8::is_ascii_digit)
         && reason.first().is_none_or(|byte| *byte == b' ')
-        && reason.iter().all(is_field_byte);
+        && reason.iter().copied().all(is_field_byte);
     let status = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     (well_formed && status >= 200).then_some(status)
 }
@@ -157,7 +159,7 @@ fn write_field(head: &mut Head, field: &Bound<'_, PyAny>) -> PyResult<()> {
     let value_start = head.lines.len();
     write_latin1(&mut head.lines, &pair.get_item(1)?, "a header value")?;
     let value = &head.lines[value_start..];
-    if !value.iter().all(is_field_byte) {
+    if !value.iter().copied().all(is_field_byte) {
         let name = head.lines[start..colon].escape_ascii();
         return Err(PyValueError::new_err(format!("invalid value of header \"{name}\"")));
     }
@@ -210,6 +212,6 @@ fn is_token(name: &[u8]) -> bool {
 }
 
 /// RFC 9110 §5.5: no control characters but the tab.
-fn is_field_byte(byte: &u8) -> bool {
-    *byte == b'\t' || (b' ' <= *byte && *byte != 0x7f)
+fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || (b' ' <= byte && byte != 0x7f)
 }

@@ -71,5 +71,5 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
         return Err(Errno::EBADF.into());
     }
     // SAFETY: it is borrowed for the one call only; if Python closed it meanwhile, that is an error.
-    Ok(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?)
+    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }

@@ -34,12 +34,9 @@ fn a_failed_import_says_why() {
     assert!(!log.contains("load.py"), "our own frames say nothing: {log}");
     let message = "ModuleNotFoundError: No module named 'nope'";
     check_failure("nope", 3, message, &format!("worker could not boot: {message}"));
-    check_failure(
-        "raises",
-        3,
-        "RuntimeError: settings are not right",
-        "worker could not boot: RuntimeError: settings are not right",
-    );
+    let message = "RuntimeError: settings are not right";
+    let log = check_failure("raises", 3, message, &format!("worker could not boot: {message}"));
+    assert!(log.contains("raises.py\", line 1, in <module>"), "{log}");
     check_failure("exits", 3, "SystemExit: leaving", "worker could not boot: SystemExit: leaving");
     let mut host = setup("broken_syntax").launch();
     assert!(host.control_line().starts_with("failed 3 SyntaxError: "));

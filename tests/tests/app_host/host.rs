@@ -211,8 +211,12 @@ impl Client {
         let mut wire = begin(path, extra);
         fastcgi::stdin(&mut wire, 1, body);
         fastcgi::stdin_end(&mut wire, 1);
-        self.send(&wire);
-        self.answer()
+        // An application may answer while it reads: whoever only writes would wait for ever.
+        let mut stream = self.stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || stream.write_all(&wire).unwrap());
+            self.answer()
+        })
     }
 
     pub(crate) fn send(&mut self, wire: &[u8]) {
@@ -251,7 +255,7 @@ impl Client {
                 }
                 Some(other) => panic!("{other:?}"),
                 None => {
-                    let mut part = [0; 65_536];
+                    let mut part = vec![0; 65_536];
                     // A reset is a close too.
                     let length = self.stream.read(&mut part).unwrap_or(0);
                     if length == 0 {
