@@ -53,7 +53,8 @@ pub(crate) const CONTROL_FD: RawFd = 3;
 pub(crate) const LIFELINE_FD: RawFd = 4;
 
 /// Puts the two pipes where the worker looks for them, and has the kernel end the worker should this
-/// process die without a word.
+/// process die without a word. At once: what it is working on can reach nobody any more, and a worker
+/// that hangs would otherwise stay for ever, since nobody is left who would give up on it.
 pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: OwnedFd) {
     let hook = move || {
         // Beyond both targets (see `child.rs`), so that neither call overwrites the other's source.
@@ -63,7 +64,7 @@ pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: Owned
                 return Err(io::Error::last_os_error());
             }
         }
-        prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from)
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)
     };
     // SAFETY: the hook calls only dup2 and prctl, which are async-signal-safe, and allocates nothing.
     unsafe { command.pre_exec(hook) };

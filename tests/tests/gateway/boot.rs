@@ -18,15 +18,12 @@ fn check_refused(flags: &[&str], code: i32, last_line: &str) {
 
 #[test]
 fn the_lines_operators_know() {
-    let mut gateway = start(&["--workers", "2"]);
-    gateway.log.wait_for_nth("Booting worker with pid: ", 2);
+    let mut gateway = start(&["--workers", "2", "--log-level", "debug"]);
+    gateway.log.wait_for_nth("Worker ready", 2);
     gateway.stop();
     let pid = gateway.pid();
     let lines = gateway.log.lines();
-    assert!(
-        lines[0].ends_with(" +0000] [")
-            || lines[0].contains(&format!("] [{pid}] [INFO] Starting causeway-gateway "))
-    );
+    assert!(lines[0].contains(&format!("] [{pid}] [INFO] Starting causeway-gateway ")));
     assert!(lines[1].contains("[INFO] Listening at: http://127.0.0.1:"), "{}", lines[1]);
     assert!(lines[1].ends_with(&format!(" ({pid})")), "{}", lines[1]);
     assert!(lines[2].ends_with("[INFO] Using worker: sync"), "{}", lines[2]);

@@ -1,5 +1,7 @@
 //! The gateway from outside: the real program, the real app-host, a real interpreter.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
+
 mod stack; // starts it, talks to it, reads its log
 
 mod boot;

@@ -58,10 +58,16 @@ fn http_1_0_is_answered_in_kind() {
     let target = format!("/stream?gate={}", gate.path());
     let mut stream = gateway.connect();
     stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut arrived = Vec::new();
+    while !arrived.ends_with(b"\r\n\r\nfirst") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        arrived.extend(byte);
+    }
+    let head = String::from_utf8(arrived).unwrap().to_lowercase();
+    assert!(!head.contains("transfer-encoding") && !head.contains("content-length"), "{head}");
     gate.open();
-    let answer = stream.answer();
-    assert_eq!((answer.header("transfer-encoding"), answer.header("content-length")), (None, None));
-    assert_eq!(answer.text(), "firstsecond");
+    assert_eq!(stream.rest(), b"second");
 }
 
 #[test]
@@ -124,8 +130,8 @@ fn a_body_the_application_does_not_read_hurts_nobody() {
 fn an_answer_that_breaks_off_is_not_ended_as_if_it_were_whole() {
     let gateway = start(&[]);
     let short = gateway.get("/short");
-    assert_eq!((short.status, short.complete), (200, false));
-    gateway.log.wait_for("GET /short: the answer was broken off");
+    assert!(short.status == 502 || !short.complete, "{short:?}");
+    gateway.log.wait_for("502 for GET /short");
     let breaks = gateway.get("/breaks");
     assert!(breaks.status == 502 || breaks.status == 500 || !breaks.complete, "{breaks:?}");
     gateway.log.wait_for("RuntimeError: in the middle");
@@ -136,7 +142,7 @@ fn an_answer_that_breaks_off_is_not_ended_as_if_it_were_whole() {
 fn a_client_that_leaves_a_stream_frees_the_worker() {
     let gateway = start(&["--workers", "1"]);
     let mut stream = gateway.begin("/torrent");
-    let mut some = [0; 100_000];
+    let mut some = vec![0; 100_000];
     stream.read_exact(&mut some).unwrap();
     drop(stream);
     gateway.log.wait_for("torrent closed");

@@ -5,13 +5,13 @@ use std::fs;
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::stack::{
-    Gateway, Habit, Listens, Load, Outcome, Setup, assert_none_lost, fixtures, is_alive, start,
-    start_on,
+    Gateway, Habit, Listens, Load, Outcome, Setup, assert_none_lost, fixtures, start, start_on,
+    wait_until_gone,
 };
 
 /// With a copy of the application that the test may change.
 fn start_changeable(flags: &[&str]) -> Gateway {
-    let mut all = vec!["app:application"];
+    let mut all = vec!["app:application", "--workers", "2", "--log-level", "debug"];
     all.extend(flags);
     let setup = Setup::new(Listens::Unix, &all);
     let text = fs::read_to_string(fixtures().join("app.py")).unwrap();
@@ -20,6 +20,7 @@ fn start_changeable(flags: &[&str]) -> Gateway {
     let mut setup = setup;
     setup.command.env("PYTHONDONTWRITEBYTECODE", "1");
     let gateway = setup.launch();
+    gateway.log.wait_for_nth("Worker ready", 2);
     assert_eq!(gateway.get("/version").text(), "one", "{}", gateway.log.text());
     gateway
 }
@@ -34,7 +35,7 @@ fn change(gateway: &Gateway, from: &str, to: &str) {
 #[test]
 fn hup_brings_the_new_code_and_loses_nothing() {
     for habit in [Habit::KeepAlive, Habit::Close] {
-        let gateway = start_changeable(&["--workers", "2"]);
+        let gateway = start_changeable(&[]);
         let load = Load::start(gateway.place(), 4, habit, "/version");
         load.wait_for(50);
         change(&gateway, "VERSION = \"one\"", "VERSION = \"two\"");
@@ -52,7 +53,7 @@ fn hup_brings_the_new_code_and_loses_nothing() {
 
 #[test]
 fn hup_with_code_that_does_not_import_changes_nothing_and_says_why() {
-    let gateway = start_changeable(&["--workers", "2"]);
+    let gateway = start_changeable(&[]);
     let load = Load::start(gateway.place(), 2, Habit::KeepAlive, "/version");
     change(&gateway, "VERSION =", "VERSION ==");
     gateway.signal(Signal::SIGHUP);
@@ -73,8 +74,7 @@ fn hup_with_code_that_does_not_import_changes_nothing_and_says_why() {
 
 #[test]
 fn a_broken_replacement_does_not_end_the_service() {
-    let gateway = start_changeable(&["--workers", "2"]);
-    gateway.log.wait_for_nth("Booting worker", 2);
+    let gateway = start_changeable(&[]);
     change(&gateway, "VERSION =", "VERSION ==");
     let worker = gateway.worker();
     nix::sys::signal::kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
@@ -121,7 +121,7 @@ fn term_has_an_end() {
     gateway.log.wait_for("endless /endless");
     gateway.stop();
     drop(held);
-    assert!(gateway.booted().into_iter().all(|worker| !is_alive(worker)));
+    gateway.booted().into_iter().for_each(wait_until_gone);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn int_and_quit_are_quick() {
         gateway.signal(signal);
         assert_eq!(gateway.exit_code(), Some(0), "{}", gateway.log.text());
         drop(held);
-        assert!(gateway.booted().into_iter().all(|worker| !is_alive(worker)));
+        gateway.booted().into_iter().for_each(wait_until_gone);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, os::unix::net::UnixListener, path::P
 
 use nix::sys::signal::Signal;
 
-use crate::stack::{Gateway, Listens, Setup, fixtures, is_alive, start, start_on};
+use crate::stack::{Gateway, Listens, Setup, fixtures, start, start_on, wait_until_gone};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -26,7 +26,7 @@ fn nothing_is_left_after_a_stop() {
     gateway.log.wait_for_nth("Booting worker", 2);
     gateway.stop();
     assert_eq!(fs::read_dir(gateway.scratch()).unwrap().count(), 0);
-    assert!(gateway.booted().into_iter().all(|worker| !is_alive(worker)));
+    gateway.booted().into_iter().for_each(wait_until_gone);
 }
 
 #[test]
@@ -36,7 +36,18 @@ fn no_worker_is_left_when_it_is_killed() {
     gateway.signal(Signal::SIGKILL);
     // The log ends only when every process that holds it has gone.
     gateway.wait();
-    assert!(gateway.booted().into_iter().all(|worker| !is_alive(worker)));
+    gateway.booted().into_iter().for_each(wait_until_gone);
+}
+
+#[test]
+fn a_worker_in_the_middle_of_a_request_is_not_left_either() {
+    let mut gateway = start(&["--workers", "1"]);
+    let held = gateway.begin("/endless");
+    gateway.log.wait_for("endless /endless");
+    gateway.signal(Signal::SIGKILL);
+    gateway.wait();
+    drop(held);
+    gateway.booted().into_iter().for_each(wait_until_gone);
 }
 
 fn launch_at(bind: &str, before: impl FnOnce(&Path)) -> Gateway {

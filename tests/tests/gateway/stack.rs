@@ -5,7 +5,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
-    os::unix::{net::UnixStream, process::ExitStatusExt},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -140,8 +140,10 @@ pub(crate) fn start(flags: &[&str]) -> Gateway {
 pub(crate) fn start_on(listens: Listens, flags: &[&str]) -> Gateway {
     let fixtures = fixtures();
     let mut all = vec!["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    all.extend(["--log-level", "debug"]);
     all.extend(flags);
     let gateway = Setup::new(listens, &all).launch();
+    gateway.log.wait_for("Worker ready");
     assert_eq!(gateway.get("/").status, 200, "{}", gateway.log.text());
     gateway
 }
@@ -525,10 +527,7 @@ fn ask_until(
     let mut outcomes = Vec::new();
     let mut open: Option<Stream> = None;
     while !stop.load(Ordering::Relaxed) {
-        let mut stream = match open.take().map_or_else(|| place.connect(), Ok) {
-            Ok(stream) => stream,
-            Err(_) => break,
-        };
+        let Ok(mut stream) = open.take().map_or_else(|| place.connect(), Ok) else { break };
         if let Err(error) = stream.write_all(request.as_bytes()) {
             // The other side had closed: nothing was sent, so nothing is lost.
             if matches!(error.kind(), ErrorKind::BrokenPipe) {
@@ -560,12 +559,17 @@ pub(crate) fn assert_none_lost(outcomes: &[Outcome], log: &Log) {
     assert!(!outcomes.is_empty());
 }
 
-/// Whether the process is there, and not just waiting to be reaped.
-pub(crate) fn is_alive(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+/// Returns once the process has gone, or only waits to be reaped.
+#[track_caller]
+pub(crate) fn wait_until_gone(pid: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    while is_alive(pid) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+        thread::yield_now();
+    }
 }
 
-pub(crate) fn was_killed_by(status: ExitStatus) -> Option<i32> {
-    status.signal()
+fn is_alive(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    status.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }

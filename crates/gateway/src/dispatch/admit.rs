@@ -45,13 +45,21 @@ async fn wait(
         return Err(DispatchError::Shed { waiting, in_hand: gateway.pool.in_hand() });
     }
     let turn = gateway.pool.wait(held);
+    let Connection { socket, buffer, is_last, .. } = connection;
+    let closed = async {
+        // Of the last request it is we who closed that direction, and the client may well be there.
+        if *is_last {
+            std::future::pending::<()>().await;
+        }
+        socket.closed(buffer).await;
+    };
     tokio::select! {
         biased;
         lease = turn => lease.map_err(|_| {
             let reason = gateway.pool.unavailable();
             DispatchError::NoWorker { reason: reason.unwrap_or_else(|| "no worker is left".to_owned()) }
         }),
-        () = connection.socket.closed(&mut connection.buffer) => Err(DispatchError::ClientGone),
+        () = closed => Err(DispatchError::ClientGone),
         () = tokio::time::sleep(gateway.settings.queue_timeout) => {
             let seconds = gateway.settings.queue_timeout.as_secs();
             Err(DispatchError::Waited { seconds, in_hand: gateway.pool.in_hand() })

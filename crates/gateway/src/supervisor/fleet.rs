@@ -96,7 +96,7 @@ struct Member {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// No full set of workers has been ready yet. A boot failure now ends everything.
+    /// No worker has been ready yet. A boot failure now ends everything.
     Starting,
     Serving,
     /// Everybody leaves, then we do.
@@ -121,6 +121,8 @@ pub(crate) struct Fleet {
     phase: Phase,
     /// A reload that failed: which one, and why. Said when its last worker has gone.
     given_up: Option<(u64, String)>,
+    /// Asked to reload before there was anything to keep serving meanwhile.
+    hung_up_early: bool,
     /// Workers in a row that did not live.
     failures: u32,
     not_before: Option<Instant>,
@@ -144,6 +146,7 @@ impl Fleet {
             proven: 0,
             phase: Phase::Starting,
             given_up: None,
+            hung_up_early: false,
             failures: 0,
             not_before: None,
         }
@@ -159,6 +162,12 @@ impl Fleet {
                 {
                     (member.state, member.since) = (State::Ready, now);
                     orders.push(Order::Unavailable(None));
+                    if self.phase == Phase::Starting {
+                        self.phase = Phase::Serving;
+                        if std::mem::take(&mut self.hung_up_early) {
+                            self.hang_up(&mut orders);
+                        }
+                    }
                 }
             }
             Event::Refused { worker, code, reason } => {
@@ -195,13 +204,11 @@ impl Fleet {
                 self.stop(QUICK, now, &mut orders);
                 self.tell_all(Signal::SIGQUIT, now, &mut orders);
             }
-            Event::Hangup => {
-                if self.phase == Phase::Serving {
-                    orders.push(Order::Say(Level::Info, "Hang up: Master".to_owned()));
-                    self.generation += 1;
-                    self.not_before = None;
-                }
-            }
+            Event::Hangup => match self.phase {
+                Phase::Serving => self.hang_up(&mut orders),
+                Phase::Starting => self.hung_up_early = true,
+                Phase::Failing { .. } | Phase::Stopping { .. } => (),
+            },
             Event::More => {
                 self.target += 1;
             }
@@ -226,6 +233,12 @@ impl Fleet {
         self.not_before.is_some()
             || !matches!(self.phase, Phase::Serving)
             || self.members.values().any(|member| member.state != State::Ready)
+    }
+
+    fn hang_up(&mut self, orders: &mut Vec<Order>) {
+        orders.push(Order::Say(Level::Info, "Hang up: Master".to_owned()));
+        self.generation += 1;
+        self.not_before = None;
     }
 
     fn exited(&mut self, worker: WorkerId, end: Ended, now: Instant, orders: &mut Vec<Order>) {
@@ -350,7 +363,6 @@ impl Fleet {
         let ready = |it: &Member| it.state == State::Ready;
         let current = self.of(|it| ready(it) && it.generation == generation);
         if current.len() >= self.target {
-            self.phase = Phase::Serving;
             self.proven = generation;
             for old in self.of(|it| it.generation != generation) {
                 match self.members[&old].state {

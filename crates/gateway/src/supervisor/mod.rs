@@ -248,7 +248,12 @@ impl Supervisor {
     fn see(&mut self, event: &Event) {
         let gateway = &self.gateway;
         match event {
-            Event::Ready(worker) => gateway.pool.ready(*worker),
+            Event::Ready(worker) => {
+                if let Some(child) = self.children.get(worker) {
+                    gateway.log.debug(format_args!("Worker ready (pid: {})", child.pid));
+                }
+                gateway.pool.ready(*worker);
+            }
             Event::Used(worker) => {
                 if let Some(child) = self.children.get(worker) {
                     gateway.log.info(format_args!(

@@ -65,11 +65,31 @@ fn say(order: Order) -> String {
 #[test]
 fn a_worker_that_can_not_boot_at_start_ends_everything_and_has_the_last_word() {
     let mut case = start(2);
-    case.on(Event::Ready(2));
     let orders = case.refuses(1, 3, "ModuleNotFoundError: No module named 'nope'");
     assert_eq!(orders, ["stop listening", "TERM 2"]);
     let reason = "Reason: Worker failed to boot: ModuleNotFoundError: No module named 'nope'";
     assert_eq!(case.exits(2, 0), ["Shutting down: Master", reason, "exit 3"]);
+}
+
+#[test]
+fn once_one_has_booted_another_that_does_not_is_tried_again() {
+    let mut case = start(2);
+    case.on(Event::Ready(2));
+    let orders = case.refuses(1, 3, "too many connections");
+    assert_eq!(
+        orders,
+        ["Worker failed to boot, next try in 0.0s. Reason: too many connections", "spawn 3"]
+    );
+}
+
+#[test]
+fn a_reload_asked_for_while_starting_is_not_forgotten() {
+    let mut case = start(2);
+    assert!(case.on(Event::Hangup).is_empty());
+    let orders = case.on(Event::Ready(1));
+    assert_eq!(orders, ["available", "Hang up: Master", "spawn 3", "spawn 4"]);
+    case.on(Event::Ready(3));
+    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "TERM 2"]);
 }
 
 #[test]
