@@ -1,5 +1,5 @@
 //! A folder of one test's own, short enough for a unix socket's name (108 bytes), removed at its end.
-//! When the test fails it stays, and its path is printed: the logs in it are the first thing to read.
+//! When the test fails (or `CHAIN_KEEP` is set) it stays, and its path is printed: the logs in it are the first thing to read.
 
 use std::path::{Path, PathBuf};
 
@@ -38,10 +38,10 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if std::thread::panicking()
+        if (std::thread::panicking() || std::env::var_os("CHAIN_KEEP").is_some())
             && let Some(folder) = self.folder.take()
         {
-            eprintln!("logs of the failed test: {}", folder.keep().display());
+            eprintln!("logs of the test: {}", folder.keep().display());
         }
     }
 }

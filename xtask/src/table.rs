@@ -9,8 +9,9 @@ pub(crate) fn table(running: &Running) -> String {
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["hop", "pid", "socket", "log"]);
     for hop in running.hops.iter().rev() {
-        let log =
-            |at: usize| hop.logs.get(at).map(|log| log.display().to_string()).unwrap_or_default();
+        let log = |at: usize| {
+            hop.logs.get(at).map(|log| short(&log.display().to_string())).unwrap_or_default()
+        };
         let state =
             if hop.process.alive() { hop.process.pid.to_string() } else { "dead".to_owned() };
         table.add_row([hop.name.clone(), state, short(&hop.address.to_string()), log(0)]);

@@ -1,5 +1,6 @@
 //! One request can be followed: its trace id stands in every hop's log, and each hop says in
-//! `Server-Timing` what it took. nginx and gunicorn know neither; this journey is ours alone.
+//! `Server-Timing` what it took (`otel_trace on; server_timing on;` in the edge, `--server-timing` in the
+//! gateway). nginx and gunicorn know neither; this journey is ours alone.
 
 use anyhow::{Context as _, Result};
 use e2e::chain::{Chain, Edge, Gateway};

@@ -47,10 +47,12 @@ async fn the_request_a_killed_worker_held_is_answered_502_with_a_reason_in_the_l
     held[0].signal(Signal::SIGKILL);
     assert!(wire.chunk().await.is_err(), "an answer cut short must not look complete");
 
+    assert_eq!(chain.get("/environ").await?.status(), 200);
     let mut wire = chain.wire().await?;
     wire.send("GET /slow?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
     // Nobody outside can see the moment at which the worker has the request; a kill before it only means
-    // that the next worker gets it. So workers are killed until there is an answer.
+    // that the next worker gets it. So workers are killed until there is an answer, but not so fast that
+    // one would die while it starts.
     let answer = tokio::select! {
         answer = wire.answer("GET") => answer?,
         () = kill_again_and_again(&chain) => unreachable!("it goes on for ever"),
@@ -62,8 +64,8 @@ async fn the_request_a_killed_worker_held_is_answered_502_with_a_reason_in_the_l
 }
 
 async fn kill_again_and_again(chain: &Chain) {
-    let mut tick = tokio::time::interval(Duration::from_millis(500));
-    tick.tick().await;
+    let begin = tokio::time::Instant::now() + Duration::from_millis(500);
+    let mut tick = tokio::time::interval_at(begin, Duration::from_secs(8));
     loop {
         tick.tick().await;
         for worker in chain.gateway.workers() {

@@ -87,8 +87,8 @@ fn comparable(answer: &Answer, site: &Site) -> (u16, BTreeMap<String, Vec<String
         if name == "date" || name == "server" {
             continue;
         }
-        // The length of an error page follows from the name at its foot.
-        if name == "content-length" && answer.status() >= 400 {
+        // The length of a built-in page follows from the name at its foot.
+        if name == "content-length" && answer.status() >= 300 {
             continue;
         }
         boundary =
@@ -102,7 +102,7 @@ fn comparable(answer: &Answer, site: &Site) -> (u16, BTreeMap<String, Vec<String
             *value = value.replace(&boundary, "BOUNDARY");
         }
     }
-    if answer.status() >= 400
+    if answer.status() >= 300
         && let Some(at) = body.find("<hr><center>")
     {
         body.truncate(at);
@@ -253,7 +253,12 @@ async fn both_call_the_tutorials_file_right() -> Result<()> {
 /// A line of nginx's log without its time and process.
 fn after_emerg(line: &str) -> String {
     let (_, message) = line.split_once("[emerg] ").unwrap_or(("", line));
-    message.split_once("#0: ").map_or(message, |(_, message)| message).to_owned()
+    let process = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#');
+    let message = message
+        .split_once(": ")
+        .filter(|(first, _)| process(first))
+        .map_or(message, |(_, rest)| rest);
+    message.to_owned()
 }
 
 fn test_configuration(program: &Path, run: &Path) -> Result<String> {
