@@ -7,4 +7,8 @@ mod peer; // an upstream that the test plays
 mod server; // a scratch folder with a server in it
 
 mod proxy;
+mod proxy_buffering;
+mod proxy_next_upstream;
 mod smoke;
+mod upstream;
+mod websocket;
