@@ -6,9 +6,28 @@
 mod peer; // an upstream that the test plays
 mod server; // a scratch folder with a server in it
 
+mod access;
+mod conf_errors;
+mod error_page;
+mod gzip;
+mod headers;
+mod http;
+mod if_;
+mod index;
+mod location;
+mod map;
+mod not_modified;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
+mod range;
+mod return_;
+mod rewrite;
+mod server_name;
 mod smoke;
+mod smuggling;
+mod static_files;
+mod try_files;
+mod types;
 mod upstream;
 mod websocket;

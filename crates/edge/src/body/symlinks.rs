@@ -3,6 +3,7 @@
 //! (`if_not_owner`). What stands before `from=` is taken as it is.
 
 use std::{
+    ffi::OsStr,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Component, Path, PathBuf},
 };
@@ -42,50 +43,31 @@ pub(super) fn open(path: &Path, symlinks: &Symlinks, access: OFlag) -> Result<Ow
         return open_path(path, access | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed("open()"));
     }
     while let Some(name) = names.next() {
-        let Component::Normal(name) = name else { continue };
+        let name = match name {
+            Component::Normal(name) => name,
+            Component::ParentDir => OsStr::new(".."),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => continue,
+        };
         let last = names.peek().is_none();
-        let mut flags = if last { access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK } else { folder };
-        match symlinks {
+        let flags = if last { access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK } else { folder };
+        let step = |flags| openat(&at, name, flags, Mode::empty()).map_err(failed("openat()"));
+        let owner_of_link = match symlinks {
             Symlinks::SameOwner { .. } => {
-                let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let link = openat(&at, name, step, Mode::empty()).map_err(failed("openat()"))?;
+                let link = step(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)?;
                 let found = fstat(&link).map_err(failed("fstat()"))?;
-                if !is_link(found.st_mode) {
-                    flags |= OFlag::O_NOFOLLOW;
-                    at = openat(&at, name, flags, Mode::empty()).map_err(failed("openat()"))?;
-                    continue;
-                }
-                at = openat(&at, name, flags, Mode::empty()).map_err(failed("openat()"))?;
-                let target = fstat(&at).map_err(failed("fstat()"))?;
-                if target.st_uid != found.st_uid {
-                    return Err(OpenError { call: "openat()", errno: Errno::ELOOP });
-                }
+                is_link(found.st_mode).then_some(found.st_uid)
             }
-            _ => {
-                at = openat(&at, name, flags | OFlag::O_NOFOLLOW, Mode::empty())
-                    .map_err(|errno| {
-                        if errno == Errno::ENOTDIR && !last { link_or(&at, name) } else { errno }
-                    })
-                    .map_err(failed("openat()"))?;
-                // With O_PATH, a link is opened itself instead of being refused.
-                let found = fstat(&at).map_err(failed("fstat()"))?;
-                if is_link(found.st_mode) {
-                    return Err(OpenError { call: "openat()", errno: Errno::ELOOP });
-                }
-            }
+            _ => None,
+        };
+        let next = step(if owner_of_link.is_some() { flags } else { flags | OFlag::O_NOFOLLOW })?;
+        let found = fstat(&next).map_err(failed("fstat()"))?;
+        // With O_PATH, a link is opened itself instead of being refused.
+        if is_link(found.st_mode) || owner_of_link.is_some_and(|owner| owner != found.st_uid) {
+            return Err(OpenError { call: "openat()", errno: Errno::ELOOP });
         }
+        at = next;
     }
     Ok(at)
-}
-
-/// A link where a folder was wanted is reported as "not a directory"; the log should say what it is.
-fn link_or(at: &OwnedFd, name: &std::ffi::OsStr) -> Errno {
-    let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let found = openat(at, name, step, Mode::empty()).and_then(|link| fstat(&link));
-    match found {
-        Ok(found) if is_link(found.st_mode) => Errno::ELOOP,
-        _ => Errno::ENOTDIR,
-    }
 }
 
 fn is_link(mode: u32) -> bool {
@@ -128,7 +110,8 @@ mod tests {
         let refused = Symlinks::Refused { from: None };
         check(&refused, &root.join("real/file"), Ok(()));
         check(&refused, &root.join("link"), Err(Errno::ELOOP));
-        check(&refused, &root.join("folder/file"), Err(Errno::ELOOP));
+        // As nginx has it: a link is not a folder.
+        check(&refused, &root.join("folder/file"), Err(Errno::ENOTDIR));
         check(&refused, &root.join("none"), Err(Errno::ENOENT));
         let below = Symlinks::Refused { from: Some(root.join("folder")) };
         check(&below, &root.join("folder/file"), Ok(()));
@@ -137,5 +120,6 @@ mod tests {
         let same = Symlinks::SameOwner { from: None };
         check(&same, &root.join("folder/file"), Ok(()));
         check(&same, &root.join("link"), Ok(()));
+        check(&refused, &root.join("real/../real/file"), Ok(()));
     }
 }

@@ -11,9 +11,7 @@ use crate::{
     engine::plan::{Filter, Plan},
     exchange::Exchange,
     load::{
-        Args,
-        Arity::{AtLeast, Between},
-        Block, Directive, List, Module, Setting, Site, directive, parse_time,
+        Args, Arity::Between, Block, Directive, List, Module, Setting, Site, directive, parse_time,
     },
     response::Response,
     vars::Template,
@@ -73,9 +71,6 @@ impl Module for Headers {
     const DIRECTIVES: &'static [Directive<Self>] = &[
         directive("add_header", BLOCKS, Between(2, 3), Headers::add),
         directive("expires", BLOCKS, Between(1, 2), Headers::set_expires),
-        directive("add_trailer", BLOCKS, AtLeast(0), |_, args| {
-            Err(args.complain("\"add_trailer\": nginx has this; the edge does not yet"))
-        }),
     ];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
