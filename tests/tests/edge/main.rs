@@ -3,6 +3,7 @@
 //! One file per directive family, with the family's name. The same suite runs against nginx, which
 //! tests the tests: `EDGE_BINARY=/usr/sbin/nginx cargo test -p e2e --test edge`.
 
+mod peer; // an upstream that the test plays
 mod server; // a scratch folder with a server in it
 
 mod access;
@@ -16,6 +17,9 @@ mod index;
 mod location;
 mod map;
 mod not_modified;
+mod proxy;
+mod proxy_buffering;
+mod proxy_next_upstream;
 mod range;
 mod return_;
 mod rewrite;
@@ -25,3 +29,5 @@ mod smuggling;
 mod static_files;
 mod try_files;
 mod types;
+mod upstream;
+mod websocket;

@@ -1,4 +1,7 @@
 //! After 101: bytes from the client to the peer and back, until both have said their last.
+//!
+//! nginx ends both directions when the client ends one. Here the peer hears of that end and may
+//! still answer: what it says last is not lost.
 
 use std::{
     future::poll_fn,

@@ -36,7 +36,8 @@ impl Rewrites {
         })
     }
 
-    /// What a value becomes that fits as a whole: a domain, compared without case and first dot.
+    /// What a value becomes that fits as a whole: a domain, compared without case and first dot,
+    /// which stays where it was.
     fn domain(&self, exchange: &mut Exchange, value: &Bytes) -> Option<Bytes> {
         fn bare(domain: &[u8]) -> &[u8] {
             domain.strip_prefix(b".").unwrap_or(domain)
@@ -48,7 +49,11 @@ impl Rewrites {
                 }
                 Pattern::Regex(regex) => regex.matches(exchange, value),
             };
-            fits.then(|| rule.to.render(exchange))
+            let dot: &[u8] = match (&rule.from, value.first()) {
+                (Pattern::Text(_), Some(b'.')) => b".",
+                _ => b"",
+            };
+            fits.then(|| [dot, &rule.to.render(exchange)].concat().into())
         })
     }
 
