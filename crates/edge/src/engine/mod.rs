@@ -47,6 +47,10 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
                 exchange.sent.status = 444;
                 return None;
             }
+            Answer::Gone => {
+                exchange.sent.status = 499;
+                return None;
+            }
         };
     };
     exchange.sent.content_type.clone_from(&response.content_type);
@@ -170,6 +174,7 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
 /// Find config: the URI's location, and what that location asks before anything else of its runs.
 fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     let server = Arc::clone(&exchange.server);
+    exchange.located = exchange.uri.clone();
     match server.locations.find(exchange) {
         Found::Location(location) => {
             exchange.location = location.for_method(&exchange.request.method);

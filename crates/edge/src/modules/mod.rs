@@ -7,6 +7,7 @@ pub mod error_log; // where the errors go
 pub mod core; // what nearly every request asks for
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
+pub mod upstream; // several servers under one name
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
@@ -14,6 +15,7 @@ pub mod otel; // traces
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
+pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
@@ -32,6 +34,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
+    Entry::of::<upstream::Upstreams>(),
     Entry::of::<types::Types>(),
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
@@ -45,6 +48,7 @@ pub const MODULES: &[Entry] = &[
     // Precontent.
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
+    Entry::of::<proxy::Proxy>(),
     Entry::of::<index::Index>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
