@@ -6,6 +6,8 @@
 //! families of [`modules`] have installed in its location, and leaves as a [`response::Response`].
 //! Reading order:
 
+pub mod command_line; // the flags
+pub mod startup; // what is said before the server runs
 pub mod conf; // text to a tree of nodes with places
 pub mod load; // nodes to settled blocks: set, inherit, install, link
 pub mod vars; // $names: numbered when the file is read, resolved when first asked for
@@ -20,8 +22,8 @@ pub mod exchange; // one request being answered
 pub mod engine; // the phases, in order: READ THIS FIRST
 pub mod modules; // the directive families
 pub mod response; // what is sent back
-pub mod story; // what is remembered of a request, for logs and traces
 pub mod upstream; // servers behind this one
+pub mod story; // what is remembered of a request, for logs and traces
 pub mod log; // log files
 pub mod clock; // the time as text
 

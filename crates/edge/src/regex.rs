@@ -54,7 +54,8 @@ impl Regex {
                 let rest = pattern.get(at..).unwrap_or_default();
                 let what = error.to_string();
                 let what = what.rsplit(": ").next().unwrap_or_default();
-                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\" at \"{rest}\""))
+                let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
+                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}"))
             })?;
         let groups = compiled.capture_names().iter().enumerate();
         let named = groups

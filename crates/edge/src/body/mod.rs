@@ -71,6 +71,8 @@ impl BodyError {
 /// Reads of this size cost the fewest system calls a byte.
 const READ: usize = 64 << 10;
 
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
@@ -127,7 +129,7 @@ impl RequestBody {
     pub async fn chunk(&mut self, timeout: Duration) -> Result<Option<Bytes>, BodyError> {
         if self.continue_pending {
             self.continue_pending = false;
-            let line = std::io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let line = std::io::IoSlice::new(CONTINUE);
             self.client.write_all(&mut [line], timeout).await?;
         }
         loop {
@@ -162,18 +164,45 @@ impl RequestBody {
         Ok(Some(Some(data)))
     }
 
-    /// Drops what is here already. `true`: that was all of it, and the connection can go on.
+    /// Drops what is here already. `true`: that was all of it.
     pub fn discard_buffered(&mut self) -> bool {
-        if self.continue_pending {
-            // The client was never told to send it, and may or may not: nothing can follow safely.
-            return false;
-        }
         self.limit = 0;
-        while let Ok(Some(piece)) = self.next_buffered() {
-            if piece.is_none() {
-                return self.is_read();
+        loop {
+            match self.next_buffered() {
+                Ok(Some(None)) => return self.is_read(),
+                Ok(Some(Some(_))) => (),
+                Ok(None) => return false,
+                Err(_) => {
+                    self.framing = Framing::Unknown;
+                    return false;
+                }
             }
         }
-        false
+    }
+
+    /// Whether nothing of the body was given out, so that the rest can be dropped as it comes.
+    pub fn is_untouched(&self) -> bool {
+        // A client that was not told to send it may send the next request in its place.
+        self.received == 0 && !self.is_broken() && !self.continue_pending
+    }
+
+    /// Where the body ends can not be said.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.framing, Framing::Unknown)
+    }
+
+    /// Drops what is here of a body nobody has asked for; `true`: its framing has no meaning.
+    pub fn buffered_is_broken(&mut self) -> bool {
+        let chunked = matches!(&self.framing, Framing::Chunked(chunked) if !chunked.is_end());
+        chunked && self.received == 0 && !self.discard_buffered() && self.is_broken()
+    }
+
+    /// Tells a client that waits for it to send a body nobody will read: the connection goes on.
+    pub async fn continue_to_discard(&mut self, timeout: Duration) -> Result<(), ClientError> {
+        if std::mem::take(&mut self.continue_pending) {
+            let line = std::io::IoSlice::new(CONTINUE);
+            self.client.write_all(&mut [line], timeout).await?;
+        }
+        Ok(())
     }
 }

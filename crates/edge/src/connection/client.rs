@@ -283,6 +283,17 @@ impl Client {
         }
     }
 
+    /// Makes the close that follows a reset, which leaves nothing behind in the kernel
+    /// (`reset_timedout_connection`).
+    pub fn reset_on_close(&self) {
+        let linger = Some(Duration::ZERO);
+        // A socket that is gone already needs no reset.
+        let _gone = match &*self.io.borrow() {
+            Io::Tcp(tcp) => socket2::SockRef::from(tcp).set_linger(linger),
+            Io::Unix(_) => Ok(()),
+        };
+    }
+
     /// Says that no more will come, and lets the client go on reading.
     pub async fn shutdown(&self) {
         let _closed_already = poll_fn(|context| match &mut *self.io.borrow_mut() {

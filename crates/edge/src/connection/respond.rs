@@ -10,6 +10,7 @@ use crate::{
     clock, engine,
     exchange::Exchange,
     log::Level,
+    modules::core::LingeringClose,
     process::Drain,
     response::{Body, FilePart, Part, Response, Source},
 };
@@ -38,6 +39,8 @@ pub(super) async fn send(
         response.body = Body::Absent(length);
     }
     let core = std::sync::Arc::clone(&exchange.location.core);
+    // A body that nobody began to read can be dropped as it comes, after the answer.
+    let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
     let chunked = exchange.request.version == Version::Http11
         && response.body.length().is_none()
@@ -45,9 +48,12 @@ pub(super) async fn send(
         && core.chunked_transfer_encoding();
     let delimited = chunked || bodiless || response.body.length().is_some();
     let keep = exchange.request.keep_alive
-        && read
+        && (read || untouched && !exchange.body.is_broken())
         && delimited
         && !core.keepalive_timeout().is_zero()
+        && !exchange
+            .header("user-agent")
+            .is_some_and(|agent| core.keepalive_disabled(agent, &exchange.request.method))
         && exchange.client.peer.requests.get() < core.keepalive_requests()
         && !drain.has_begun();
     exchange.sent.status = response.status;
@@ -63,6 +69,9 @@ pub(super) async fn send(
         Ok(()) => exchange.sent.complete = true,
         Err(SendError::Client(error)) => {
             exchange.log(Level::Info, &format!("{error} while sending to client"));
+            if matches!(error, ClientError::Timeout) && core.reset_timedout_connection() {
+                client.reset_on_close();
+            }
             return Connection::Close;
         }
         Err(SendError::Body(error)) => {
@@ -73,10 +82,11 @@ pub(super) async fn send(
             return Connection::Close;
         }
     }
-    match (keep, read) {
+    match (keep, core.lingering_close()) {
         (true, _) => Connection::Keep,
-        (false, true) => Connection::Close,
-        (false, false) => Connection::Linger,
+        (false, LingeringClose::Always) => Connection::Linger,
+        (false, LingeringClose::On) if !read => Connection::Linger,
+        (false, LingeringClose::On | LingeringClose::Off) => Connection::Close,
     }
 }
 
@@ -383,8 +393,10 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
     let host = match &exchange.request.host {
-        Some(host) if !core.server_name_in_redirect() => String::from_utf8_lossy(host).into_owned(),
-        _ if !exchange.server.name.is_empty() => exchange.server.name.clone(),
+        _ if core.server_name_in_redirect() && !exchange.server.name.is_empty() => {
+            exchange.server.name.clone()
+        }
+        Some(host) => String::from_utf8_lossy(host).into_owned(),
         _ => match &exchange.client.peer.local {
             super::PeerAddress::Ip(address) => address.ip().to_string(),
             super::PeerAddress::Unix(_) => "localhost".to_owned(),

@@ -59,6 +59,14 @@ pub struct Http {
     pub linked: Arc<Linked>,
 }
 
+impl Http {
+    /// Of a configuration without an `http` block.
+    pub fn nothing() -> Http {
+        let linked = Names::default().link(&[]).expect("no name is mentioned, so none is unknown");
+        Http { addresses: Vec::new(), linked: Arc::new(linked) }
+    }
+}
+
 /// One socket address and the servers behind it.
 pub struct Address {
     pub listen: Listen,
@@ -174,8 +182,13 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         warnings: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
-    if nodes.iter().all(|node| node.name.text != "events") {
-        return Err(ConfError::whole("no \"events\" section in configuration"));
+    let mut events = nodes.iter().filter(|node| node.name.text == "events");
+    match (events.next(), events.next()) {
+        (None, _) => return Err(ConfError::whole("no \"events\" section in configuration")),
+        (_, Some(second)) => {
+            return Err(second.name.span.error("\"events\" directive is duplicate"));
+        }
+        _ => (),
     }
     let outside: Vec<Family> = main.modules.into_iter().map(Arc::from).collect();
     let http = main.children.pop().map(|draft| http(draft, &outside, &mut loader)).transpose()?;
@@ -247,10 +260,8 @@ impl Loader {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
             let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
-            return Err(match nginx_has(name) {
-                true => unknown.noting("(nginx has this; the edge does not yet)"),
-                false => unknown,
-            });
+            let lacking = "(nginx has this; the edge does not yet)";
+            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {

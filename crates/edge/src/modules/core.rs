@@ -39,6 +39,9 @@ pub struct Core {
     large_client_header_buffers: Setting<HeaderBuffers>,
     client_header_buffer_size: Setting<u64>,
     max_headers: Setting<usize>,
+    lingering_close: Setting<LingeringClose>,
+    keepalive_disable: Setting<Vec<Browser>>,
+    reset_timedout_connection: Setting<bool>,
     lingering_time: Setting<Duration>,
     lingering_timeout: Setting<Duration>,
     sendfile: Setting<bool>,
@@ -76,6 +79,23 @@ pub enum Satisfy {
     Any,
 }
 
+/// When a connection is read on before it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LingeringClose {
+    Off,
+    /// Where the client may still be sending.
+    On,
+    Always,
+}
+
+/// Browsers that `keepalive_disable` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// Only their POSTs.
+    Msie6,
+    Safari,
+}
+
 /// How large a request's head may be: each line, and how many of that size.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderBuffers {
@@ -86,6 +106,11 @@ pub struct HeaderBuffers {
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const HTTP_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
 const SERVER: &[Block] = &[Block::Http, Block::Server];
+const ONLY_HTTP: &[Block] = &[Block::Http];
+
+fn read_number(_: &mut Core, args: &mut Args<'_>) -> Result<(), ConfError> {
+    args.number::<u64>(0).map(|_| ())
+}
 
 impl Module for Core {
     const DIRECTIVES: &'static [Directive<Self>] = &[
@@ -145,6 +170,35 @@ impl Module for Core {
         directive("max_headers", SERVER, Exactly(1), |core, args| {
             core.max_headers.set(args.number(0)?, args)
         }),
+        directive("lingering_close", HTTP, Exactly(1), |core, args| {
+            let when = match args.word(0) {
+                "off" => LingeringClose::Off,
+                "on" => LingeringClose::On,
+                "always" => LingeringClose::Always,
+                word => return Err(args.complain(format!("invalid value \"{word}\""))),
+            };
+            core.lingering_close.set(when, args)
+        }),
+        directive("keepalive_disable", HTTP, Between(1, 2), |core, args| {
+            let mut browsers = Vec::new();
+            for word in args.words() {
+                match word.text.as_str() {
+                    "none" => (),
+                    "msie6" => browsers.push(Browser::Msie6),
+                    "safari" => browsers.push(Browser::Safari),
+                    word => return Err(args.complain(format!("invalid value \"{word}\""))),
+                }
+            }
+            core.keepalive_disable.set(browsers, args)
+        }),
+        directive("reset_timedout_connection", HTTP, Exactly(1), |core, args| {
+            core.reset_timedout_connection.set(args.flag()?, args)
+        }),
+        // Tables grow as they need to; the numbers are read so that a wrong one is named.
+        directive("server_names_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("server_names_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("variables_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("variables_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
         directive("lingering_time", HTTP, Exactly(1), |core, args| {
             core.lingering_time.set(args.time(0)?, args)
         }),
@@ -205,6 +259,9 @@ impl Module for Core {
         self.large_client_header_buffers.inherit(&outer.large_client_header_buffers);
         self.client_header_buffer_size.inherit(&outer.client_header_buffer_size);
         self.max_headers.inherit(&outer.max_headers);
+        self.lingering_close.inherit(&outer.lingering_close);
+        self.keepalive_disable.inherit(&outer.keepalive_disable);
+        self.reset_timedout_connection.inherit(&outer.reset_timedout_connection);
         self.lingering_time.inherit(&outer.lingering_time);
         self.lingering_timeout.inherit(&outer.lingering_timeout);
         self.sendfile.inherit(&outer.sendfile);
@@ -401,6 +458,32 @@ impl Core {
 
     pub fn max_headers(&self) -> usize {
         self.max_headers.or(1000)
+    }
+
+    pub fn lingering_close(&self) -> LingeringClose {
+        self.lingering_close.or(LingeringClose::On)
+    }
+
+    /// Whether the client is a browser whose connections must not be kept.
+    pub fn keepalive_disabled(&self, agent: &[u8], method: &[u8]) -> bool {
+        let contains = |text: &[u8]| memchr::memmem::find(agent, text).is_some();
+        let disabled = |browser: &Browser| match browser {
+            Browser::Msie6 => {
+                method == b"POST"
+                    && !contains(b"SV1")
+                    && [b"MSIE 4.", b"MSIE 5.", b"MSIE 6."].iter().any(|name| contains(&name[..]))
+            }
+            Browser::Safari => contains(b"Safari/") && contains(b"Mac OS X"),
+        };
+        match self.keepalive_disable.said() {
+            None => disabled(&Browser::Msie6),
+            Some(browsers) => browsers.iter().any(disabled),
+        }
+    }
+
+    /// Whether a client that is not waited for any more is told so with a reset.
+    pub fn reset_timedout_connection(&self) -> bool {
+        self.reset_timedout_connection.or(false)
     }
 
     pub fn lingering_time(&self) -> Duration {

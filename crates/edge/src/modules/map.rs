@@ -24,15 +24,17 @@ struct Table {
     /// Keys know no case, as in nginx.
     exact: HashMap<Vec<u8>, Template>,
     /// `*.example.org` as `.example.org`, longest first; only with `hostnames`.
-    leading: Vec<(Vec<u8>, Template)>,
+    leading: Wildcards,
     /// `example.*` as `example.`, longest first.
-    trailing: Vec<(Vec<u8>, Template)>,
+    trailing: Wildcards,
     /// In the order of the file.
     patterns: Vec<(Regex, Template)>,
     default: Option<Template>,
     hostnames: bool,
     volatile: bool,
 }
+
+type Wildcards = Vec<(Vec<u8>, Template)>;
 
 const HTTP: &[Block] = &[Block::Http];
 
@@ -117,7 +119,7 @@ impl Table {
     /// `false`: the name is there already.
     fn hostname(&mut self, name: String, value: Template) -> Result<bool, ()> {
         let stars = name.matches('*').count();
-        let mut add = |list: fn(&mut Table) -> &mut Vec<(Vec<u8>, Template)>, key: &str| {
+        let mut add = |list: fn(&mut Table) -> &mut Wildcards, key: &str| {
             let list = list(self);
             let new = list.iter().all(|(known, _)| known != key.as_bytes());
             list.push((key.as_bytes().to_vec(), value.clone()));
@@ -143,10 +145,8 @@ impl Table {
     }
 
     fn find(&self, exchange: &Exchange, subject: &Bytes) -> Option<&Template> {
-        let key = match self.hostnames {
-            true => subject.strip_suffix(b".").unwrap_or(subject),
-            false => subject,
-        };
+        let whole = subject.strip_suffix(b".").filter(|_| self.hostnames);
+        let key = whole.unwrap_or(subject);
         let lower = key.to_ascii_lowercase();
         let leading = || self.leading.iter().find(|(end, _)| lower.ends_with(end));
         let trailing = || self.trailing.iter().find(|(start, _)| lower.starts_with(start));

@@ -30,8 +30,8 @@ use replacement::Replacement;
 #[derive(Default)]
 pub struct Rewrite {
     program: Vec<Step>,
-    /// Whether each step is told to the error log, at level notice.
-    rewrite_log: Setting<bool>,
+    /// `rewrite_log`: whether each step is told to the error log, at level notice.
+    tells_steps: Setting<bool>,
     uninitialized_variable_warn: Setting<bool>,
 }
 
@@ -76,7 +76,7 @@ impl Module for Rewrite {
         }),
         block("if", &[Block::Server, Block::Location], AtLeast(1), Body::Own, Rewrite::if_),
         directive("rewrite_log", FLAGS, Exactly(1), |rewrite, args| {
-            rewrite.rewrite_log.set(args.flag()?, args)
+            rewrite.tells_steps.set(args.flag()?, args)
         }),
         directive("uninitialized_variable_warn", FLAGS, Exactly(1), |rewrite, args| {
             rewrite.uninitialized_variable_warn.set(args.flag()?, args)
@@ -84,7 +84,7 @@ impl Module for Rewrite {
     ];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
-        self.rewrite_log.inherit(&outer.rewrite_log);
+        self.tells_steps.inherit(&outer.tells_steps);
         self.uninitialized_variable_warn.inherit(&outer.uninitialized_variable_warn);
     }
 
@@ -99,7 +99,7 @@ impl Module for Rewrite {
 
 impl plan::Rewrite for Rewrite {
     fn rewrite(&self, exchange: &mut Exchange) -> Rewritten {
-        let mut run = Run { rewrite_log: self.rewrite_log.or(false), relocate: false };
+        let mut run = Run { rewrite_log: self.tells_steps.or(false), relocate: false };
         match run.steps(&self.program, exchange) {
             Flow::Answer(answer) => Rewritten::Answer(answer),
             Flow::Next | Flow::End if run.relocate => Rewritten::Relocate,

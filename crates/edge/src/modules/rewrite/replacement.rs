@@ -61,10 +61,9 @@ impl Replacement {
         if text.is_empty() {
             return Err(args.complain("empty replacement"));
         }
-        let (mut redirect, mut then) = match is_redirect(&text) {
-            true => (Some(302), Then::Last),
-            false => (None, Then::Next),
-        };
+        let elsewhere = is_redirect(&text);
+        let mut redirect = elsewhere.then_some(302);
+        let mut then = if elsewhere { Then::Last } else { Then::Next };
         match args.get(2) {
             None => (),
             Some("last") => then = Then::Last,
