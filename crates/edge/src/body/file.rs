@@ -10,9 +10,12 @@
 //! `open_file_cache_valid` nothing is asked.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::HashMap,
+    ffi::OsStr,
     fs::File,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
@@ -28,14 +31,33 @@ use nix::{
 use super::symlinks::{self, Symlinks};
 use crate::{
     clock,
+    exchange::Exchange,
     response::{Body, FilePart, Part},
+    vars::Template,
 };
 
 /// How a location wants its files opened.
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
     pub symlinks: Symlinks,
+    /// `from=` of `disable_symlinks`, where it is different for every request.
+    pub from: Option<Template>,
     pub cache: Option<Caching>,
+}
+
+impl Opening {
+    /// The same for one request, with what it makes of the variables.
+    pub fn of(&self, exchange: &Exchange) -> Cow<'_, Opening> {
+        let Some(from) = &self.from else { return Cow::Borrowed(self) };
+        let from = from.render(exchange);
+        let from = Some(PathBuf::from(OsStr::from_bytes(&from)));
+        let symlinks = match self.symlinks {
+            Symlinks::Followed => Symlinks::Followed,
+            Symlinks::Refused { .. } => Symlinks::Refused { from },
+            Symlinks::SameOwner { .. } => Symlinks::SameOwner { from },
+        };
+        Cow::Owned(Opening { symlinks, from: None, cache: self.cache })
+    }
 }
 
 /// `open_file_cache` and what belongs to it.

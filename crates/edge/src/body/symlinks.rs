@@ -37,11 +37,15 @@ pub(super) fn open(path: &Path, symlinks: &Symlinks, access: OFlag) -> Result<Ow
     let rest = path.strip_prefix(trusted).unwrap_or(path);
     let folder = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let start = if trusted.as_os_str().is_empty() { Path::new(".") } else { trusted };
-    let mut at = open_path(start, folder, Mode::empty()).map_err(failed("open()"))?;
     let mut names = rest.components().peekable();
     if names.peek().is_none() {
-        return open_path(path, access | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed("open()"));
+        // All of it is trusted.
+        let flags = access | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        return open_path(path, flags, Mode::empty()).map_err(failed("open()"));
     }
+    let mut at = open_path(start, folder, Mode::empty()).map_err(failed("open()"))?;
+    // A slash at the end, which is no component, says that a folder is meant.
+    let wants_folder = path.as_os_str().as_bytes().ends_with(b"/");
     while let Some(name) = names.next() {
         let name = match name {
             Component::Normal(name) => name,
@@ -49,7 +53,8 @@ pub(super) fn open(path: &Path, symlinks: &Symlinks, access: OFlag) -> Result<Ow
             Component::CurDir | Component::RootDir | Component::Prefix(_) => continue,
         };
         let last = names.peek().is_none();
-        let flags = if last { access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK } else { folder };
+        let mut flags = if last { access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK } else { folder };
+        flags.set(OFlag::O_DIRECTORY, !last || wants_folder);
         let step = |flags| openat(&at, name, flags, Mode::empty()).map_err(failed("openat()"));
         let owner_of_link = match symlinks {
             Symlinks::SameOwner { .. } => {
@@ -108,16 +113,20 @@ mod tests {
         std::os::unix::fs::symlink(root.join("real"), root.join("folder")).unwrap();
         std::os::unix::fs::symlink(root.join("real/file"), root.join("link")).unwrap();
         let refused = Symlinks::Refused { from: None };
+        // All of it is ours.
+        let same = Symlinks::SameOwner { from: None };
         check(&refused, &root.join("real/file"), Ok(()));
         check(&refused, &root.join("link"), Err(Errno::ELOOP));
         // As nginx has it: a link is not a folder.
         check(&refused, &root.join("folder/file"), Err(Errno::ENOTDIR));
         check(&refused, &root.join("none"), Err(Errno::ENOENT));
+        check(&same, &root.join("real/file/"), Err(Errno::ENOTDIR));
+        check(&same, &root.join("real/"), Ok(()));
+        let exactly = Symlinks::Refused { from: Some(root.join("link")) };
+        check(&exactly, &root.join("link"), Ok(()));
         let below = Symlinks::Refused { from: Some(root.join("folder")) };
         check(&below, &root.join("folder/file"), Ok(()));
         check(&below, &root.join("link"), Err(Errno::ELOOP));
-        // All of it is ours.
-        let same = Symlinks::SameOwner { from: None };
         check(&same, &root.join("folder/file"), Ok(()));
         check(&same, &root.join("link"), Ok(()));
         check(&refused, &root.join("real/../real/file"), Ok(()));

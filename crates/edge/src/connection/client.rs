@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, recv, sendmsg};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
     net::{TcpStream, UnixStream},
@@ -68,6 +68,9 @@ pub enum ClientError {
 
 /// One sendfile at a time: a fast client must not keep the thread from the others.
 const SENDFILE_STEP: u64 = 2 << 20;
+
+/// nix has no name for it.
+const MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
 
 /// The first read of a request: most heads fit, and an idle connection holds nothing.
 const FIRST_READ: usize = 4096;
@@ -191,29 +194,8 @@ impl Client {
             let step = (part.length - sent).min(SENDFILE_STEP) as usize;
             let mut offset = (part.offset + sent) as i64;
             let written = poll_fn(|context| {
-                let written = loop {
-                    let io = self.io.borrow();
-                    let ready = match &*io {
-                        Io::Tcp(tcp) => tcp.poll_write_ready(context),
-                        Io::Unix(unix) => unix.poll_write_ready(context),
-                    };
-                    match ready {
-                        Poll::Pending => break Poll::Pending,
-                        Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                        Poll::Ready(Ok(())) => (),
-                    }
-                    let mut send =
-                        |socket: BorrowedFd<'_>| sendfile(socket, part, &mut offset, step);
-                    let sent = match &*io {
-                        Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
-                        Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
-                    };
-                    match sent {
-                        // Not ready after all: ask again, and wait.
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
-                        sent => break Poll::Ready(sent),
-                    }
-                };
+                let send = |socket: BorrowedFd<'_>| sendfile(socket, part, &mut offset, step);
+                let written = self.poll_send(context, send);
                 self.or_deadline(context, deadline, written)
             })
             .await?;
@@ -223,6 +205,56 @@ impl Client {
             sent += written as u64;
         }
         Ok(sent)
+    }
+
+    /// Writes everything, and tells the kernel that more comes at once, so that a head shares its
+    /// packet with the beginning of its file (`tcp_nopush`).
+    pub async fn write_before_more(
+        &self,
+        parts: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let mut parts = parts;
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            let deadline = Instant::now() + timeout;
+            let written = poll_fn(|context| {
+                let send = |socket: BorrowedFd<'_>| {
+                    let flags = MORE | MsgFlags::MSG_NOSIGNAL;
+                    Ok(sendmsg::<()>(socket.as_raw_fd(), parts, &[], flags, None)?)
+                };
+                let written = self.poll_send(context, send);
+                self.or_deadline(context, deadline, written)
+            })
+            .await?;
+            IoSlice::advance_slices(&mut parts, written);
+        }
+        Ok(())
+    }
+
+    /// A system call of our own on the socket, when it takes bytes.
+    fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        mut send: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let io = self.io.borrow();
+        loop {
+            ready!(match &*io {
+                Io::Tcp(tcp) => tcp.poll_write_ready(context),
+                Io::Unix(unix) => unix.poll_write_ready(context),
+            })?;
+            let sent = match &*io {
+                Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
+                Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
+            };
+            match sent {
+                // Not ready after all: ask again, and wait.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                sent => return Poll::Ready(sent),
+            }
+        }
     }
 
     /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.

@@ -1,6 +1,6 @@
 //! A response to bytes: head and first bytes of the body in one write, files by sendfile.
 
-use std::{future::poll_fn, io::IoSlice};
+use std::{cell::Cell, future::poll_fn, io::IoSlice};
 
 use bytes::Bytes;
 use http1::{Version, chunk_head};
@@ -115,8 +115,11 @@ impl Writer<'_> {
             Body::Empty | Body::Absent(_) => self.write(&[]).await?,
             Body::Bytes(bytes) => self.write(&[&bytes]).await?,
             Body::Parts(parts) => {
-                for part in parts {
+                let last = parts.len().saturating_sub(1);
+                for (place, part) in parts.into_iter().enumerate() {
                     match part {
+                        // The head of a part goes with what it is the head of.
+                        Part::Bytes(bytes) if place < last => self.write_more(&[&bytes]).await?,
                         Part::Bytes(bytes) => self.write(&[&bytes]).await?,
                         Part::File(file) => self.file(&file).await?,
                     }
@@ -216,19 +219,33 @@ impl Writer<'_> {
     }
 
     async fn file(&mut self, part: &FilePart) -> Result<(), SendError> {
-        let sendfile = self.exchange.location.core.sendfile();
-        if part.length > SMALL_FILE && sendfile {
-            self.write(&[]).await?;
-            let timeout = self.exchange.location.core.send_timeout();
-            let sent = self.client.sendfile(part, timeout).await?;
+        let core = std::sync::Arc::clone(&self.exchange.location.core);
+        if part.length > SMALL_FILE && core.sendfile() {
+            if core.tcp_nopush() {
+                self.write_more(&[]).await?;
+            } else {
+                self.write(&[]).await?;
+            }
+            let sent = self.client.sendfile(part, core.send_timeout()).await?;
             self.count(0, sent);
             return if sent < part.length { Err(shrunk()) } else { Ok(()) };
         }
+        let size = part.length.min(READ) as usize;
+        let mut buffer = BUFFER.take();
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+        let copied = self.copy(part, &mut buffer[..size]).await;
+        BUFFER.set(buffer);
+        copied
+    }
+
+    async fn copy(&mut self, part: &FilePart, buffer: &mut [u8]) -> Result<(), SendError> {
         let mut offset = part.offset;
         let end = part.offset + part.length;
         while offset < end {
-            let mut buffer = vec![0; (end - offset).min(64 << 10) as usize];
-            let read = nix::sys::uio::pread(&*part.file, &mut buffer, offset as i64)
+            let size = (end - offset).min(buffer.len() as u64) as usize;
+            let read = nix::sys::uio::pread(&*part.file, &mut buffer[..size], offset as i64)
                 .map_err(|error| SendError::Body(error.into()))?;
             if read == 0 {
                 return Err(shrunk());
@@ -241,6 +258,15 @@ impl Writer<'_> {
 
     /// Writes the head, if it is still here, and these parts of the body.
     async fn write(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
+        self.write_with(parts, Then::Send).await
+    }
+
+    /// The same, with more to follow at once.
+    async fn write_more(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
+        self.write_with(parts, Then::More).await
+    }
+
+    async fn write_with(&mut self, parts: &[&[u8]], then: Then) -> Result<(), SendError> {
         let head = std::mem::take(&mut self.head);
         let body: usize = parts.iter().map(|part| part.len()).sum();
         if head.is_empty() && body == 0 {
@@ -252,7 +278,10 @@ impl Writer<'_> {
         for (slice, part) in slices[1..].iter_mut().zip(parts) {
             *slice = IoSlice::new(part);
         }
-        self.client.write_all(&mut slices[..used], timeout).await?;
+        match then {
+            Then::Send => self.client.write_all(&mut slices[..used], timeout).await?,
+            Then::More => self.client.write_before_more(&mut slices[..used], timeout).await?,
+        }
         self.count(head.len() as u64, body as u64);
         if !head.is_empty() {
             self.exchange.sent.head = head;
@@ -264,6 +293,22 @@ impl Writer<'_> {
         self.exchange.sent.bytes += head + body;
         self.exchange.sent.body_bytes += body;
     }
+}
+
+/// Whether a write is the last for now, or the first of several that belong together.
+#[derive(Clone, Copy)]
+enum Then {
+    Send,
+    More,
+}
+
+/// What is read of a file at once.
+const READ: u64 = 64 << 10;
+
+thread_local! {
+    /// What files are read into. A connection takes it for as long as it sends a file; should
+    /// another need one meanwhile, it makes its own.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 fn shrunk() -> SendError {

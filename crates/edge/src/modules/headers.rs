@@ -184,8 +184,13 @@ impl Moment {
                 Bytes::from_static(b"max-age=315360000"),
             ),
             Moment::After { from, seconds } => {
-                let modified = response.last_modified.filter(|_| from == From::Modified);
-                let when = modified.map_or(now, |second| second as i64) + seconds;
+                let modified = || {
+                    // An upstream's own is a field among others.
+                    let field = response.headers.get("last-modified");
+                    response.last_modified.or_else(|| parse_date(field?))
+                };
+                let start = if from == From::Modified { modified() } else { None };
+                let when = start.map_or(now, |second| second as i64) + seconds;
                 (date(when), max_age(when - now, seconds))
             }
             Moment::Daily { seconds } => {

@@ -90,7 +90,7 @@ impl Handler {
             let uri = Bytes::from([&exchange.uri[..], &name[..]].concat());
             let path = location.core.map_uri(exchange, &uri);
             let Some(path) = path else { return Some(Answer::Status(404)) };
-            let Err(error) = file::look(&path, &self.opening) else {
+            let Err(error) = file::look(&path, &self.opening.of(exchange)) else {
                 return Some(Answer::Redirect { uri, args: None });
             };
             match error.errno {
@@ -117,7 +117,7 @@ impl Handler {
     /// A missing index of a missing folder is 404, and not "forbidden to list".
     fn test_folder(&self, exchange: &Exchange, path: &Path) -> Option<Answer> {
         let folder = path.parent().unwrap_or(path);
-        match file::look(folder, &self.opening) {
+        match file::look(folder, &self.opening.of(exchange)) {
             Ok(Kind::Directory) => None,
             Ok(_) => {
                 let message = format!("\"{}\" is not a directory", folder.display());

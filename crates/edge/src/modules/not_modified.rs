@@ -145,7 +145,7 @@ fn names_etag(response: &Response, list: &[u8], compare: Compare) -> bool {
         }
         let Some(comma) = rest.iter().position(|byte| *byte == b',') else { return false };
         let next = &rest[comma..];
-        let start = next.iter().position(|byte| !matches!(byte, b',' | b' '));
+        let start = next.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'));
         rest = &next[start.unwrap_or(next.len())..];
     }
 }
@@ -185,6 +185,7 @@ mod tests {
         check("\"a\"", "\"a\"", Strong, true);
         check("\"a\"", "\"b\" , \"a\"", Strong, true);
         check("\"a\"", "\"b\",,  \"a\" ,", Strong, true);
+        check("\"a\"", "\"b\", \t\"a\" ,", Strong, true);
         check("\"a\"", "\"ab\"", Strong, false);
         check("\"a\"", "\"a\"b", Strong, false);
         check("\"a\"", "W/\"a\"", Strong, false);

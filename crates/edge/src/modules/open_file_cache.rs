@@ -15,6 +15,7 @@ use crate::{
         Arity::{Between, Exactly},
         Block, Directive, Module, Setting, Site, directive, parse_time,
     },
+    vars::Template,
 };
 
 #[derive(Clone, Default)]
@@ -24,7 +25,8 @@ pub struct OpenFileCache {
     valid: Setting<Duration>,
     min_uses: Setting<u32>,
     errors: Setting<bool>,
-    symlinks: Setting<Symlinks>,
+    /// And `from=`, where it has variables in it.
+    symlinks: Setting<(Symlinks, Option<Template>)>,
 }
 
 const BLOCKS: &[Block] = &[Block::Http, Block::Server, Block::Location];
@@ -84,17 +86,15 @@ impl OpenFileCache {
     }
 
     fn set_symlinks(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let (mut kind, mut from) = (None, None);
+        let (mut kind, mut from, mut computed) = (None, None, None);
         for place in 0..args.len() {
             match args.word(place) {
                 word @ ("on" | "off" | "if_not_owner") => kind = Some(word.to_owned()),
-                word if word.starts_with("from=") && word.contains('$') => {
-                    let message = format!(
-                        "\"disable_symlinks\" \"{word}\": nginx has variables here; the edge does not yet"
-                    );
-                    return Err(args.complain(message));
-                }
                 word => match word.strip_prefix("from=") {
+                    Some(path) if path.contains('$') => {
+                        let path = path.to_owned();
+                        computed = Some(args.template_of(&path)?);
+                    }
                     Some(path) => from = Some(path.into()),
                     None => return Err(args.invalid_parameter(place)),
                 },
@@ -103,7 +103,7 @@ impl OpenFileCache {
         let symlinks = match kind.as_deref() {
             Some("on") => Symlinks::Refused { from },
             Some("if_not_owner") => Symlinks::SameOwner { from },
-            Some(_) if from.is_none() => Symlinks::Followed,
+            Some(_) if from.is_none() && computed.is_none() => Symlinks::Followed,
             Some(_) => {
                 return Err(args.complain("no \"on\" or \"if_not_owner\" parameter with \"from\""));
             }
@@ -113,7 +113,7 @@ impl OpenFileCache {
                 return Err(args.complain(message));
             }
         };
-        self.symlinks.set(symlinks, args)
+        self.symlinks.set((symlinks, computed), args)
     }
 
     /// For the families that open files.
@@ -125,6 +125,7 @@ impl OpenFileCache {
             min_uses: self.min_uses.or(1),
             errors: self.errors.or(false),
         });
-        Opening { symlinks: self.symlinks.or(Symlinks::Followed), cache }
+        let (symlinks, from) = self.symlinks.or((Symlinks::Followed, None));
+        Opening { symlinks, from, cache }
     }
 }

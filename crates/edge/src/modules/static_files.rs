@@ -65,7 +65,7 @@ impl Handler {
         let Some(path) = location.core.map(exchange) else {
             return Some(Answer::Status(404));
         };
-        let file = match file::open(&path, &self.opening) {
+        let file = match file::open(&path, &self.opening.of(exchange)) {
             Ok(file) => file,
             Err(error) => return Some(Answer::Status(refuse(exchange, &path, &error))),
         };

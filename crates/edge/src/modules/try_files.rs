@@ -123,7 +123,7 @@ impl Handler {
             if path.as_os_str().as_bytes().contains(&0) {
                 continue;
             }
-            match file::look(&path, &self.opening) {
+            match file::look(&path, &self.opening.of(exchange)) {
                 Ok(kind) if (kind == Kind::Directory) == candidate.folder => {
                     exchange.uri = uri;
                     return None;
