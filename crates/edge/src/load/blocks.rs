@@ -128,7 +128,9 @@ impl Location {
 
 impl Address {
     pub fn server(&self, host: Option<&bytes::Bytes>) -> &Arc<Server> {
-        host.and_then(|host| self.names.find(host)).unwrap_or(&self.default)
+        // No host at all is the name "".
+        let none = bytes::Bytes::new();
+        self.names.find(host.unwrap_or(&none)).unwrap_or(&self.default)
     }
 }
 
