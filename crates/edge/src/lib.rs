@@ -8,6 +8,7 @@
 
 pub mod body; // the request's body
 pub mod clock;
+pub mod command_line; // the flags
 pub mod conf; // text to a tree of nodes with places
 pub mod connection; // one client, from accept to close
 pub mod engine; // the phases, in order: READ THIS FIRST
@@ -20,6 +21,7 @@ pub mod modules; // the directive families
 pub mod process; // master, worker, signals
 pub mod regex; // patterns, by nginx's engine
 pub mod response; // what is sent back
+pub mod startup; // what is said before the server runs
 pub mod story; // what is remembered of a request, for logs and traces
 pub mod uri; // a target to a path
 pub mod vars; // $names: numbered when the file is read, resolved when first asked for // the time as text

@@ -1,44 +1,112 @@
-//! The command line, and nothing else.
+//! The process: what the command line asks for, in nginx's order.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
-use causeway_edge::{listen, load, process};
+use causeway_edge::{
+    command_line::CommandLine,
+    conf::ConfError,
+    listen,
+    load::{self, Config, Options},
+    log::Level,
+    process::{self, Detached, Generation, Identity, Master, Waiting},
+    startup::Startup,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut options = load::Options::default();
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "-c" => options.file = words.next().unwrap_or_default().into(),
-            "-p" => options.prefix = words.next().unwrap_or_default().into(),
-            "-e" => options.error_log = words.next(),
-            "-g" => options.globals = words.next().unwrap_or_default(),
-            _ => return ExitCode::FAILURE,
+    let line = match CommandLine::read(std::env::args().skip(1)) {
+        Ok(line) => line,
+        Err(message) => {
+            eprintln!("nginx: {message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if line.version {
+        eprint!("{}", line.about());
+        if !line.test {
+            return ExitCode::SUCCESS;
         }
     }
-    options.file = options.prefix.join(&options.file);
-    match start(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("nginx: [emerg] {error}");
-            ExitCode::FAILURE
+    let options = line.options();
+    let mut startup = Startup::begin(&options);
+    let done = match (line.test, line.signal) {
+        (true, _) => test(&line, &options, &mut startup),
+        (false, Some(signal)) => {
+            let config = load::load(&options);
+            config.map_err(|error| (Level::Emerg, error)).and_then(|config| {
+                process::tell(&config.main.pid(), signal).map(|()| ExitCode::SUCCESS)
+            })
         }
-    }
+        (false, None) => start(options, &mut startup).map_err(|error| (Level::Emerg, error)),
+    };
+    done.unwrap_or_else(|(level, error)| {
+        startup.tell(level, &error.to_string());
+        if line.test {
+            eprintln!("nginx: configuration file {} test failed", line.options().file.display());
+        }
+        ExitCode::FAILURE
+    })
 }
 
-fn start(options: &load::Options) -> anyhow::Result<()> {
-    let config = Arc::new(load::load(options)?);
-    config.files.open(None)?;
-    let addresses = config.http.iter().flat_map(|http| &http.addresses);
-    let sockets: Result<Vec<_>, _> =
-        addresses.map(|address| listen::bind(&address.listen)).collect();
-    let sockets = sockets?;
-    if let Some(pid) = config.main.pid() {
-        std::fs::write(pid, format!("{}\n", std::process::id()))?;
+/// `-t` and `-T`: everything but serving.
+fn test(
+    line: &CommandLine,
+    options: &Options,
+    startup: &mut Startup,
+) -> Result<ExitCode, (Level, ConfError)> {
+    let fail = |error| (Level::Emerg, error);
+    let config = load::load(options).map_err(fail)?;
+    let file = options.file.display();
+    startup.warn(&config);
+    if !line.quiet {
+        eprintln!("nginx: the configuration file {file} syntax is ok");
     }
-    process::run(&config, &sockets)?;
-    Ok(())
+    config.files.open(None).map_err(fail)?;
+    let tell = |level, message: &str| startup.tell(level, message);
+    listen::open(&config, &[], listen::For::Testing, &tell).map_err(fail)?;
+    if !line.quiet {
+        eprintln!("nginx: configuration file {file} test is successful");
+    }
+    if line.dump {
+        dump(&config).map_err(|error| fail(ConfError::io("write()", "to stdout", &error)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dump(config: &Config) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for source in &config.sources {
+        write!(out, "# configuration file {}:\n{}\n", source.path, source.text)?;
+    }
+    out.flush()
+}
+
+fn start(options: Options, startup: &mut Startup) -> Result<ExitCode, ConfError> {
+    let config = Arc::new(load::load(&options)?);
+    startup.warn(&config);
+    config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
+    startup.continue_in(&config);
+    let tell = |level, message: &str| startup.tell(level, message);
+    let sockets = listen::open(&config, &[], listen::For::Serving, &tell)?;
+    let io_error = |error| ConfError::io("fork()", "of the server", &error);
+    let waiting = if config.main.daemon() {
+        match process::detach(config.error_log.file()).map_err(io_error)? {
+            Detached::Command(code) => return Ok(code),
+            Detached::Server(waiting) => waiting,
+        }
+    } else {
+        Waiting::nobody()
+    };
+    let master_process = config.main.master_process();
+    let first = Generation::first(config, sockets);
+    if !master_process {
+        return Ok(process::alone(&first, waiting));
+    }
+    Ok(Master::new(options, first, waiting).map_err(io_error)?.run())
 }

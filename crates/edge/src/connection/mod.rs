@@ -14,7 +14,14 @@ use std::{rc::Rc, sync::Arc};
 pub use client::{Client, ClientError, Io, Peer, PeerAddress};
 
 use crate::{
-    body::RequestBody, engine, exchange::Exchange, load::Http, log::Level, process::Drain, uri::Uri,
+    body::RequestBody,
+    engine,
+    exchange::Exchange,
+    load::Http,
+    log::Level,
+    process::{Drain, caught},
+    response::Response,
+    uri::Uri,
 };
 use request::Head;
 use respond::Connection;
@@ -55,37 +62,48 @@ async fn answer(
     let server = http.addresses[address].server(request.host.as_ref());
     let body = RequestBody::new(client, &request, framing);
     let mut exchange = Exchange::new(http, client, server, request, body);
-    let mut response = match (uri, refusal) {
-        (Some(uri), None) => {
-            locate(&mut exchange, address, uri);
-            engine::answer(&mut exchange).await
+    let answered = caught(async {
+        let response = match (uri, refusal) {
+            (Some(uri), None) => {
+                locate(&mut exchange, address, uri);
+                let response = engine::answer(&mut exchange).await;
+                settle_body(&mut exchange, response).await
+            }
+            (_, refusal) => {
+                let refusal = refusal.expect("a request without a path was refused");
+                exchange.log(Level::Info, &refusal.to_string());
+                engine::refuse(&mut exchange, refusal.status).await
+            }
+        };
+        match response {
+            Some(response) => respond::send(&mut exchange, response, drain).await,
+            None => Connection::Close,
         }
-        (_, refusal) => {
-            let refusal = refusal.expect("a request without a path was refused");
-            exchange.log(Level::Info, &refusal.to_string());
-            engine::refuse(&mut exchange, refusal.status).await
-        }
-    };
-    if exchange.body.buffered_is_broken() && response.as_ref().is_some_and(|r| r.status < 400) {
-        // What nobody read is only found out now, and is refused all the same.
-        exchange.log(Level::Info, "client sent invalid chunked body");
-        exchange.request.keep_alive = false;
-        response = engine::refuse(&mut exchange, 400).await;
-    }
-    if response.as_ref().is_some_and(|response| response.status < 400) {
-        let timeout = exchange.location.core.send_timeout();
-        // If it can not be told, the answer will not reach it either.
-        let _gone = exchange.body.continue_to_discard(timeout).await;
-    }
-    let connection = match response {
-        Some(response) => respond::send(&mut exchange, response, drain).await,
-        None => Connection::Close,
-    };
+    });
+    let connection = answered.await.unwrap_or_else(|panic| {
+        exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
+        Connection::Close
+    });
     engine::finish(&mut exchange);
     if connection == Connection::Keep && !linger::discard(&mut exchange).await {
         return Connection::Close;
     }
     connection
+}
+
+/// A body that nobody has read: its client is told to go on, or that it has no meaning.
+async fn settle_body(exchange: &mut Exchange, response: Option<Response>) -> Option<Response> {
+    if response.as_ref().is_none_or(|response| response.status >= 400) {
+        return response;
+    }
+    if exchange.body.buffered_is_broken() {
+        exchange.log(Level::Info, "client sent invalid chunked body");
+        return engine::refuse(exchange, 400).await;
+    }
+    let timeout = exchange.location.core.send_timeout();
+    // If it can not be told, the answer will not reach it either.
+    let _gone = exchange.body.continue_to_discard(timeout).await;
+    response
 }
 
 /// The path that locations are compared with, and what the server's name has captured.

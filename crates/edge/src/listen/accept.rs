@@ -23,6 +23,7 @@ use super::{ListenAddress, Socket};
 use crate::{
     connection::{Client, Io, Peer, PeerAddress, serve},
     load::Http,
+    log::Level,
     process::Drain,
 };
 
@@ -60,6 +61,8 @@ pub struct Acceptor {
     /// Whose thread this is.
     pub desk: usize,
     pub drain: Drain,
+    /// `worker_connections`: clients a thread has at most.
+    pub limit: usize,
 }
 
 impl Acceptor {
@@ -94,10 +97,21 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer, local)) => self.assign(stream, peer, local, address),
-                // Out of descriptors, most likely: give the others time to close some.
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(error) => self.refused(&error, address).await,
             }
         }
+    }
+
+    async fn refused(&self, error: &std::io::Error, address: usize) {
+        let log = &self.http.addresses[address].default.outer.error_log;
+        let line = format!("accept4() failed ({})", crate::conf::errno(error));
+        if error.kind() == std::io::ErrorKind::ConnectionAborted {
+            log.write(Level::Error, None, &line);
+            return;
+        }
+        log.write(Level::Crit, None, &line);
+        // Out of descriptors, most likely: give the others time to close some.
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 
     fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
@@ -108,6 +122,11 @@ impl Acceptor {
             .enumerate()
             .min_by_key(|(_, desk)| count(desk))
             .expect("there is at least this thread's desk");
+        if count(desk) >= self.limit {
+            let log = &self.http.addresses[address].default.outer.error_log;
+            let line = format!("{} worker_connections are not enough", self.limit);
+            return log.write(Level::Alert, None, &line);
+        }
         // A tie, or nearly one, is not worth waking another thread for.
         if least == self.desk || count(desk) >= count(&self.desks[self.desk]) {
             return self.serve(io, peer, local, address);

@@ -17,9 +17,21 @@ pub struct Socket {
 /// nginx's default on Linux.
 const BACKLOG: i32 = 511;
 
-pub fn bind(listen: &Listen) -> Result<Socket, ConfError> {
+/// Why a socket could not be opened: `bind() to 0.0.0.0:80 failed (98: Address already in use)`.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} {subject} failed ({})", crate::conf::errno(source))]
+pub struct BindError {
+    call: &'static str,
+    subject: String,
+    pub source: io::Error,
+}
+
+pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
     let address = &listen.address;
-    let fail = |call: &str, error: io::Error| ConfError::io(call, &format!("to {address}"), &error);
+    let fail = |call: &'static str, source: io::Error| {
+        let preposition = if call == "bind()" { "to" } else { "for" };
+        BindError { call, subject: format!("{preposition} {address}"), source }
+    };
     let (domain, target) = match address {
         ListenAddress::Ip(ip) => (Domain::for_address(*ip), SockAddr::from(*ip)),
         ListenAddress::Unix(path) => {
@@ -49,4 +61,14 @@ pub fn bind(listen: &Listen) -> Result<Socket, ConfError> {
     let backlog = listen.backlog.unwrap_or(BACKLOG);
     socket.listen(backlog).map_err(|error| fail("listen()", error))?;
     Ok(Socket { address: address.clone(), fd: Arc::new(socket.into()) })
+}
+
+impl Socket {
+    /// A socket that a new configuration takes over, perhaps with another backlog.
+    pub fn listen_again(&self, listen: &Listen) -> Result<(), ConfError> {
+        let backlog = listen.backlog.unwrap_or(BACKLOG);
+        socket2::SockRef::from(&*self.fd)
+            .listen(backlog)
+            .map_err(|error| ConfError::io("listen()", &format!("for {}", self.address), &error))
+    }
 }

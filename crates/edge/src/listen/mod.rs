@@ -1,9 +1,11 @@
 //! Sockets that wait for clients: what `listen` says, and how it is bound and accepted from.
 
-mod accept;
+mod accept; // connections, shared out among the threads
 mod address; // what `listen` says
-mod bind; // the sockets, opened by the master // connections, shared out among the threads
+mod bind; // one socket
+mod open; // all sockets of a configuration
 
-pub use accept::{Acceptor, Desk};
+pub use accept::{Accepted, Acceptor, Desk};
 pub use address::{Listen, ListenAddress};
-pub use bind::{Socket, bind};
+pub use bind::{BindError, Socket, bind};
+pub use open::{For, open};

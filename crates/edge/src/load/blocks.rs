@@ -59,6 +59,14 @@ pub struct Http {
     pub linked: Arc<Linked>,
 }
 
+impl Http {
+    /// Of a configuration without an `http` block.
+    pub fn nothing() -> Http {
+        let linked = Names::default().link(&[]).expect("no name is mentioned, so none is unknown");
+        Http { addresses: Vec::new(), linked: Arc::new(linked) }
+    }
+}
+
 /// One socket address and the servers behind it.
 pub struct Address {
     pub listen: Listen,

@@ -62,8 +62,13 @@ impl ErrorLog {
         Ok(())
     }
 
-    pub fn is_said(&self) -> bool {
-        !self.targets.is_empty()
+    pub fn is_stderr(&self) -> bool {
+        self.targets.iter().any(|target| target.file.is_stderr())
+    }
+
+    /// The first file, for what a daemon writes to stderr.
+    pub fn file(&self) -> Option<std::fs::File> {
+        self.targets.iter().find_map(|target| target.file.file())
     }
 
     pub fn wants(&self, level: Level) -> bool {

@@ -1,14 +1,21 @@
 //! What stands outside of `http`: processes, the pid file, the user, events.
+//!
+//! nginx has a process where the edge has a thread, so `worker_processes` is the number of threads.
+//! What tunes a mechanism that is not here is read, so that a file for nginx is not refused, and does
+//! nothing; each such line says why.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     conf::ConfError,
+    defaults,
     engine::plan::Plan,
     load::{
-        Arity::{Between, Exactly},
+        Args,
+        Arity::{AtLeast, Between, Exactly},
         Block, Body, Directive, Module, Setting, Site, block, directive,
     },
+    process::Identity,
 };
 
 #[derive(Clone, Default)]
@@ -17,10 +24,13 @@ pub struct Main {
     daemon: Setting<bool>,
     master_process: Setting<bool>,
     pid: Setting<PathBuf>,
-    user: Setting<(String, Option<String>)>,
+    user: Setting<Option<Identity>>,
     worker_connections: Setting<usize>,
     worker_rlimit_nofile: Setting<u64>,
+    worker_shutdown_timeout: Setting<Duration>,
     multi_accept: Setting<bool>,
+    accept_mutex: Setting<bool>,
+    pcre_jit: Setting<bool>,
 }
 
 const MAIN: &[Block] = &[Block::Main];
@@ -44,18 +54,59 @@ impl Module for Main {
             main.master_process.set(args.flag()?, args)
         }),
         directive("pid", MAIN, Exactly(1), |main, args| main.pid.set(args.path(0), args)),
-        directive("user", MAIN, Between(1, 2), |main, args| {
-            main.user.set((args.word(0).to_owned(), args.get(1).map(str::to_owned)), args)
-        }),
+        directive("user", MAIN, Between(1, 2), Main::set_user),
         directive("worker_rlimit_nofile", MAIN, Exactly(1), |main, args| {
             main.worker_rlimit_nofile.set(args.number(0)?, args)
+        }),
+        directive("worker_shutdown_timeout", MAIN, Exactly(1), |main, args| {
+            main.worker_shutdown_timeout.set(args.time(0)?, args)
         }),
         directive("worker_connections", EVENTS, Exactly(1), |main, args| {
             main.worker_connections.set(args.number(0)?, args)
         }),
+        // Each thread accepts as long as there is something to accept, one at a time.
         directive("multi_accept", EVENTS, Exactly(1), |main, args| {
             main.multi_accept.set(args.flag()?, args)
         }),
+        // The threads share connections out among themselves; there is nothing to take turns for.
+        directive("accept_mutex", EVENTS, Exactly(1), |main, args| {
+            main.accept_mutex.set(args.flag()?, args)
+        }),
+        directive("accept_mutex_delay", EVENTS, Exactly(1), |_, args| args.time(0).map(drop)),
+        directive("use", EVENTS, Exactly(1), |_, args| match args.word(0) {
+            "epoll" => Ok(()),
+            word => Err(args.complain(format!("invalid event type \"{word}\""))),
+        }),
+        // A lock file is for `accept_mutex` on systems without atomic operations.
+        directive("lock_file", MAIN, Exactly(1), |_, _| Ok(())),
+        // Every pattern is compiled to machine code where the library can.
+        directive("pcre_jit", MAIN, Exactly(1), |main, args| main.pcre_jit.set(args.flag()?, args)),
+        // The environment is not cleared, so what `env NAME` keeps is there.
+        directive("env", MAIN, Exactly(1), |_, args| {
+            if args.word(0).contains('=') { refuse(args) } else { Ok(()) }
+        }),
+        // The clock is read when a line is written.
+        directive("timer_resolution", MAIN, Exactly(1), |_, args| args.time(0).map(drop)),
+        // Pools for `aio threads`, which has its own line where it is read.
+        directive("thread_pool", MAIN, Between(2, 3), |_, _| Ok(())),
+        directive("worker_priority", MAIN, Exactly(1), |_, args| refuse(args)),
+        directive("worker_cpu_affinity", MAIN, AtLeast(1), |_, args| refuse(args)),
+        directive("worker_rlimit_core", MAIN, Exactly(1), |_, args| refuse(args)),
+        directive("working_directory", MAIN, Exactly(1), |_, args| refuse(args)),
+        directive("worker_aio_requests", EVENTS, Exactly(1), |_, args| refuse(args)),
+        directive("debug_connection", EVENTS, Exactly(1), |_, args| refuse(args)),
+        directive("debug_points", MAIN, Exactly(1), |_, args| refuse(args)),
+        directive("load_module", MAIN, Exactly(1), |_, args| {
+            let message = format!(
+                "\"load_module\" \"{}\": the edge does not load modules of nginx",
+                args.word(0)
+            );
+            Err(args.complain(message))
+        }),
+        directive("ssl_engine", MAIN, Exactly(1), |_, args| refuse(args)),
+        directive("ssl_object_cache_inheritable", MAIN, Exactly(1), |_, args| refuse(args)),
+        block("stream", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
+        block("mail", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}
@@ -65,7 +116,24 @@ impl Module for Main {
     }
 }
 
+fn refuse(args: &mut Args<'_>) -> Result<(), ConfError> {
+    Err(args.refuse(": nginx has this; the edge does not yet"))
+}
+
 impl Main {
+    fn set_user(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        if !nix::unistd::geteuid().is_root() {
+            let message = "the \"user\" directive makes sense only if the master process runs \
+                           with super-user privileges, ignored";
+            args.loader.warnings.push(args.complain(message));
+            return self.user.set(None, args);
+        }
+        let identity = Identity::find(args.word(0), args.get(1));
+        let identity = identity.map_err(|message| args.complain(message))?;
+        self.user.set(Some(identity), args)
+    }
+
+    /// Threads of the worker.
     pub fn worker_processes(&self) -> usize {
         self.worker_processes.or(1)
     }
@@ -78,19 +146,24 @@ impl Main {
         self.master_process.or(true)
     }
 
-    pub fn pid(&self) -> Option<&PathBuf> {
-        self.pid.said()
+    pub fn pid(&self) -> PathBuf {
+        self.pid.said().cloned().unwrap_or_else(|| defaults::PID_PATH.into())
     }
 
-    pub fn user(&self) -> Option<&(String, Option<String>)> {
-        self.user.said()
+    pub fn user(&self) -> Option<&Identity> {
+        self.user.said().and_then(Option::as_ref)
     }
 
+    /// Clients of one thread, at most.
     pub fn worker_connections(&self) -> usize {
         self.worker_connections.or(512)
     }
 
     pub fn worker_rlimit_nofile(&self) -> Option<u64> {
         self.worker_rlimit_nofile.said().copied()
+    }
+
+    pub fn worker_shutdown_timeout(&self) -> Option<Duration> {
+        self.worker_shutdown_timeout.said().copied().filter(|timeout| !timeout.is_zero())
     }
 }

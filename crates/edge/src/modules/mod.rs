@@ -15,6 +15,42 @@ pub mod server_timing; // the edge's share of the time
 
 use crate::load::Entry;
 
+/// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
+pub const WITHOUT: &[&str] = &[
+    "http_access_module",
+    "http_auth_basic_module",
+    "http_autoindex_module",
+    "http_browser_module",
+    "http_charset_module",
+    "http_empty_gif_module",
+    "http_fastcgi_module",
+    "http_geo_module",
+    "http_grpc_module",
+    "http_gzip_module",
+    "http_limit_conn_module",
+    "http_limit_req_module",
+    "http_map_module",
+    "http_memcached_module",
+    "http_mirror_module",
+    "http_proxy_module",
+    "http_referer_module",
+    "http_scgi_module",
+    "http_split_clients_module",
+    "http_ssi_module",
+    "http_tunnel_module",
+    "http_upstream_hash_module",
+    "http_upstream_ip_hash_module",
+    "http_upstream_keepalive_module",
+    "http_upstream_least_conn_module",
+    "http_upstream_least_time_module",
+    "http_upstream_random_module",
+    "http_upstream_sticky",
+    "http_upstream_zone_module",
+    "http_userid_module",
+    "http_uwsgi_module",
+    "http-cache",
+];
+
 pub const MODULES: &[Entry] = &[
     // The server itself.
     Entry::of::<main::Main>(),

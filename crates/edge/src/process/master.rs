@@ -1,0 +1,482 @@
+//! The master: starts the worker, watches it, and does what signals say.
+//!
+//! One thread and one loop, in which everything is an answer to something that was read. A new
+//! configuration is a new [`Generation`]: it takes over when its worker answers, and until then, or
+//! if that worker fails, the one before it stays in force.
+
+use std::{
+    ops::ControlFlow::{self, Break, Continue},
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Pid, pipe2},
+};
+
+use super::{
+    Identity, Waiting, identity, pidfile,
+    signals::{Received, Signals},
+    sys::{Side, split},
+    worker,
+};
+use crate::{
+    conf::ConfError,
+    listen::{self, ListenAddress, Socket},
+    load::{self, Config, Options},
+    log::Level,
+};
+
+pub struct Master {
+    options: Options,
+    signals: Signals,
+    current: Generation,
+    /// Read, opened, and waiting for its worker to answer.
+    next: Option<Generation>,
+    workers: Vec<Worker>,
+    waiting: Waiting,
+    /// Where this process's number was written, once it was.
+    pid_file: Option<PathBuf>,
+    stopping: Option<Stop>,
+    respawn: Respawn,
+}
+
+/// A configuration with its sockets.
+#[derive(Clone)]
+pub struct Generation {
+    number: u64,
+    pub config: Arc<Config>,
+    pub sockets: Vec<Socket>,
+}
+
+struct Worker {
+    pid: Pid,
+    generation: u64,
+    born: Instant,
+    /// Until it has said that it answers.
+    starting: Option<OwnedFd>,
+    /// It was told to end.
+    leaving: bool,
+}
+
+struct Stop {
+    /// When what is left is killed; a graceful stop waits for ever.
+    kill_at: Option<Instant>,
+}
+
+/// When a worker that died is replaced: at once, and then later each time it dies at once.
+#[derive(Default)]
+struct Respawn {
+    at: Option<Instant>,
+    pause: Duration,
+    /// WINCH has sent the worker away.
+    never: bool,
+}
+
+/// A worker that lived shorter than this has died at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a fast stop may take before it is made faster.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The end of this process, where a function may be the one to reach it.
+type Flow = ControlFlow<ExitCode>;
+
+impl Generation {
+    pub fn first(config: Arc<Config>, sockets: Vec<Socket>) -> Generation {
+        Generation { number: 1, config, sockets }
+    }
+
+    /// Removes the files of unix sockets, but for those that are kept.
+    pub(super) fn close_paths(&self, keep: impl Fn(&ListenAddress) -> bool, tell: &dyn Fn(&str)) {
+        for socket in self.sockets.iter().filter(|socket| !keep(&socket.address)) {
+            if let ListenAddress::Unix(path) = &socket.address
+                && let Err(error) = std::fs::remove_file(path)
+            {
+                let name = format!("\"{}\"", path.display());
+                tell(&ConfError::io("unlink()", &name, &error).to_string());
+            }
+        }
+    }
+}
+
+impl Master {
+    pub fn new(options: Options, first: Generation, waiting: Waiting) -> std::io::Result<Master> {
+        Ok(Master {
+            options,
+            signals: Signals::watch()?,
+            current: first,
+            next: None,
+            workers: Vec::new(),
+            waiting,
+            pid_file: None,
+            stopping: None,
+            respawn: Respawn::default(),
+        })
+    }
+
+    /// Runs until the server has ended; in a worker, until that has.
+    pub fn run(mut self) -> ExitCode {
+        self.log_start();
+        let (soft, hard) = identity::descriptors();
+        self.log(Level::Notice, &format!("getrlimit(RLIMIT_NOFILE): {soft}:{hard}"));
+        self.log(Level::Notice, "start worker processes");
+        loop {
+            match self.turn() {
+                Continue(()) => (),
+                Break(code) => return code,
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Flow {
+        if self.workers.is_empty() {
+            if self.stopping.is_some() {
+                return Break(self.end(ExitCode::SUCCESS));
+            }
+            if self.pid_file.is_none() && self.respawn.at.is_none() {
+                self.spawn(self.current.clone())?;
+            }
+        }
+        self.wait();
+        while let Some(received) = self.signals.next() {
+            self.obey(received)?;
+        }
+        self.greet()?;
+        let now = Instant::now();
+        if self.respawn.at.is_some_and(|at| at <= now) {
+            self.respawn.at = None;
+            self.spawn(self.current.clone())?;
+        }
+        if let Some(Stop { kill_at }) = &mut self.stopping
+            && kill_at.is_some_and(|at| at <= now)
+        {
+            *kill_at = None;
+            self.tell(Signal::SIGKILL, |_| true);
+        }
+        Continue(())
+    }
+
+    /// Until a signal comes, a worker says that it answers, or something is due.
+    fn wait(&self) {
+        let due = [self.respawn.at, self.stopping.as_ref().and_then(|stop| stop.kill_at)];
+        let due = due.into_iter().flatten().min();
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        let pipes = self.workers.iter().filter_map(|worker| worker.starting.as_ref());
+        let mut watched: Vec<_> = std::iter::once(self.signals.as_fd())
+            .chain(pipes.map(AsFd::as_fd))
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        // Interrupted or not: the caller looks at everything.
+        let _interrupted = poll(&mut watched, timeout);
+    }
+
+    fn obey(&mut self, received: Received) -> Flow {
+        let say = |action: &str| received.line(action);
+        match received.signal {
+            Signal::SIGCHLD => {
+                self.log(Level::Notice, &say(""));
+                self.reap()?;
+            }
+            Signal::SIGTERM | Signal::SIGINT => {
+                self.log(Level::Notice, &say("exiting"));
+                self.stop(Signal::SIGTERM, Some(Instant::now() + PATIENCE));
+            }
+            Signal::SIGQUIT => {
+                self.log(Level::Notice, &say("shutting down"));
+                self.stop(Signal::SIGQUIT, None);
+            }
+            Signal::SIGHUP => {
+                self.log(Level::Notice, &say("reconfiguring"));
+                if self.stopping.is_none() {
+                    self.reload()?;
+                }
+            }
+            Signal::SIGUSR1 => {
+                self.log(Level::Notice, &say("reopening logs"));
+                let owner = Identity::of(&self.current.config.main).map(|user| user.owner());
+                if let Err(error) = self.current.config.files.open(owner) {
+                    self.log(Level::Emerg, &error.to_string());
+                }
+                self.tell(Signal::SIGUSR1, |_| true);
+            }
+            Signal::SIGWINCH => {
+                // As nginx: only of a daemon, since a terminal sends this when its size changes.
+                if self.current.config.main.daemon() {
+                    self.log(Level::Notice, &say("gracefully shutting down the worker"));
+                    self.respawn = Respawn { never: true, ..Respawn::default() };
+                    self.dismiss(Signal::SIGQUIT, |_| true);
+                } else {
+                    self.log(Level::Notice, &say(""));
+                }
+            }
+            Signal::SIGUSR2 => {
+                self.log(Level::Notice, &say("changing binary"));
+                let message = "changing the binary (SIGUSR2): nginx has this; the edge does not \
+                               yet. Stop it with SIGQUIT and start the new one";
+                self.log(Level::Error, message);
+            }
+            _ => self.log(Level::Notice, &say("")),
+        }
+        Continue(())
+    }
+
+    fn stop(&mut self, signal: Signal, kill_at: Option<Instant>) {
+        self.respawn.at = None;
+        self.next = None;
+        self.stopping = Some(Stop { kill_at });
+        self.dismiss(signal, |_| true);
+    }
+
+    /// A new configuration, if there is nothing wrong with it.
+    fn reload(&mut self) -> Flow {
+        self.log(Level::Notice, "reconfiguring");
+        if self.next.take().is_some() {
+            let number = self.current.number;
+            self.dismiss(Signal::SIGQUIT, |worker| worker.generation > number);
+        }
+        match self.read() {
+            Ok(next) => {
+                let config = &next.config;
+                for warning in &config.warnings {
+                    config.error_log.write(Level::Warn, None, &warning.to_string());
+                }
+                config.error_log.write(Level::Notice, None, EPOLL);
+                config.error_log.write(Level::Notice, None, "start worker processes");
+                self.next = Some(next.clone());
+                self.respawn.never = false;
+                self.spawn(next)?;
+            }
+            Err(error) => self.log(Level::Emerg, &error.to_string()),
+        }
+        Continue(())
+    }
+
+    fn read(&self) -> Result<Generation, ConfError> {
+        let config = Arc::new(load::load(&self.options)?);
+        config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
+        let tell = |level, message: &str| self.log(level, message);
+        let sockets = listen::open(&config, &self.current.sockets, listen::For::Serving, &tell)?;
+        let number = self.current.number.max(self.newest()) + 1;
+        Ok(Generation { number, config, sockets })
+    }
+
+    fn newest(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.generation).max().unwrap_or(0)
+    }
+
+    /// Starts a worker. In the worker, this does not come back before its end.
+    fn spawn(&mut self, generation: Generation) -> Flow {
+        let master = Pid::this();
+        let forked = pipe2(OFlag::O_CLOEXEC).and_then(|pipe| Ok((split()?, pipe)));
+        match forked {
+            Ok((Side::Parent(pid), (starting, _))) => {
+                let log = &generation.config.error_log;
+                log.write(Level::Notice, None, &format!("start worker process {pid}"));
+                self.workers.push(Worker {
+                    pid,
+                    generation: generation.number,
+                    born: Instant::now(),
+                    starting: Some(starting),
+                    leaving: false,
+                });
+                Continue(())
+            }
+            Ok((Side::Child, (_, ready))) => {
+                // What is the master's alone must not stay open here: a socket that is listened on
+                // by a process which never accepts would swallow connections.
+                self.workers.clear();
+                self.next = None;
+                self.waiting = Waiting::nobody();
+                self.current = generation;
+                Break(worker::run(&self.current, master, ready))
+            }
+            Err(error) => {
+                self.log(Level::Alert, &format!("fork() failed ({})", error.desc()));
+                self.next = None;
+                if self.pid_file.is_none() {
+                    return Break(self.end(ExitCode::FAILURE));
+                }
+                self.respawn_later();
+                Continue(())
+            }
+        }
+    }
+
+    /// Workers that have said they answer: a new generation takes over.
+    fn greet(&mut self) -> Flow {
+        let mut answering = Vec::new();
+        for worker in &mut self.workers {
+            let Some(pipe) = &worker.starting else { continue };
+            let mut watched = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut watched, PollTimeout::ZERO) != Ok(1) {
+                continue;
+            }
+            // An end without a word: it has died, and will be reaped.
+            let said = nix::unistd::read(pipe, &mut [0]);
+            worker.starting = None;
+            if said == Ok(1) {
+                answering.push(worker.generation);
+            }
+        }
+        for generation in answering {
+            self.answers(generation)?;
+        }
+        Continue(())
+    }
+
+    fn answers(&mut self, generation: u64) -> Flow {
+        if let Some(next) = self.next.take_if(|next| next.number == generation) {
+            let kept = |address: &ListenAddress| next.sockets.iter().any(|s| s.address == *address);
+            let tell = |error: &str| self.log(Level::Alert, error);
+            self.current.close_paths(kept, &tell);
+            self.current = next;
+            self.dismiss(Signal::SIGQUIT, |worker| worker.generation != generation);
+        }
+        let path = self.current.config.main.pid();
+        if self.pid_file.as_ref() != Some(&path) {
+            if let Err(error) = pidfile::write(&path, Pid::this()) {
+                self.log(Level::Emerg, &error.to_string());
+                if self.pid_file.is_none() {
+                    self.pid_file = Some(path);
+                    self.stop(Signal::SIGTERM, Some(Instant::now() + PATIENCE));
+                    return Continue(());
+                }
+            } else if let Some(old) = self.pid_file.replace(path) {
+                self.remove_pid_file(&old);
+            }
+        }
+        self.waiting.ready();
+        Continue(())
+    }
+
+    fn reap(&mut self) -> Flow {
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            let (pid, fatal) = match status {
+                WaitStatus::Exited(pid, code) => {
+                    let fatal = code == i32::from(worker::FATAL);
+                    let line = format!("worker process {pid} exited with code {code}");
+                    self.log(Level::Notice, &line);
+                    (pid, fatal)
+                }
+                WaitStatus::Signaled(pid, signal, dumped) => {
+                    let dumped = if dumped { " (core dumped)" } else { "" };
+                    let number = signal as i32;
+                    let line = format!("worker process {pid} exited on signal {number}{dumped}");
+                    self.log(Level::Alert, &line);
+                    (pid, false)
+                }
+                WaitStatus::StillAlive => break,
+                _ => continue,
+            };
+            let Some(place) = self.workers.iter().position(|worker| worker.pid == pid) else {
+                continue;
+            };
+            let worker = self.workers.remove(place);
+            self.miss(&worker, fatal)?;
+        }
+        Continue(())
+    }
+
+    /// What the end of a worker means.
+    fn miss(&mut self, worker: &Worker, fatal: bool) -> Flow {
+        if self.stopping.is_some() || worker.leaving {
+            return Continue(());
+        }
+        if self.next.take_if(|next| next.number == worker.generation).is_some() {
+            let line = "the new worker did not start; the old configuration stays in force";
+            self.log(Level::Alert, line);
+            return Continue(());
+        }
+        if self.pid_file.is_none() {
+            // The first worker never answered: the server has not started.
+            return Break(self.end(ExitCode::FAILURE));
+        }
+        if fatal {
+            let line = format!(
+                "worker process {} exited with fatal code 2 and cannot be respawned",
+                worker.pid
+            );
+            self.log(Level::Alert, &line);
+            return Continue(());
+        }
+        if worker.born.elapsed() >= AT_ONCE {
+            self.respawn.pause = Duration::ZERO;
+        }
+        self.respawn_later();
+        Continue(())
+    }
+
+    fn respawn_later(&mut self) {
+        if self.respawn.never {
+            return;
+        }
+        let pause = self.respawn.pause;
+        self.respawn.at = Some(Instant::now() + pause);
+        self.respawn.pause = (pause * 2).clamp(AT_ONCE, LONGEST_PAUSE);
+        if !pause.is_zero() {
+            let line = format!("the worker is started again in {} s", pause.as_secs());
+            self.log(Level::Notice, &line);
+        }
+    }
+
+    fn tell(&self, signal: Signal, whom: impl Fn(&Worker) -> bool) {
+        for worker in self.workers.iter().filter(|worker| whom(worker)) {
+            // One that has just died is reaped next.
+            let _gone = kill(worker.pid, signal);
+        }
+    }
+
+    /// Tells workers to end, and expects them to.
+    fn dismiss(&mut self, signal: Signal, whom: impl Fn(&Worker) -> bool) {
+        self.tell(signal, &whom);
+        let dismissed = self.workers.iter_mut().filter(|worker| whom(worker));
+        dismissed.for_each(|worker| worker.leaving = true);
+    }
+
+    /// Leaves nothing behind.
+    fn end(&mut self, code: ExitCode) -> ExitCode {
+        if let Some(path) = self.pid_file.take() {
+            self.remove_pid_file(&path);
+        }
+        self.current.close_paths(|_| false, &|error| self.log(Level::Alert, error));
+        self.log(Level::Notice, "exit");
+        code
+    }
+
+    fn remove_pid_file(&self, path: &std::path::Path) {
+        if let Err(error) = pidfile::remove(path) {
+            self.log(Level::Alert, &error.to_string());
+        }
+    }
+
+    fn log_start(&self) {
+        self.log(Level::Notice, EPOLL);
+        let version = env!("CARGO_PKG_VERSION");
+        self.log(Level::Notice, &format!("{} (Causeway {version})", crate::SERVER_TOKEN));
+        if let Ok(system) = nix::sys::utsname::uname() {
+            let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+            let (name, release) = (text(system.sysname()), text(system.release()));
+            self.log(Level::Notice, &format!("OS: {name} {release}"));
+        }
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.current.config.error_log.write(level, None, message);
+    }
+}
+
+const EPOLL: &str = "using the \"epoll\" event method";
