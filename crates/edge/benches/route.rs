@@ -1,4 +1,4 @@
-//! From a path to its location, and from a template to its text.
+//! From a path to its location, and from a location to its answer.
 
 use std::{cell::Cell, fmt::Write, hint::black_box, rc::Rc};
 
@@ -6,10 +6,10 @@ use bytes::Bytes;
 use causeway_edge::{
     body::{Framing, RequestBody},
     connection::{Client, Io, Peer, PeerAddress},
+    engine,
     exchange::{Exchange, Request},
     headers::Headers,
     load::{self, Options},
-    vars::{Names, Template},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,15 +67,16 @@ fn route(criterion: &mut Criterion) {
     }
 }
 
+/// All the phases of a request that a template of three variables answers.
 fn render(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let exchange = runtime.expect("a runtime").block_on(exchange(1));
-    let span = causeway_edge::conf::Span::new(&"bench".into(), 1);
-    // The names get the numbers they have in the configuration: they come in the same order.
-    let mut names = Names::default();
-    let template = Template::compile("$uri $args $host", &span, &mut names).expect("a template");
-    criterion.bench_function("render a template of three variables", |bench| {
-        bench.iter(|| black_box(template.render(&exchange)));
+    let runtime = runtime.expect("a runtime");
+    let mut exchange = runtime.block_on(exchange(1));
+    criterion.bench_function("answer with a template of three variables", |bench| {
+        bench.iter(|| {
+            exchange.uri = Bytes::from_static(b"/p0/file.html");
+            black_box(runtime.block_on(engine::answer(&mut exchange)))
+        });
     });
 }
 

@@ -30,6 +30,8 @@ pub struct Exchange {
     pub uri: Bytes,
     /// The query string, as rewrites have left it.
     pub args: Bytes,
+    /// The path by which the location was found; another one was rewritten inside it.
+    pub located: Bytes,
     pub body: RequestBody,
     pub server: Arc<Server>,
     /// The block in force: the server's own until a location is found.
@@ -47,6 +49,8 @@ pub struct Exchange {
     /// arguments or a redirect must be written so again.
     pub quoted_uri: bool,
     pub restarts_left: u8,
+    /// What an upstream has said that belongs to the answer it redirected to.
+    pub carried: Option<Carried>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -70,6 +74,13 @@ pub struct Request {
     pub keep_alive: bool,
     /// The head's size in bytes.
     pub head_size: usize,
+}
+
+/// Fields that go along from one answer to the next: `X-Accel-Redirect`, `error_page` of a 401.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub content_type: Option<Bytes>,
+    pub headers: Headers,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -101,6 +112,7 @@ impl Exchange {
             client: Rc::clone(client),
             uri: Bytes::new(),
             args: Bytes::new(),
+            located: Bytes::new(),
             body,
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
@@ -110,6 +122,7 @@ impl Exchange {
             error_page_asked: false,
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
+            carried: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -189,7 +202,7 @@ impl Exchange {
             quoted("request", &text(&self.request.line));
         }
         if let Some(upstream) = self.story.upstream() {
-            quoted("upstream", &upstream.url);
+            quoted("upstream", &upstream.url());
         }
         if let Some(host) = self.header("host") {
             quoted("host", &text(host));

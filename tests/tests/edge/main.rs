@@ -5,14 +5,23 @@
 
 mod server; // a scratch folder with a server in it
 
+mod access;
 mod conf_errors;
 mod error_page;
+mod gzip;
+mod headers;
 mod http;
 mod if_;
+mod index;
 mod location;
 mod map;
+mod not_modified;
+mod range;
 mod return_;
 mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod static_files;
+mod try_files;
+mod types;

@@ -1,5 +1,9 @@
 //! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
 
+pub mod file; // files to be sent
+mod spool; // a body that has come in whole
+pub mod symlinks; // opening without following links
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},
@@ -7,6 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use http1::{Chunked, Piece};
+
+pub use spool::{Spool, SpoolRules, read_at, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError},
@@ -24,6 +30,8 @@ pub struct RequestBody {
     /// The client waits to be told to go on (`Expect: 100-continue`).
     continue_pending: bool,
     declared: Option<u64>,
+    /// The whole body, once somebody wanted it whole.
+    spooled: Option<Rc<Spool>>,
 }
 
 /// How the end of a body is known.
@@ -44,6 +52,8 @@ pub enum BodyError {
     Chunked(#[from] http1::ChunkError),
     #[error("client intended to send too large chunked body")]
     TooLarge,
+    #[error("client request body could not be written to a temporary file: {0}")]
+    Spool(std::io::Error),
 }
 
 impl BodyError {
@@ -53,6 +63,7 @@ impl BodyError {
             BodyError::Client(ClientError::Timeout) => 408,
             BodyError::Client(_) | BodyError::Chunked(_) => 400,
             BodyError::TooLarge => 413,
+            BodyError::Spool(_) => 500,
         }
     }
 }
@@ -74,12 +85,25 @@ impl RequestBody {
             Framing::Chunked(_) | Framing::Unknown => None,
         };
         let client = Rc::clone(client);
-        RequestBody { client, framing, received: 0, limit: 0, continue_pending, declared }
+        RequestBody {
+            client,
+            framing,
+            received: 0,
+            limit: 0,
+            continue_pending,
+            declared,
+            spooled: None,
+        }
     }
 
     /// What `Content-Length` says; `None` of a chunked body.
     pub fn declared_length(&self) -> Option<u64> {
         self.declared
+    }
+
+    /// Whether it has been read as a whole, and can be read again.
+    pub fn is_spooled(&self) -> bool {
+        self.spooled.is_some()
     }
 
     pub fn limit(&mut self, bytes: u64) {

@@ -34,7 +34,12 @@ impl ConfError {
 /// `2: No such file or directory`, as nginx writes an error of the system.
 pub fn errno(error: &std::io::Error) -> String {
     match error.raw_os_error() {
-        Some(number) => format!("{number}: {}", nix::errno::Errno::from_raw(number).desc()),
+        Some(number) => {
+            // The C library's words, without what std appends to them.
+            let text = std::io::Error::from_raw_os_error(number).to_string();
+            let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+            format!("{number}: {text}")
+        }
         None => error.to_string(),
     }
 }

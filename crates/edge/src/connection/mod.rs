@@ -5,9 +5,9 @@
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
 mod client; // the socket, its buffer and its deadlines
-mod linger;
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes // how to close without losing what was sent
+mod respond; // a response to bytes
+mod linger; // how to close without losing what was sent
 
 use std::{rc::Rc, sync::Arc};
 
@@ -20,7 +20,6 @@ use crate::{
     load::Http,
     log::Level,
     process::{Drain, caught},
-    response::Response,
     uri::Uri,
 };
 use request::Head;
@@ -62,25 +61,8 @@ async fn answer(
     let server = http.addresses[address].server(request.host.as_ref());
     let body = RequestBody::new(client, &request, framing);
     let mut exchange = Exchange::new(http, client, server, request, body);
-    let answered = caught(async {
-        let response = match (uri, refusal) {
-            (Some(uri), None) => {
-                locate(&mut exchange, address, uri);
-                let response = engine::answer(&mut exchange).await;
-                settle_body(&mut exchange, response).await
-            }
-            (_, refusal) => {
-                let refusal = refusal.expect("a request without a path was refused");
-                exchange.log(Level::Info, &refusal.to_string());
-                engine::refuse(&mut exchange, refusal.status).await
-            }
-        };
-        match response {
-            Some(response) => respond::send(&mut exchange, response, drain).await,
-            None => Connection::Close,
-        }
-    });
-    let connection = answered.await.unwrap_or_else(|panic| {
+    let answered = caught(reply(&mut exchange, address, uri, refusal, drain)).await;
+    let connection = answered.unwrap_or_else(|panic| {
         exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
         Connection::Close
     });
@@ -91,19 +73,40 @@ async fn answer(
     connection
 }
 
-/// A body that nobody has read: its client is told to go on, or that it has no meaning.
-async fn settle_body(exchange: &mut Exchange, response: Option<Response>) -> Option<Response> {
-    if response.as_ref().is_none_or(|response| response.status >= 400) {
-        return response;
-    }
-    if exchange.body.buffered_is_broken() {
+/// Everything of a request that may go wrong without taking the connection's task with it.
+async fn reply(
+    exchange: &mut Exchange,
+    address: usize,
+    uri: Option<Uri>,
+    refusal: Option<request::Refusal>,
+    drain: &Drain,
+) -> Connection {
+    let mut response = match (uri, refusal) {
+        (Some(uri), None) => {
+            locate(exchange, address, uri);
+            engine::answer(exchange).await
+        }
+        (_, refusal) => {
+            let refusal = refusal.expect("a request without a path was refused");
+            exchange.log(Level::Info, &refusal.to_string());
+            engine::refuse(exchange, refusal.status).await
+        }
+    };
+    if exchange.body.buffered_is_broken() && response.as_ref().is_some_and(|r| r.status < 400) {
+        // What nobody read is only found out now, and is refused all the same.
         exchange.log(Level::Info, "client sent invalid chunked body");
-        return engine::refuse(exchange, 400).await;
+        exchange.request.keep_alive = false;
+        response = engine::refuse(exchange, 400).await;
     }
-    let timeout = exchange.location.core.send_timeout();
-    // If it can not be told, the answer will not reach it either.
-    let _gone = exchange.body.continue_to_discard(timeout).await;
-    response
+    if response.as_ref().is_some_and(|response| response.status < 400) {
+        let timeout = exchange.location.core.send_timeout();
+        // If it can not be told, the answer will not reach it either.
+        let _gone = exchange.body.continue_to_discard(timeout).await;
+    }
+    match response {
+        Some(response) => respond::send(exchange, response, drain).await,
+        None => Connection::Close,
+    }
 }
 
 /// The path that locations are compared with, and what the server's name has captured.

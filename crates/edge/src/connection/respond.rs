@@ -75,8 +75,10 @@ pub(super) async fn send(
             return Connection::Close;
         }
         Err(SendError::Body(error)) => {
-            // Whoever makes the body has told the log why; the client must see that it broke.
-            exchange.log(Level::Info, &format!("response body ended early: {error}"));
+            // The client must see that it broke.
+            let left = error.kind() == std::io::ErrorKind::ConnectionAborted;
+            let level = if left { Level::Info } else { Level::Error };
+            exchange.log(level, &error.to_string());
             return Connection::Close;
         }
     }
@@ -137,16 +139,11 @@ impl Writer<'_> {
             let next = if self.head.is_empty() { next.await } else { self.first(next).await? };
             match next {
                 Some(Ok(data)) => {
-                    let mut size = Vec::new();
-                    if self.chunked {
-                        chunk_head(data.len(), &mut size);
-                        self.write(&[&size, &data, b"\r\n"]).await?;
-                    } else {
-                        self.write(&[&data]).await?;
+                    let last = source.is_finished();
+                    self.chunk(&data, last, &mut *source).await?;
+                    if last {
+                        return Ok(());
                     }
-                    // The framing is not the body.
-                    let framing = if self.chunked { size.len() as u64 + 2 } else { 0 };
-                    self.exchange.sent.body_bytes -= framing;
                 }
                 Some(Err(error)) => {
                     self.write(&[]).await?;
@@ -160,6 +157,39 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// One piece of a stream, framed if need be; the source goes on while the client is slow.
+    async fn chunk(
+        &mut self,
+        data: &Bytes,
+        last: bool,
+        source: &mut dyn Source,
+    ) -> Result<(), SendError> {
+        let mut size = Vec::new();
+        let end: &[u8] = match (self.chunked, last) {
+            (true, true) => b"\r\n0\r\n\r\n",
+            (true, false) => b"\r\n",
+            (false, _) => b"",
+        };
+        if self.chunked {
+            chunk_head(data.len(), &mut size);
+        }
+        let parts: [&[u8]; 3] = [&size, data, end];
+        {
+            let mut write = std::pin::pin!(self.write(&parts));
+            poll_fn(|context| {
+                let written = write.as_mut().poll(context);
+                if written.is_pending() {
+                    source.poll_ahead(context);
+                }
+                written
+            })
+            .await?;
+        }
+        // The framing is not the body.
+        self.exchange.sent.body_bytes -= (size.len() + end.len()) as u64;
+        Ok(())
     }
 
     /// The body's first bytes, or, if they are not there at once, the head alone before them.
@@ -299,6 +329,9 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
         }
     } else {
         field(b"Connection", b"close");
+    }
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
     }
     if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
         field(b"Location", location);

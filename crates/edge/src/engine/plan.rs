@@ -40,6 +40,8 @@ pub enum Answer {
     Named(String),
     /// Close the connection without a word (`return 444`).
     Close,
+    /// The client has left: there is nobody to answer, and the log says 499.
+    Gone,
 }
 
 impl Answer {

@@ -31,6 +31,12 @@ pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Respons
         response.status = status;
         response.reason = None;
     }
+    if let Some(carried) = exchange.carried.take() {
+        response.content_type = carried.content_type.or(response.content_type);
+        for header in &carried.headers {
+            response.headers.push(header.name.clone(), header.value.clone());
+        }
+    }
     exchange.sent.status = response.status;
     response
 }

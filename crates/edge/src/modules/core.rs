@@ -356,7 +356,8 @@ impl Core {
     }
 
     /// The file a URI means: `root` + URI, or `alias` in place of the location's name.
-    /// `None`: no file can (an alias under a name the URI does not begin with).
+    /// `None`: no file can (an alias under a name the URI does not begin with, or a step out of
+    /// the alias, which a request must not take).
     pub fn map(&self, exchange: &Exchange) -> Option<PathBuf> {
         self.map_uri(exchange, &exchange.uri)
     }
@@ -365,7 +366,13 @@ impl Core {
         let mut path = Vec::with_capacity(64);
         match self.root.said() {
             None => path.extend_from_slice(b"html"),
-            Some(root) => root.path.render_into(exchange, &mut path),
+            Some(root) => {
+                root.path.render_into(exchange, &mut path);
+                // Nobody writes `..` after a variable: it came with the request.
+                if root.path.as_literal().is_none() && steps_up(&path) {
+                    return None;
+                }
+            }
         }
         if self.is_alias() {
             match &exchange.location.name {
@@ -373,7 +380,13 @@ impl Core {
                 Name::Pattern(..) => return Some(to_path(path)),
                 name => {
                     let name = name.prefix().unwrap_or_default();
-                    path.extend_from_slice(uri.strip_prefix(name.as_bytes())?);
+                    let rest = uri.strip_prefix(name.as_bytes())?;
+                    // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
+                    // /x/secret; here an alias is the end of the way up.
+                    if steps_up(rest) {
+                        return None;
+                    }
+                    path.extend_from_slice(rest);
                 }
             }
         } else {
@@ -532,6 +545,10 @@ impl Core {
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+fn steps_up(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|segment| segment == b"..")
+}
 
 fn to_path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))

@@ -5,8 +5,8 @@
 //! name below its first use, and a name nobody defines is an error with a line number. Per
 //! request, a value is computed when first asked for and kept ([`Values`]).
 
-mod builtin; // what every request has
 mod template; // strings with names in them
+mod builtin; // what every request has
 
 use std::{
     cell::{Cell, RefCell},
