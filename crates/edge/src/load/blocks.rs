@@ -107,8 +107,6 @@ pub enum Name {
     Pattern(Regex, String),
     /// `@name`: only by name.
     Named(String),
-    /// `if` and `limit_except`: only from inside.
-    Unnamed,
 }
 
 impl Name {
@@ -210,7 +208,7 @@ impl Loader {
     pub fn block(&mut self, kind: Block, nodes: &[Node]) -> Result<Draft, ConfError> {
         let mut draft = Draft {
             kind,
-            name: Name::Unnamed,
+            name: Name::Outer,
             span: None,
             modules: MODULES.iter().map(|module| (module.blank)()).collect(),
             children: Vec::new(),
@@ -492,7 +490,7 @@ fn install(
         Arc::clone(family).install_any(&mut plan, &site)?;
     }
     Ok(Arc::new(Location {
-        name: if draft.kind.is_unnamed() { Name::Unnamed } else { draft.name },
+        name: draft.name,
         core: find(families),
         error_log: find(families),
         error_pages: find(families),
