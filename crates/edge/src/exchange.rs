@@ -153,11 +153,6 @@ impl Exchange {
         *self.captures.borrow_mut() = captures;
     }
 
-    /// The type of a body that a directive wrote: by the extension of the URI.
-    pub fn content_type(&self) -> Option<Bytes> {
-        Some(Bytes::from_static(b"text/plain"))
-    }
-
     pub fn is_head(&self) -> bool {
         self.request.method == "HEAD"
     }

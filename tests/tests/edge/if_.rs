@@ -29,6 +29,7 @@ server {
         if (!-x $f) { set $r "${r}!x"; }
         return 200 $r;
     }
+    location /alias/ { if ($arg_a) { add_header X-If yes; } alias %%DIR%%/; }
     location /break { if ($arg_b) { break; } return 200 on; }
     location /rewrite { if ($arg_b) { rewrite ^ /target?in=if last; } return 200 none; }
     location /target { return 200 "target $args"; }
@@ -75,6 +76,9 @@ fn every_operator() {
         assert_eq!((response.status, response.text()), (200, expected), "{path}");
     }
     assert_eq!(edge.get("/break?b=1").status, 404);
+    // An `if` stands for the location it is in: its files, its name.
+    let response = edge.get("/alias/file?a=1");
+    assert_eq!((response.text(), response.header("x-if")), ("x", Some("yes")));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn exact_then_longest_then_patterns() {
         ("/pattern/x", "pattern"),
         ("/toinside", "inside"),
         ("/with%20space", "space"),
-        ("/%2525", "root"),
+        ("/%2525", "literal"),
         ("/case", "root"),
         ("/Case", "case"),
         ("/a//b", "prefix ab"),
@@ -95,9 +95,8 @@ fn slashes_can_be_kept() {
 fn limit_except_is_for_the_other_methods() {
     let edge = Edge::start(
         "server { listen 127.0.0.1:%%PORT%%;
-            error_page 402 =200 @out;
-            location / { limit_except GET POST { error_page 402 =405 @out; }
-                error_page 402 =201 @out; return 402; }
+            error_page 402 =201 @out;
+            location / { limit_except GET POST { } return 402; }
             location @out { return 200 out; } }",
     );
     for method in ["GET", "HEAD", "POST"] {
@@ -106,7 +105,7 @@ fn limit_except_is_for_the_other_methods() {
     }
     // The location's own program does not run for them.
     for method in ["PUT", "DELETE", "PATCH"] {
-        let response = edge.request(method, "/", &["Content-Length: 0"], b"");
+        let response = edge.request(method, "/x", &["Content-Length: 0"], b"");
         assert!(matches!(response.status, 404 | 405), "{method}: {}", response.status);
     }
 }

@@ -14,6 +14,7 @@ server {
     location /307 { return 307 /x; }
     location /308 { return 308 /x; }
     location /relative { absolute_redirect off; return 301 /x; }
+    location /typed { types { text/x-foo foo; } default_type text/x-none; return 200 "x"; }
     location /400 { return 400 "hey"; }
     location /404 { return 404; }
     location /599 { return 599; }
@@ -30,6 +31,8 @@ fn statuses_and_texts() {
         ("/204", 204, "", None),
         ("/400", 400, "hey", Some("text/plain")),
         ("/599", 599, "", None),
+        ("/typed", 200, "x", Some("text/x-none")),
+        ("/typed.foo", 200, "x", Some("text/x-foo")),
     ] {
         let response = edge.get(path);
         assert_eq!((response.status, response.text()), (status, body), "{path}");

@@ -75,6 +75,8 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn draw(nodes: &[Node]) -> String {
@@ -104,5 +106,62 @@ mod tests {
         refuse("a { b", "unexpected end of file, expecting \";\" or \"}\" in f:1");
         refuse("a {\n b;\n", "unexpected end of file, expecting \"}\" in f:3");
         refuse("a { b }", "unexpected \"}\" in f:1");
+    }
+
+    /// A tree as text that any parser of nginx's grammar reads back.
+    fn write(nodes: &[Tree], text: &mut String) {
+        for Tree { words, block } in nodes {
+            for word in words {
+                let escaped = word.replace('\\', "\\\\").replace('"', "\\\"");
+                text.extend(["\"", &escaped, "\" "]);
+            }
+            match block {
+                None => text.push_str(";\n"),
+                Some(inner) => {
+                    text.push_str("{\n");
+                    write(inner, text);
+                    text.push_str("}\n");
+                }
+            }
+        }
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Tree {
+        words: Vec<String>,
+        block: Option<Vec<Tree>>,
+    }
+
+    fn read(nodes: &[Node]) -> Vec<Tree> {
+        let read = |node: &Node| {
+            let words = std::iter::once(&node.name).chain(&node.words);
+            let words = words.map(|word| word.text.clone()).collect();
+            Tree { words, block: node.block.as_deref().map(read) }
+        };
+        nodes.iter().map(read).collect()
+    }
+
+    fn trees() -> impl Strategy<Value = Vec<Tree>> {
+        let words = || proptest::collection::vec(".{0,8}", 1..4);
+        let leaf = words().prop_map(|words| Tree { words, block: None });
+        let tree = leaf.prop_recursive(4, 24, 4, move |inner| {
+            (words(), proptest::collection::vec(inner, 0..4))
+                .prop_map(|(words, inner)| Tree { words, block: Some(inner) })
+        });
+        proptest::collection::vec(tree, 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-z{};#'\"\\\\$ \n]{0,60}|.{0,60}") {
+            let _refused = parse(&text, &"f".into());
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(nodes in trees()) {
+            let mut text = String::new();
+            write(&nodes, &mut text);
+            prop_assert_eq!(read(&parse(&text, &"f".into()).unwrap()), nodes);
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod client; // the socket, its buffer and its deadlines
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
+mod framing; // where a body ends
 mod linger; // how to close without losing what was sent
 
 use std::{rc::Rc, sync::Arc};

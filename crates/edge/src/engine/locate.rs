@@ -47,7 +47,7 @@ impl Locations {
                 self.prefixes.insert(place, (text, location));
             }
             Name::Pattern(..) => self.patterns.push(location),
-            Name::Outer | Name::Named(_) | Name::Unnamed => {
+            Name::Outer | Name::Named(_) => {
                 unreachable!("only locations that are found by their URI are listed")
             }
         }

@@ -107,8 +107,6 @@ pub enum Name {
     Pattern(Regex, String),
     /// `@name`: only by name.
     Named(String),
-    /// `if` and `limit_except`: only from inside.
-    Unnamed,
 }
 
 impl Name {
@@ -137,7 +135,9 @@ impl Location {
 
 impl Address {
     pub fn server(&self, host: Option<&bytes::Bytes>) -> &Arc<Server> {
-        host.and_then(|host| self.names.find(host)).unwrap_or(&self.default)
+        // No host at all is the name "".
+        let none = bytes::Bytes::new();
+        self.names.find(host.unwrap_or(&none)).unwrap_or(&self.default)
     }
 }
 
@@ -208,7 +208,7 @@ impl Loader {
     pub fn block(&mut self, kind: Block, nodes: &[Node]) -> Result<Draft, ConfError> {
         let mut draft = Draft {
             kind,
-            name: Name::Unnamed,
+            name: Name::Outer,
             span: None,
             modules: MODULES.iter().map(|module| (module.blank)()).collect(),
             children: Vec::new(),
@@ -490,7 +490,7 @@ fn install(
         Arc::clone(family).install_any(&mut plan, &site)?;
     }
     Ok(Arc::new(Location {
-        name: if draft.kind.is_unnamed() { Name::Unnamed } else { draft.name },
+        name: draft.name,
         core: find(families),
         error_log: find(families),
         error_pages: find(families),

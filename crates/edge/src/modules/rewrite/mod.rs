@@ -21,6 +21,7 @@ use crate::{
         Arity::{AtLeast, Between, Exactly},
         Block, Body, Directive, Module, Scope, Setting, Site, block, directive,
     },
+    modules::types::Types,
     response::{self, Response},
     vars::{Template, VarId},
 };
@@ -218,7 +219,7 @@ fn answer(exchange: &Exchange, status: u16, text: Option<&Template>) -> Answer {
     }
     let mut response = Response::new(status);
     if status != 204 {
-        response.content_type = exchange.content_type();
+        response.content_type = Types::of(exchange);
     }
     response.body = response::Body::Bytes(text);
     Answer::response(response)
