@@ -5,4 +5,11 @@
 
 mod server; // a scratch folder with a server in it
 
+mod access_log;
+mod command_line;
+mod error_log;
+mod otel;
+mod process;
+mod reload;
 mod smoke;
+mod variables;

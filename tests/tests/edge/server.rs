@@ -126,7 +126,18 @@ impl Site {
     /// Runs the command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.release();
-        self.command().args(arguments).stdin(Stdio::null()).output().expect("the server runs")
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the server runs");
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(None) = child.try_wait() {
+            if Instant::now() > deadline {
+                let _gone = signal::kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+                panic!("{arguments:?} does not end");
+            }
+            pause();
+        }
+        child.wait_with_output().expect("a child of ours")
     }
 
     /// Lets go of the ports, for the server to take.
@@ -292,7 +303,10 @@ impl Edge {
         head += "\r\n";
         let mut stream = self.connect_to(placeholder);
         stream.write_all(&[head.as_bytes(), body].concat()).expect("the request is sent");
-        read_response(&mut stream, method)
+        let response = read_response(&mut stream, method);
+        // Until it is closed: by then the request has its line in the log.
+        let _reset = stream.read_to_end(&mut Vec::new());
+        response
     }
 
     /// Waits until a file of the folder contains this text.

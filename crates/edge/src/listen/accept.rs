@@ -74,7 +74,8 @@ impl Acceptor {
     ) -> std::io::Result<()> {
         for (address, listen) in self.http.addresses.iter().enumerate() {
             let socket = sockets.iter().find(|socket| socket.address == listen.listen.address);
-            let socket = socket.expect("every address of the configuration has been bound");
+            // One without a socket is covered by a wildcard's.
+            let Some(socket) = socket else { continue };
             let fd = socket.fd.try_clone()?;
             tokio::task::spawn_local(
                 Rc::clone(&self).accept(listener(&socket.address, fd)?, address),
@@ -96,10 +97,25 @@ impl Acceptor {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer, local)) => self.assign(stream, peer, local, address),
+                Ok((stream, peer, local)) => {
+                    let address = self.address_of(&local, address);
+                    self.assign(stream, peer, local, address);
+                }
                 Err(error) => self.refused(&error, address).await,
             }
         }
+    }
+
+    /// Behind a wildcard's socket: the address that was connected to, if the file names it.
+    fn address_of(&self, local: &PeerAddress, accepted_at: usize) -> usize {
+        let addresses = &self.http.addresses;
+        let PeerAddress::Ip(local) = local else { return accepted_at };
+        if addresses[accepted_at].listen.address == ListenAddress::Ip(*local) {
+            return accepted_at;
+        }
+        let local = ListenAddress::Ip(*local);
+        let named = addresses.iter().position(|known| known.listen.address == local);
+        named.unwrap_or(accepted_at)
     }
 
     async fn refused(&self, error: &std::io::Error, address: usize) {
