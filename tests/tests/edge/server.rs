@@ -102,11 +102,12 @@ impl Site {
         let root = nix::unistd::geteuid().is_root();
         let user = if root { "user root;\n" } else { "" };
         // nginx was built with folders of its own for these, which only root may write to.
-        let temporary = match is_nginx() {
-            true => ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        let temporary = if is_nginx() {
+            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                 .map(|name| format!("    {name}_temp_path %%DIR%%/{name}_temp;\n"))
-                .concat(),
-            false => String::new(),
+                .concat()
+        } else {
+            String::new()
         };
         self.fill(&format!(
             "{user}daemon off;\npid %%DIR%%/nginx.pid;\nerror_log %%DIR%%/error.log info;\n\
@@ -292,13 +293,13 @@ impl Edge {
         if !fields.iter().any(|field| field.to_ascii_lowercase().starts_with("host:")) {
             head += "Host: localhost\r\n";
         }
-        fields.iter().for_each(|field| head.extend([field, "\r\n"]));
+        head.extend(fields.iter().flat_map(|field| [*field, "\r\n"]));
         let framed = fields.iter().any(|field| {
             let field = field.to_ascii_lowercase();
             field.starts_with("content-length:") || field.starts_with("transfer-encoding:")
         });
         if !body.is_empty() && !framed {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head += "\r\n";
         let mut stream = self.connect_to(placeholder);

@@ -82,19 +82,34 @@ impl Acceptor {
             );
         }
         tokio::task::spawn_local(async move {
-            while let Some(accepted) = inbox.recv().await {
-                self.take(accepted);
+            // What has been handed over is served; from then on the others keep their own.
+            let _busy = self.drain.busy();
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    accepted = inbox.recv() => accepted,
+                    () = self.drain.begun(), if !inbox.is_closed() => {
+                        inbox.close();
+                        continue;
+                    }
+                };
+                match accepted {
+                    Some(accepted) => self.take(accepted),
+                    None => return,
+                }
             }
         });
         Ok(())
     }
 
     async fn accept(self: Rc<Self>, listener: Listener, address: usize) {
+        let _busy = self.drain.busy();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.drain.begun() => return,
                 accepted = listener.accept() => accepted,
+                // Only when nothing waits to be accepted: who has connected is answered.
+                () = self.drain.begun() => return,
             };
             match accepted {
                 Ok((stream, peer, local)) => {
@@ -127,7 +142,10 @@ impl Acceptor {
         }
         log.write(Level::Crit, None, &line);
         // Out of descriptors, most likely: give the others time to close some.
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => (),
+            () = self.drain.begun() => (),
+        }
     }
 
     fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
