@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let done = match (line.test, line.signal) {
         (true, _) => test(&line, &options, &mut startup),
         (false, Some(signal)) => {
+            startup.tell(Level::Notice, "signal process started");
             let config = load::load(&options);
             config.map_err(|error| (Level::Emerg, error)).and_then(|config| {
                 process::tell(&config.main.pid(), signal).map(|()| ExitCode::SUCCESS)

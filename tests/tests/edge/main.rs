@@ -7,7 +7,10 @@ mod peer; // an upstream that the test plays
 mod server; // a scratch folder with a server in it
 
 mod access;
+mod access_log;
+mod command_line;
 mod conf_errors;
+mod error_log;
 mod error_page;
 mod gzip;
 mod headers;
@@ -17,10 +20,13 @@ mod index;
 mod location;
 mod map;
 mod not_modified;
+mod otel;
+mod process;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
 mod range;
+mod reload;
 mod return_;
 mod rewrite;
 mod server_name;
@@ -30,4 +36,5 @@ mod static_files;
 mod try_files;
 mod types;
 mod upstream;
+mod variables;
 mod websocket;

@@ -102,11 +102,12 @@ impl Site {
         let root = nix::unistd::geteuid().is_root();
         let user = if root { "user root;\n" } else { "" };
         // nginx was built with folders of its own for these, which only root may write to.
-        let temporary = match is_nginx() {
-            true => ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        let temporary = if is_nginx() {
+            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                 .map(|name| format!("    {name}_temp_path %%DIR%%/{name}_temp;\n"))
-                .concat(),
-            false => String::new(),
+                .concat()
+        } else {
+            String::new()
         };
         self.fill(&format!(
             "{user}daemon off;\npid %%DIR%%/nginx.pid;\nerror_log %%DIR%%/error.log info;\n\
@@ -126,7 +127,18 @@ impl Site {
     /// Runs the command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.release();
-        self.command().args(arguments).stdin(Stdio::null()).output().expect("the server runs")
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the server runs");
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(None) = child.try_wait() {
+            if Instant::now() > deadline {
+                let _gone = signal::kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+                panic!("{arguments:?} does not end");
+            }
+            pause();
+        }
+        child.wait_with_output().expect("a child of ours")
     }
 
     /// Lets go of the ports, for the server to take.
@@ -281,18 +293,21 @@ impl Edge {
         if !fields.iter().any(|field| field.to_ascii_lowercase().starts_with("host:")) {
             head += "Host: localhost\r\n";
         }
-        fields.iter().for_each(|field| head.extend([field, "\r\n"]));
+        head.extend(fields.iter().flat_map(|field| [*field, "\r\n"]));
         let framed = fields.iter().any(|field| {
             let field = field.to_ascii_lowercase();
             field.starts_with("content-length:") || field.starts_with("transfer-encoding:")
         });
         if !body.is_empty() && !framed {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head += "\r\n";
         let mut stream = self.connect_to(placeholder);
         stream.write_all(&[head.as_bytes(), body].concat()).expect("the request is sent");
-        read_response(&mut stream, method)
+        let response = read_response(&mut stream, method);
+        // Until it is closed: by then the request has its line in the log.
+        let _reset = stream.read_to_end(&mut Vec::new());
+        response
     }
 
     /// Waits until a file of the folder contains this text.

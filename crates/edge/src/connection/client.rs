@@ -72,6 +72,9 @@ const SENDFILE_STEP: u64 = 2 << 20;
 /// nix has no name for it.
 const MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
 
+/// How long a connection without an answer is waited for when the server ends.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// The first read of a request: most heads fit, and an idle connection holds nothing.
 const FIRST_READ: usize = 4096;
 
@@ -91,14 +94,18 @@ impl Client {
         Client { io, buffer, peer, timer: RefCell::new(None) }
     }
 
-    /// Waits for the first byte of a request. `false`: none will come.
+    /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
+    /// connection that has had no answer yet gets a moment even then, since its request may be on
+    /// the way.
     pub async fn wait_for_request(&self, limit: Duration, drain: &Drain) -> bool {
         if !self.buffer.borrow().is_empty() {
             return true;
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
+        let fresh = self.peer.requests.get() == 0;
+        let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
             let ready = match &*self.io.borrow() {
@@ -110,8 +117,12 @@ impl Client {
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => (),
             }
-            if drain.has_begun() || draining.as_mut().poll(context).is_ready() {
-                return Poll::Ready(false);
+            if !hurried && (drain.has_begun() || draining.as_mut().poll(context).is_ready()) {
+                if !fresh {
+                    return Poll::Ready(false);
+                }
+                hurried = true;
+                deadline = deadline.min(Instant::now() + LAST_MOMENT);
             }
             self.poll_deadline(context, deadline).map(|()| false)
         })

@@ -74,32 +74,63 @@ impl Acceptor {
     ) -> std::io::Result<()> {
         for (address, listen) in self.http.addresses.iter().enumerate() {
             let socket = sockets.iter().find(|socket| socket.address == listen.listen.address);
-            let socket = socket.expect("every address of the configuration has been bound");
+            // One without a socket is covered by a wildcard's.
+            let Some(socket) = socket else { continue };
             let fd = socket.fd.try_clone()?;
             tokio::task::spawn_local(
                 Rc::clone(&self).accept(listener(&socket.address, fd)?, address),
             );
         }
         tokio::task::spawn_local(async move {
-            while let Some(accepted) = inbox.recv().await {
-                self.take(accepted);
+            // What has been handed over is served; from then on the others keep their own.
+            let _busy = self.drain.busy();
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    accepted = inbox.recv() => accepted,
+                    () = self.drain.begun(), if !inbox.is_closed() => {
+                        inbox.close();
+                        continue;
+                    }
+                };
+                match accepted {
+                    Some(accepted) => self.take(accepted),
+                    None => return,
+                }
             }
         });
         Ok(())
     }
 
     async fn accept(self: Rc<Self>, listener: Listener, address: usize) {
+        let _busy = self.drain.busy();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.drain.begun() => return,
                 accepted = listener.accept() => accepted,
+                // Only when nothing waits to be accepted: who has connected is answered.
+                () = self.drain.begun() => return,
             };
             match accepted {
-                Ok((stream, peer, local)) => self.assign(stream, peer, local, address),
+                Ok((stream, peer, local)) => {
+                    let address = self.address_of(&local, address);
+                    self.assign(stream, peer, local, address);
+                }
                 Err(error) => self.refused(&error, address).await,
             }
         }
+    }
+
+    /// Behind a wildcard's socket: the address that was connected to, if the file names it.
+    fn address_of(&self, local: &PeerAddress, accepted_at: usize) -> usize {
+        let addresses = &self.http.addresses;
+        let PeerAddress::Ip(local) = local else { return accepted_at };
+        if addresses[accepted_at].listen.address == ListenAddress::Ip(*local) {
+            return accepted_at;
+        }
+        let local = ListenAddress::Ip(*local);
+        let named = addresses.iter().position(|known| known.listen.address == local);
+        named.unwrap_or(accepted_at)
     }
 
     async fn refused(&self, error: &std::io::Error, address: usize) {
@@ -111,7 +142,10 @@ impl Acceptor {
         }
         log.write(Level::Crit, None, &line);
         // Out of descriptors, most likely: give the others time to close some.
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => (),
+            () = self.drain.begun() => (),
+        }
     }
 
     fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {

@@ -4,9 +4,13 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
-use crate::conf::ConfError;
+use crate::{
+    conf::ConfError,
+    load::{parse_size, parse_time},
+};
 
 #[derive(Clone, Debug)]
 pub struct Listen {
@@ -14,7 +18,19 @@ pub struct Listen {
     pub default_server: bool,
     pub backlog: Option<i32>,
     pub ipv6only: bool,
+    /// Set on the socket, so that another program may share it; the edge's own threads share one
+    /// socket with or without it, since they share its connections out themselves.
     pub reuseport: bool,
+    pub keepalive: Option<KeepAlive>,
+    pub receive_buffer: Option<usize>,
+    pub send_buffer: Option<usize>,
+}
+
+/// `so_keepalive`: what is `None` in it, the system decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeepAlive {
+    Off,
+    On { idle: Option<Duration>, interval: Option<Duration>, probes: Option<u32> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +58,16 @@ impl Default for Listen {
 
 impl Listen {
     fn on(address: ListenAddress) -> Listen {
-        Listen { address, default_server: false, backlog: None, ipv6only: true, reuseport: false }
+        Listen {
+            address,
+            default_server: false,
+            backlog: None,
+            ipv6only: true,
+            reuseport: false,
+            keepalive: None,
+            receive_buffer: None,
+            send_buffer: None,
+        }
     }
 
     /// The words of one `listen`; a name may stand for several addresses.
@@ -67,9 +92,14 @@ impl Listen {
             }
             ("ipv6only", "on") => self.ipv6only = true,
             ("ipv6only", "off") => self.ipv6only = false,
+            ("so_keepalive", value) => self.keepalive = Some(KeepAlive::read(value)?),
+            ("rcvbuf", value) => self.receive_buffer = Some(buffer(name, value)?),
+            ("sndbuf", value) => self.send_buffer = Some(buffer(name, value)?),
+            // Every address has a socket of its own, unless a wildcard has its port.
+            ("bind", "") => (),
             (
-                "ssl" | "http2" | "quic" | "proxy_protocol" | "deferred" | "bind" | "fastopen"
-                | "setfib" | "rcvbuf" | "sndbuf" | "accept_filter" | "so_keepalive",
+                "ssl" | "http2" | "quic" | "proxy_protocol" | "deferred" | "fastopen" | "setfib"
+                | "accept_filter" | "multipath",
                 _,
             ) => {
                 let message = "nginx has this; the edge does not yet";
@@ -84,7 +114,53 @@ impl Listen {
     pub fn merge(&mut self, other: &Listen) -> Result<(), ConfError> {
         self.backlog = self.backlog.or(other.backlog);
         self.reuseport |= other.reuseport;
+        self.keepalive = self.keepalive.take().or_else(|| other.keepalive.clone());
+        self.receive_buffer = self.receive_buffer.or(other.receive_buffer);
+        self.send_buffer = self.send_buffer.or(other.send_buffer);
         Ok(())
+    }
+}
+
+impl KeepAlive {
+    /// `on`, `off`, or `[idle]:[interval]:[probes]`.
+    fn read(text: &str) -> Result<KeepAlive, String> {
+        let invalid = || format!("invalid so_keepalive value: \"{text}\"");
+        let time = |part: &str| match part {
+            "" => Ok(None),
+            part => parse_time(part).map(Some).ok_or_else(invalid),
+        };
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts[..] {
+            ["on"] => Ok(KeepAlive::On { idle: None, interval: None, probes: None }),
+            ["off"] => Ok(KeepAlive::Off),
+            [idle, interval, probes] if text != "::" => {
+                let (idle, interval) = (time(idle)?, time(interval)?);
+                let probes = Some(probes).filter(|probes| !probes.is_empty());
+                let probes = probes.map(|probes| probes.parse().map_err(|_| invalid()));
+                Ok(KeepAlive::On { idle, interval, probes: probes.transpose()? })
+            }
+            _ => Err(invalid()),
+        }
+    }
+}
+
+fn buffer(name: &str, value: &str) -> Result<usize, String> {
+    let size = parse_size(value).and_then(|size| usize::try_from(size).ok());
+    size.ok_or_else(|| format!("invalid {name} value \"{value}\""))
+}
+
+impl ListenAddress {
+    /// Whether a socket here gets what is sent to `other` as well: `*:80` and `127.0.0.1:80`.
+    pub fn covers(&self, other: &ListenAddress) -> bool {
+        match (self, other) {
+            (ListenAddress::Ip(this), ListenAddress::Ip(other)) => {
+                this.ip().is_unspecified()
+                    && this.port() == other.port()
+                    && this.is_ipv4() == other.is_ipv4()
+                    && this != other
+            }
+            _ => false,
+        }
     }
 }
 
@@ -153,5 +229,24 @@ mod tests {
         let error = Listen::read(&["443", "ssl"]).unwrap_err();
         assert_eq!(error, "\"ssl\" parameter of \"listen\": nginx has this; the edge does not yet");
         assert_eq!(Listen::read(&["80", "x"]).unwrap_err(), "invalid parameter \"x\"");
+    }
+
+    #[test]
+    fn keepalive_of_the_socket() {
+        let check = |text: &str, expected| assert_eq!(KeepAlive::read(text).ok(), expected);
+        let (idle, probes) = (Some(Duration::from_mins(30)), Some(10));
+        check("30m::10", Some(KeepAlive::On { idle, interval: None, probes }));
+        check("off", Some(KeepAlive::Off));
+        check("x", None);
+        check("::", None);
+    }
+
+    #[test]
+    fn a_wildcard_covers_its_port() {
+        let address = |text: &str| addresses(text).unwrap().remove(0);
+        assert!(address("80").covers(&address("127.0.0.1:80")));
+        assert!(!address("80").covers(&address("127.0.0.1:81")));
+        assert!(!address("127.0.0.1:80").covers(&address("80")));
+        assert!(!address("80").covers(&address("[::1]:80")));
     }
 }

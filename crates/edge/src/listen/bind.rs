@@ -4,7 +4,7 @@ use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use socket2::{Domain, SockAddr, Type};
 
-use super::{Listen, ListenAddress};
+use super::{Listen, ListenAddress, address::KeepAlive};
 use crate::conf::ConfError;
 
 /// An open listening socket.
@@ -52,6 +52,7 @@ pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
             socket.set_reuse_port(true).map_err(|error| fail("setsockopt(SO_REUSEPORT)", error))?;
         }
     }
+    tune(&socket, listen).map_err(|error| fail("setsockopt()", error))?;
     socket.bind(&target).map_err(|error| fail("bind()", error))?;
     if let ListenAddress::Unix(path) = address {
         // As nginx: whoever may reach the folder may connect.
@@ -61,6 +62,34 @@ pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
     let backlog = listen.backlog.unwrap_or(BACKLOG);
     socket.listen(backlog).map_err(|error| fail("listen()", error))?;
     Ok(Socket { address: address.clone(), fd: Arc::new(socket.into()) })
+}
+
+/// What accepted connections inherit.
+fn tune(socket: &socket2::Socket, listen: &Listen) -> io::Result<()> {
+    if let Some(size) = listen.receive_buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    if let Some(size) = listen.send_buffer {
+        socket.set_send_buffer_size(size)?;
+    }
+    match &listen.keepalive {
+        None => Ok(()),
+        Some(KeepAlive::Off) => socket.set_keepalive(false),
+        Some(KeepAlive::On { idle, interval, probes }) => {
+            socket.set_keepalive(true)?;
+            let mut tuned = socket2::TcpKeepalive::new();
+            if let Some(idle) = idle {
+                tuned = tuned.with_time(*idle);
+            }
+            if let Some(interval) = interval {
+                tuned = tuned.with_interval(*interval);
+            }
+            if let Some(probes) = probes {
+                tuned = tuned.with_retries(*probes);
+            }
+            socket.set_tcp_keepalive(&tuned)
+        }
+    }
 }
 
 impl Socket {

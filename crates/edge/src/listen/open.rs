@@ -30,8 +30,11 @@ pub fn open(
     purpose: For,
     tell: &dyn Fn(Level, &str),
 ) -> Result<Vec<Socket>, ConfError> {
-    let wanted: Vec<&Listen> =
+    let all: Vec<&Listen> =
         config.http.iter().flat_map(|http| &http.addresses).map(|known| &known.listen).collect();
+    // A wildcard's socket gets its port's connections to every address.
+    let covered = |listen: &Listen| all.iter().any(|other| other.address.covers(&listen.address));
+    let wanted: Vec<&Listen> = all.iter().copied().filter(|listen| !covered(listen)).collect();
     let mut sockets: Vec<Socket> = Vec::with_capacity(wanted.len());
     for attempt in 1..=TRIES {
         let mut in_use = false;

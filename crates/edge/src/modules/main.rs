@@ -117,7 +117,8 @@ impl Module for Main {
 }
 
 fn refuse(args: &mut Args<'_>) -> Result<(), ConfError> {
-    Err(args.refuse(": nginx has this; the edge does not yet"))
+    let name = &args.node.name.text;
+    Err(args.complain(format!("\"{name}\" directive: nginx has this; the edge does not yet")))
 }
 
 impl Main {

@@ -104,7 +104,8 @@ impl Module for Otel {
 
 /// Where spans would be sent to, and what would be written on them.
 fn refuse(_: &mut Otel, args: &mut Args<'_>) -> Result<(), ConfError> {
-    Err(args.refuse("nginx has this; the edge does not yet"))
+    let name = &args.node.name.text;
+    Err(args.complain(format!("\"{name}\" directive: nginx has this; the edge does not yet")))
 }
 
 /// As early as a block is known. The server's own block begins the trace, unless only a location
