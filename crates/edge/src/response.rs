@@ -29,6 +29,9 @@ pub struct Response {
     pub ranges: bool,
     /// What is sent hangs on `Accept-Encoding`, and caches must know.
     pub vary: bool,
+    /// An upstream has answered: whether its answer is still good is its own decision, and no
+    /// condition of the request is looked at again.
+    pub from_upstream: bool,
 }
 
 pub enum Body {
@@ -99,6 +102,7 @@ impl Response {
             headers: Headers::default(),
             body: Body::Empty,
             ranges: false,
+            from_upstream: false,
             vary: false,
         }
     }

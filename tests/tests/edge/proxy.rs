@@ -224,6 +224,15 @@ fn no_body_where_there_is_none() {
 }
 
 #[test]
+fn whether_an_answer_is_still_good_is_the_upstreams_decision() {
+    let (edge, _peer) = start(
+        "location / { proxy_pass http://127.0.0.1:%%PORT1%%; }",
+        head("ETag: \"x\"\r\nContent-Length: 0"),
+    );
+    assert_eq!(edge.request("GET", "/", &["If-None-Match: \"x\""], b"").status, 200);
+}
+
+#[test]
 fn an_answer_without_a_head_goes_on_as_it_is() {
     let (edge, _peer) = start("location / { proxy_pass http://127.0.0.1:%%PORT1%%; }", "just text");
     assert_eq!(edge.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), b"just text");

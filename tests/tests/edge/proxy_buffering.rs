@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     sync::mpsc::sync_channel,
+    time::Duration,
 };
 
 use crate::{
@@ -10,14 +11,17 @@ use crate::{
     server::{Edge, PATIENCE, Site, listing, read_response},
 };
 
+/// Long enough for what would be wrong to happen; what is right passes however long it takes.
+const A_MOMENT: Duration = Duration::from_millis(500);
+
 const SIZE: usize = 30 << 20;
 
 fn large() -> Vec<u8> {
     (0..SIZE as u32).map(|number| (number % 253) as u8).collect()
 }
 
-/// A client that reads nothing until the upstream has said everything.
-fn slow_client(settings: &str) -> (Edge, bool) {
+/// A client that reads nothing until the upstream has said everything, or time is up.
+fn slow_client(settings: &str, sleeps: Duration) -> (Edge, bool) {
     let site = Site::new();
     let (done, finished) = sync_channel(1);
     let _peer = Peer::tcp(site.listener("PORT1"), move |_, wire| {
@@ -37,7 +41,7 @@ fn slow_client(settings: &str) -> (Edge, bool) {
     );
     let mut client = edge.connect();
     client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let buffered = finished.recv_timeout(PATIENCE / 10).is_ok();
+    let buffered = finished.recv_timeout(sleeps).is_ok();
     let response = read_response(&mut client, "GET");
     assert!(response.body == large(), "byte for byte");
     (edge, buffered)
@@ -45,7 +49,7 @@ fn slow_client(settings: &str) -> (Edge, bool) {
 
 #[test]
 fn a_slow_client_does_not_hold_the_upstream() {
-    let (edge, buffered) = slow_client("");
+    let (edge, buffered) = slow_client("", PATIENCE);
     assert!(buffered, "the upstream was read to its end while the client slept");
     let left = listing(&edge.site.path("buffered"));
     assert!(left.iter().all(|name| name.len() < 4), "no file is left: {left:?}");
@@ -53,8 +57,8 @@ fn a_slow_client_does_not_hold_the_upstream() {
 
 #[test]
 fn where_nothing_is_buffered_the_upstream_waits() {
-    assert!(!slow_client("proxy_buffering off;").1);
-    assert!(!slow_client("proxy_max_temp_file_size 0;").1);
+    assert!(!slow_client("proxy_buffering off;", A_MOMENT).1);
+    assert!(!slow_client("proxy_max_temp_file_size 0;", A_MOMENT).1);
 }
 
 #[test]

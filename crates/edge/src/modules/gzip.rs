@@ -374,6 +374,11 @@ impl Source for Compressed {
             }
         }
     }
+
+    /// A slow client must not hold the source, compressed or not.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) {
+        self.source.poll_ahead(context);
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Module for NotModified {
 
 impl Filter for NotModified {
     fn apply(&self, exchange: &mut Exchange, mut response: Response) -> Response {
-        if response.status != 200 {
+        if response.status != 200 || response.from_upstream {
             return response;
         }
         let mut changed = None;

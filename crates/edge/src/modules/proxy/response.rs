@@ -117,6 +117,7 @@ impl ResponseRules {
 
     fn response(&self, exchange: &mut Exchange, mut asked: Asked, limits: &Limits) -> Response {
         let mut response = Response::new(asked.head.status);
+        response.from_upstream = true;
         if asked.head.is_http09 {
             // The client gets what the upstream has said, and nothing before it.
             exchange.request.version = Version::Http09;
