@@ -1,3 +1,73 @@
-//! Placeholder.
+//! `cargo xtask COMMAND`: dispatch, and nothing else. Each command is a file.
+#![expect(clippy::print_stdout, reason = "a command talks to the one who typed it")]
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod check;
+mod down;
+mod logs;
+mod status;
+mod table;
+mod test;
+mod tidy;
+mod up;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Runs, tests, checks and measures the chain"
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and start the chain: app-host, gateway, edge
+    Up(up::Options),
+    /// What runs, and since when
+    Status,
+    /// The hops' logs as one stream
+    Logs(logs::Options),
+    /// Stop what `up --detach` started
+    Down(down::Options),
+    /// Run the tests; with --real also those that need nginx, gunicorn and Chromium
+    Test(test::Options),
+    /// Format, lints, documentation, house rules
+    Check,
+    /// The house rules alone
+    Tidy,
+    /// Compare the chain with nginx and gunicorn
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    // One thread: a hop dies with the thread that started it, so that thread must be this one.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives a process its timers and its epoll");
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Up(options) => up::run(options).await,
+            Command::Status => Ok(status::run()),
+            Command::Logs(options) => logs::run(options).await,
+            Command::Down(options) => down::run(options).await,
+            Command::Test(options) => test::run(&options),
+            Command::Check => check::run(),
+            Command::Tidy => tidy::run(),
+            Command::Bench(options) => bench::run(options).await,
+        }
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

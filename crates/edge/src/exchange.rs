@@ -2,6 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
+    cell::RefCell,
     rc::Rc,
     sync::Arc,
 };
@@ -29,16 +30,27 @@ pub struct Exchange {
     pub uri: Bytes,
     /// The query string, as rewrites have left it.
     pub args: Bytes,
+    /// The path by which the location was found; another one was rewritten inside it.
+    pub located: Bytes,
     pub body: RequestBody,
     pub server: Arc<Server>,
     /// The block in force: the server's own until a location is found.
     pub location: Arc<Location>,
     /// Whether the server has redirected the request itself: `internal` locations are open to it.
     pub internal: bool,
-    pub captures: Captures,
+    /// In a cell, because a `map` that is only read may match a pattern.
+    captures: RefCell<Captures>,
     /// What `error_page` has made of the status, while its page is fetched.
     pub status_override: Option<u16>,
+    /// Whether a status has been taken to `error_page` already: only `recursive_error_pages` asks
+    /// a second time.
+    pub error_page_asked: bool,
+    /// Whether the target's path was written with `%XX` or `+`: what a rewrite takes from it into
+    /// arguments or a redirect must be written so again.
+    pub quoted_uri: bool,
     pub restarts_left: u8,
+    /// What an upstream has said that belongs to the answer it redirected to.
+    pub carried: Option<Carried>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -62,6 +74,13 @@ pub struct Request {
     pub keep_alive: bool,
     /// The head's size in bytes.
     pub head_size: usize,
+}
+
+/// Fields that go along from one answer to the next: `X-Accel-Redirect`, `error_page` of a 401.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub content_type: Option<Bytes>,
+    pub headers: Headers,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -93,13 +112,17 @@ impl Exchange {
             client: Rc::clone(client),
             uri: Bytes::new(),
             args: Bytes::new(),
+            located: Bytes::new(),
             body,
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
             internal: false,
-            captures: Captures::default(),
+            captures: RefCell::default(),
             status_override: None,
+            error_page_asked: false,
+            quoted_uri: false,
             restarts_left: MAX_RESTARTS,
+            carried: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -117,13 +140,22 @@ impl Exchange {
         self.values.get(self, id)
     }
 
-    pub fn set_var(&mut self, id: VarId, value: Bytes) {
+    pub fn set_var(&self, id: VarId, value: Bytes) {
         self.values.set(id, value);
     }
 
-    /// From here on values are kept; before the first rewrite or log line there is nothing to keep.
-    pub fn prepare_variables(&mut self) {
-        self.values.make_room();
+    /// `$1` to `$9`: of the pattern that matched last.
+    pub fn capture(&self, group: usize) -> Option<Bytes> {
+        self.captures.borrow().get(group)
+    }
+
+    pub fn set_captures(&self, captures: Captures) {
+        *self.captures.borrow_mut() = captures;
+    }
+
+    /// The type of a body that a directive wrote: by the extension of the URI.
+    pub fn content_type(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"text/plain"))
     }
 
     pub fn is_head(&self) -> bool {
@@ -170,7 +202,7 @@ impl Exchange {
             quoted("request", &text(&self.request.line));
         }
         if let Some(upstream) = self.story.upstream() {
-            quoted("upstream", &upstream.url);
+            quoted("upstream", &upstream.url());
         }
         if let Some(host) = self.header("host") {
             quoted("host", &text(host));

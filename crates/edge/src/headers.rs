@@ -52,6 +52,16 @@ impl Headers {
         self.0.retain(|header| !header.name.eq_ignore_ascii_case(name.as_bytes()));
     }
 
+    /// Another value for this name, in the place of the first there was; `None`: no such field.
+    pub fn replace(&mut self, name: &'static str, value: Option<Bytes>) {
+        match (self.0.iter_mut().find(|header| header.is(name)), value) {
+            (Some(header), Some(value)) => header.value = value,
+            (Some(_), None) => self.remove(name),
+            (None, Some(value)) => self.push(name, value),
+            (None, None) => (),
+        }
+    }
+
     pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
         self.0.retain(keep);
     }

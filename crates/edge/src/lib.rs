@@ -6,25 +6,26 @@
 //! families of [`modules`] have installed in its location, and leaves as a [`response::Response`].
 //! Reading order:
 
-pub mod body; // the request's body
-pub mod clock;
 pub mod command_line; // the flags
-pub mod conf; // text to a tree of nodes with places
-pub mod connection; // one client, from accept to close
-pub mod engine; // the phases, in order: READ THIS FIRST
-pub mod exchange; // one request being answered
-pub mod headers; // fields, in order
-pub mod listen; // sockets, and whose thread a connection goes to
-pub mod load; // nodes to settled blocks: set, inherit, install, link
-pub mod log; // log files
-pub mod modules; // the directive families
-pub mod process; // master, worker, signals
-pub mod regex; // patterns, by nginx's engine
-pub mod response; // what is sent back
 pub mod startup; // what is said before the server runs
-pub mod story; // what is remembered of a request, for logs and traces
+pub mod conf; // text to a tree of nodes with places
+pub mod load; // nodes to settled blocks: set, inherit, install, link
+pub mod vars; // $names: numbered when the file is read, resolved when first asked for
+pub mod regex; // patterns, by nginx's engine
+pub mod process; // master, worker, signals
+pub mod listen; // sockets, and whose thread a connection goes to
+pub mod connection; // one client, from accept to close
+pub mod headers; // fields, in order
 pub mod uri; // a target to a path
-pub mod vars; // $names: numbered when the file is read, resolved when first asked for // the time as text
+pub mod body; // the request's body
+pub mod exchange; // one request being answered
+pub mod engine; // the phases, in order: READ THIS FIRST
+pub mod modules; // the directive families
+pub mod response; // what is sent back
+pub mod upstream; // servers behind this one
+pub mod story; // what is remembered of a request, for logs and traces
+pub mod log; // log files
+pub mod clock; // the time as text
 
 /// Where things are unless the command line or the file says otherwise: where Debian has them.
 pub mod defaults {

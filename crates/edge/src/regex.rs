@@ -54,11 +54,12 @@ impl Regex {
                 let rest = pattern.get(at..).unwrap_or_default();
                 let what = error.to_string();
                 let what = what.rsplit(": ").next().unwrap_or_default();
-                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\" at \"{rest}\""))
+                let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
+                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}"))
             })?;
         let groups = compiled.capture_names().iter().enumerate();
         let named = groups
-            .filter_map(|(group, name)| Some((names.assign(name.as_ref()?, span), group)))
+            .filter_map(|(group, name)| Some((names.capture(name.as_ref()?, span), group)))
             .collect();
         Ok(Regex { compiled, named })
     }
@@ -75,7 +76,14 @@ impl Regex {
     }
 
     /// Matches, and from then on `$1` and the named captures are this match's.
-    pub fn matches(&self, exchange: &mut Exchange, subject: &Bytes) -> bool {
+    pub fn matches(&self, exchange: &Exchange, subject: &Bytes) -> bool {
+        if !self.captures() {
+            let matched = self.is_match(subject);
+            if matched {
+                exchange.set_captures(Captures::default());
+            }
+            return matched;
+        }
         let Ok(Some(captures)) = self.compiled.captures(subject) else { return false };
         let groups: Vec<_> = (0..captures.len())
             .map(|group| captures.get(group).map(|found| found.start()..found.end()))
@@ -84,7 +92,7 @@ impl Regex {
             let value = groups[*group].clone().map(|range| subject.slice(range));
             exchange.set_var(*id, value.unwrap_or_default());
         }
-        exchange.captures = Captures { subject: subject.clone(), groups };
+        exchange.set_captures(Captures { subject: subject.clone(), groups });
         true
     }
 }

@@ -27,6 +27,8 @@ pub struct Response {
     pub body: Body,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
+    /// What is sent hangs on `Accept-Encoding`, and caches must know.
+    pub vary: bool,
 }
 
 pub enum Body {
@@ -66,6 +68,15 @@ pub trait Source {
     /// The next bytes, never empty; `None` after the last. An error breaks the connection, so that
     /// the client can tell a body that ended from one that broke.
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>>;
+
+    /// Goes on fetching while the client is too slow to take what there is, so that whoever makes
+    /// the bytes is not held up. A source that wraps another passes this on.
+    fn poll_ahead(&mut self, _context: &mut Context<'_>) {}
+
+    /// Whether it is known, without waiting, that the last byte has been given out.
+    fn is_finished(&self) -> bool {
+        false
+    }
 }
 
 /// What an upgraded connection is handed to.
@@ -88,6 +99,7 @@ impl Response {
             headers: Headers::default(),
             body: Body::Empty,
             ranges: false,
+            vary: false,
         }
     }
 

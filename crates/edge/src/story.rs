@@ -2,7 +2,9 @@
 //! what they said. The logs, `$upstream_*`, `Server-Timing` and the trace are all told from here.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
+    rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,21 +28,70 @@ pub struct Story {
     pub request_id: OnceCell<Bytes>,
     /// Each upstream that was asked, in order.
     pub attempts: Vec<Attempt>,
+    /// `$proxy_host` and `$proxy_port` of the last of them.
+    pub proxied: Option<Proxied>,
+}
+
+/// Where a request was forwarded to, by the name the configuration has for it.
+#[derive(Clone, Debug)]
+pub struct Proxied {
+    pub host: Bytes,
+    pub port: u16,
 }
 
 /// One upstream, asked once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
-    /// `127.0.0.1:8000` or `unix:/path`.
-    pub address: String,
-    /// What was asked for, as the error log shows it.
-    pub url: String,
+    /// `127.0.0.1:8000` or `unix:/path`; of an upstream nobody of which is alive, its name.
+    pub address: Arc<str>,
+    /// What was asked for.
+    pub target: Bytes,
+    /// Whether it was asked after the request had been redirected inside the server.
+    pub after_redirect: bool,
+    pub begun: Instant,
     pub connected: Option<Duration>,
     pub head: Option<Duration>,
-    pub complete: Option<Duration>,
     pub status: Option<u16>,
-    pub received: u64,
-    pub sent: u64,
+    /// The head's own lines, for `$upstream_http_*`.
+    pub raw_head: Bytes,
+    /// What goes on while the answer is on its way to the client.
+    pub progress: Rc<Progress>,
+}
+
+/// Counted where the bytes are.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub complete: Cell<Option<Duration>>,
+    pub received: Cell<u64>,
+    pub body: Cell<u64>,
+    pub sent: Cell<u64>,
+}
+
+impl Attempt {
+    pub fn new(address: &Arc<str>, target: &Bytes) -> Attempt {
+        Attempt {
+            address: Arc::clone(address),
+            target: target.clone(),
+            after_redirect: false,
+            begun: Instant::now(),
+            connected: None,
+            head: None,
+            status: None,
+            raw_head: Bytes::new(),
+            progress: Rc::default(),
+        }
+    }
+
+    /// As the error log shows it: `http://127.0.0.1:8000/path`.
+    pub fn url(&self) -> String {
+        let end = if self.address.starts_with("unix:") { ":" } else { "" };
+        format!("http://{}{end}{}", self.address, String::from_utf8_lossy(&self.target))
+    }
+
+    /// It is over, for good or bad.
+    pub fn finish(&self) {
+        self.progress.complete.set(Some(self.begun.elapsed()));
+    }
 }
 
 impl Story {
@@ -54,6 +105,7 @@ impl Story {
             trace_forward: None,
             request_id: OnceCell::new(),
             attempts: Vec::new(),
+            proxied: None,
         }
     }
 

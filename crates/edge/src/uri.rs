@@ -124,23 +124,60 @@ pub fn split_args(uri: &Bytes) -> (Bytes, Bytes) {
     }
 }
 
-/// What may stand in a path as it is.
-fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
+/// The bytes of a decoded path that must be written as `%XX` to stand in a target again, as nginx
+/// escapes a URI: controls, what is not ASCII, and those that mean something or break a line.
+pub fn escape_into(path: &[u8], escaped: &mut Vec<u8>) {
+    escape(path, b" \"#%<>?\\^`{|}", escaped);
 }
 
-/// The bytes of a decoded path that must be written as `%XX` to stand in a target again: controls,
-/// spaces, `"`, `#`, `%`, `?` and everything above ASCII, as nginx escapes a URI.
-pub fn escape_into(path: &[u8], escaped: &mut Vec<u8>) {
-    for byte in path {
-        if is_path_byte(*byte) || b"[]\\^`{|}<>".contains(byte) {
-            escaped.push(*byte);
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+/// The same for a part of a query string, where `&`, `+` and `;` mean something too.
+pub fn escape_args_into(text: &[u8], escaped: &mut Vec<u8>) {
+    escape(text, b" \"#%&+;<>?\\^`{|}", escaped);
+}
+
+fn escape(text: &[u8], special: &[u8], escaped: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text {
+        if *byte < b' ' || *byte >= 0x7f || special.contains(byte) {
             let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
             escaped.extend_from_slice(&[b'%', high, low]);
+        } else {
+            escaped.push(*byte);
         }
     }
+}
+
+/// A redirect's address, after captures were escaped for it: up to the `?`, what need not be
+/// written as `%XX` is not.
+pub fn unescape_redirect(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, tail)) = rest.split_first() {
+        if *byte == b'?' {
+            plain.extend_from_slice(rest);
+            break;
+        }
+        let digit = |digit: &u8| char::from(*digit).to_digit(16);
+        let decoded = match (byte, tail) {
+            (b'%', [high, low, ..]) => digit(high).zip(digit(low)).map(|(h, l)| (h << 4 | l) as u8),
+            _ => None,
+        };
+        match decoded {
+            Some(decoded @ b'&'..=b'~') => {
+                plain.push(decoded);
+                rest = &tail[2..];
+            }
+            Some(_) => {
+                plain.extend_from_slice(&rest[..3]);
+                rest = &tail[2..];
+            }
+            None => {
+                plain.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    plain
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 
 #![forbid(unsafe_code)]
 
-mod chunked;
-mod field; // `Name: value`, until the empty line
 mod request_line; // `GET /path HTTP/1.1`
-mod status_line; // `HTTP/1.1 200 OK` // bodies of unknown length
+mod status_line; // `HTTP/1.1 200 OK`
+mod field; // `Name: value`, until the empty line
+mod chunked; // bodies of unknown length
 
 pub use chunked::{ChunkError, Chunked, LineEnds, Piece, chunk_head};
 pub use field::{Field, FieldError, FieldLine, NameKind, field_line, is_field_value, is_token};

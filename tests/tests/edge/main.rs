@@ -5,11 +5,30 @@
 
 mod server; // a scratch folder with a server in it
 
+mod access;
 mod access_log;
 mod command_line;
+mod conf_errors;
 mod error_log;
+mod error_page;
+mod gzip;
+mod headers;
+mod http;
+mod if_;
+mod index;
+mod location;
+mod map;
+mod not_modified;
 mod otel;
 mod process;
+mod range;
 mod reload;
+mod return_;
+mod rewrite;
+mod server_name;
 mod smoke;
+mod smuggling;
+mod static_files;
+mod try_files;
+mod types;
 mod variables;

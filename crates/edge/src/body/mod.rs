@@ -1,5 +1,9 @@
 //! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
 
+pub mod file; // files to be sent
+mod spool; // a body that has come in whole
+pub mod symlinks; // opening without following links
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},
@@ -7,6 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use http1::{Chunked, Piece};
+
+pub use spool::{Spool, SpoolRules, read_at, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError},
@@ -24,6 +30,8 @@ pub struct RequestBody {
     /// The client waits to be told to go on (`Expect: 100-continue`).
     continue_pending: bool,
     declared: Option<u64>,
+    /// The whole body, once somebody wanted it whole.
+    spooled: Option<Rc<Spool>>,
 }
 
 /// How the end of a body is known.
@@ -44,6 +52,8 @@ pub enum BodyError {
     Chunked(#[from] http1::ChunkError),
     #[error("client intended to send too large chunked body")]
     TooLarge,
+    #[error("client request body could not be written to a temporary file: {0}")]
+    Spool(std::io::Error),
 }
 
 impl BodyError {
@@ -53,12 +63,15 @@ impl BodyError {
             BodyError::Client(ClientError::Timeout) => 408,
             BodyError::Client(_) | BodyError::Chunked(_) => 400,
             BodyError::TooLarge => 413,
+            BodyError::Spool(_) => 500,
         }
     }
 }
 
 /// Reads of this size cost the fewest system calls a byte.
 const READ: usize = 64 << 10;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
@@ -72,12 +85,25 @@ impl RequestBody {
             Framing::Chunked(_) | Framing::Unknown => None,
         };
         let client = Rc::clone(client);
-        RequestBody { client, framing, received: 0, limit: 0, continue_pending, declared }
+        RequestBody {
+            client,
+            framing,
+            received: 0,
+            limit: 0,
+            continue_pending,
+            declared,
+            spooled: None,
+        }
     }
 
     /// What `Content-Length` says; `None` of a chunked body.
     pub fn declared_length(&self) -> Option<u64> {
         self.declared
+    }
+
+    /// Whether it has been read as a whole, and can be read again.
+    pub fn is_spooled(&self) -> bool {
+        self.spooled.is_some()
     }
 
     pub fn limit(&mut self, bytes: u64) {
@@ -103,7 +129,7 @@ impl RequestBody {
     pub async fn chunk(&mut self, timeout: Duration) -> Result<Option<Bytes>, BodyError> {
         if self.continue_pending {
             self.continue_pending = false;
-            let line = std::io::IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let line = std::io::IoSlice::new(CONTINUE);
             self.client.write_all(&mut [line], timeout).await?;
         }
         loop {
@@ -138,18 +164,45 @@ impl RequestBody {
         Ok(Some(Some(data)))
     }
 
-    /// Drops what is here already. `true`: that was all of it, and the connection can go on.
+    /// Drops what is here already. `true`: that was all of it.
     pub fn discard_buffered(&mut self) -> bool {
-        if self.continue_pending {
-            // The client was never told to send it, and may or may not: nothing can follow safely.
-            return false;
-        }
         self.limit = 0;
-        while let Ok(Some(piece)) = self.next_buffered() {
-            if piece.is_none() {
-                return self.is_read();
+        loop {
+            match self.next_buffered() {
+                Ok(Some(None)) => return self.is_read(),
+                Ok(Some(Some(_))) => (),
+                Ok(None) => return false,
+                Err(_) => {
+                    self.framing = Framing::Unknown;
+                    return false;
+                }
             }
         }
-        false
+    }
+
+    /// Whether nothing of the body was given out, so that the rest can be dropped as it comes.
+    pub fn is_untouched(&self) -> bool {
+        // A client that was not told to send it may send the next request in its place.
+        self.received == 0 && !self.is_broken() && !self.continue_pending
+    }
+
+    /// Where the body ends can not be said.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.framing, Framing::Unknown)
+    }
+
+    /// Drops what is here of a body nobody has asked for; `true`: its framing has no meaning.
+    pub fn buffered_is_broken(&mut self) -> bool {
+        let chunked = matches!(&self.framing, Framing::Chunked(chunked) if !chunked.is_end());
+        chunked && self.received == 0 && !self.discard_buffered() && self.is_broken()
+    }
+
+    /// Tells a client that waits for it to send a body nobody will read: the connection goes on.
+    pub async fn continue_to_discard(&mut self, timeout: Duration) -> Result<(), ClientError> {
+        if std::mem::take(&mut self.continue_pending) {
+            let line = std::io::IoSlice::new(CONTINUE);
+            self.client.write_all(&mut [line], timeout).await?;
+        }
+        Ok(())
     }
 }

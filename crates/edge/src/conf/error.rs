@@ -8,6 +8,8 @@ use super::Span;
 pub enum ConfError {
     /// About a place in a file.
     At { message: String, span: Span },
+    /// The same, with a line below it that nginx would not print.
+    Noted { error: Box<ConfError>, note: &'static str },
     /// About the configuration as a whole: a socket in use, a log that can not be opened.
     Whole { message: String },
 }
@@ -15,6 +17,12 @@ pub enum ConfError {
 impl ConfError {
     pub fn whole(message: impl Into<String>) -> ConfError {
         ConfError::Whole { message: message.into() }
+    }
+
+    /// Adds what a reader should know besides.
+    #[must_use]
+    pub fn noting(self, note: &'static str) -> ConfError {
+        ConfError::Noted { error: Box::new(self), note }
     }
 
     /// What nginx says of a failed system call: `open() "x" failed (2: No such file or directory)`.
@@ -26,7 +34,12 @@ impl ConfError {
 /// `2: No such file or directory`, as nginx writes an error of the system.
 pub fn errno(error: &std::io::Error) -> String {
     match error.raw_os_error() {
-        Some(number) => format!("{number}: {}", nix::errno::Errno::from_raw(number).desc()),
+        Some(number) => {
+            // The C library's words, without what std appends to them.
+            let text = std::io::Error::from_raw_os_error(number).to_string();
+            let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+            format!("{number}: {text}")
+        }
         None => error.to_string(),
     }
 }
@@ -36,6 +49,7 @@ impl fmt::Display for ConfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfError::At { message, span } => write!(f, "{message} in {span}"),
+            ConfError::Noted { error, note } => write!(f, "{error}\n{note}"),
             ConfError::Whole { message } => write!(f, "{message}"),
         }
     }

@@ -8,7 +8,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::PathBuf,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
     net::{TcpStream, UnixStream},
@@ -171,16 +172,25 @@ impl Client {
         while !parts.is_empty() {
             let deadline = Instant::now() + timeout;
             let written = poll_fn(|context| {
-                let written = match &mut *self.io.borrow_mut() {
-                    Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
-                    Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
-                };
+                let written = self.poll_write(context, parts);
                 self.or_deadline(context, deadline, written)
             })
             .await?;
             IoSlice::advance_slices(&mut parts, written);
         }
         Ok(())
+    }
+
+    /// Writes once, as much as the client takes.
+    pub fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self.io.borrow_mut() {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
+            Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+        }
     }
 
     /// Sends a stretch of a file without its bytes passing through here. `Ok` with less than its
@@ -228,18 +238,39 @@ impl Client {
 
     /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut byte = [0];
-        let mut byte = tokio::io::ReadBuf::new(&mut byte);
         let peeked = match &*self.io.borrow() {
-            Io::Tcp(tcp) => ready!(tcp.poll_peek(context, &mut byte)),
-            // tokio can not peek here; a client on a unix socket is noticed when it is written to.
-            Io::Unix(_) => return Poll::Pending,
+            Io::Tcp(tcp) => {
+                let mut byte = [0];
+                ready!(tcp.poll_peek(context, &mut tokio::io::ReadBuf::new(&mut byte)))
+            }
+            Io::Unix(unix) => loop {
+                if let Err(error) = ready!(unix.poll_read_ready(context)) {
+                    break Err(error);
+                }
+                let peek = || Ok(recv(unix.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK)?);
+                match unix.try_io(Interest::READABLE, peek) {
+                    // Not ready after all: ask again, and wait.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                    peeked => break peeked,
+                }
+            },
         };
         match peeked {
             Ok(0) | Err(_) => Poll::Ready(()),
             // More requests: the reader will be woken by nothing new until they are read.
             Ok(_) => Poll::Pending,
         }
+    }
+
+    /// Makes the close that follows a reset, which leaves nothing behind in the kernel
+    /// (`reset_timedout_connection`).
+    pub fn reset_on_close(&self) {
+        let linger = Some(Duration::ZERO);
+        // A socket that is gone already needs no reset.
+        let _gone = match &*self.io.borrow() {
+            Io::Tcp(tcp) => socket2::SockRef::from(tcp).set_linger(linger),
+            Io::Unix(_) => Ok(()),
+        };
     }
 
     /// Says that no more will come, and lets the client go on reading.

@@ -4,13 +4,15 @@
 use std::time::{Duration, Instant};
 
 use super::Client;
-use crate::load::Address;
+use crate::{exchange::Exchange, load::Address};
 
 /// Reads of this size; what is read is dropped.
 const READ: usize = 64 << 10;
 
 pub(super) async fn close(client: &Client, address: &Address) {
     let core = &address.default.outer.core;
+    // What has come already may be dropped at once.
+    client.buffer.borrow_mut().clear();
     client.shutdown().await;
     let end = Instant::now() + core.lingering_time();
     let pause: Duration = core.lingering_timeout();
@@ -21,4 +23,18 @@ pub(super) async fn close(client: &Client, address: &Address) {
         }
         client.buffer.borrow_mut().clear();
     }
+}
+
+/// Reads what is left of a body that nobody wanted, so that the next request can follow it.
+/// `false`: it did not come in time, or has no end.
+pub(super) async fn discard(exchange: &mut Exchange) -> bool {
+    let core = std::sync::Arc::clone(&exchange.location.core);
+    let end = Instant::now() + core.lingering_time();
+    while !exchange.body.is_read() && !exchange.body.discard_buffered() {
+        let deadline = (Instant::now() + core.lingering_timeout()).min(end);
+        if exchange.body.is_broken() || exchange.client.fill(READ, deadline).await.is_err() {
+            return false;
+        }
+    }
+    true
 }

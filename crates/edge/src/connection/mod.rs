@@ -5,9 +5,9 @@
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
 mod client; // the socket, its buffer and its deadlines
-mod linger;
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes // how to close without losing what was sent
+mod respond; // a response to bytes
+mod linger; // how to close without losing what was sent
 
 use std::{rc::Rc, sync::Arc};
 
@@ -20,9 +20,9 @@ use crate::{
     load::Http,
     log::Level,
     process::{Drain, caught},
-    uri::{self, Slashes},
+    uri::Uri,
 };
-use request::{Head, Refusal};
+use request::Head;
 use respond::Connection;
 
 /// Serves one connection. `address` is its place in `http.addresses`.
@@ -57,45 +57,66 @@ async fn answer(
     head: Head,
     drain: &Drain,
 ) -> Connection {
-    let Head { request, framing, refusal } = head;
+    let Head { request, uri, framing, refusal } = head;
     let server = http.addresses[address].server(request.host.as_ref());
     let body = RequestBody::new(client, &request, framing);
     let mut exchange = Exchange::new(http, client, server, request, body);
-    let refusal = refusal.or_else(|| locate(&mut exchange, address).err());
-    let answered = caught(async {
-        let response = match refusal {
-            None => engine::answer(&mut exchange).await,
-            Some(refusal) => {
-                exchange.request.keep_alive = false;
-                exchange.log(Level::Info, refusal.message);
-                engine::refuse(&mut exchange, refusal.status).await
-            }
-        };
-        match response {
-            Some(response) => respond::send(&mut exchange, response, drain).await,
-            None => Connection::Close,
-        }
-    });
-    let connection = answered.await.unwrap_or_else(|panic| {
+    let answered = caught(reply(&mut exchange, address, uri, refusal, drain)).await;
+    let connection = answered.unwrap_or_else(|panic| {
         exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
         Connection::Close
     });
     engine::finish(&mut exchange);
+    if connection == Connection::Keep && !linger::discard(&mut exchange).await {
+        return Connection::Close;
+    }
     connection
 }
 
+/// Everything of a request that may go wrong without taking the connection's task with it.
+async fn reply(
+    exchange: &mut Exchange,
+    address: usize,
+    uri: Option<Uri>,
+    refusal: Option<request::Refusal>,
+    drain: &Drain,
+) -> Connection {
+    let mut response = match (uri, refusal) {
+        (Some(uri), None) => {
+            locate(exchange, address, uri);
+            engine::answer(exchange).await
+        }
+        (_, refusal) => {
+            let refusal = refusal.expect("a request without a path was refused");
+            exchange.log(Level::Info, &refusal.to_string());
+            engine::refuse(exchange, refusal.status).await
+        }
+    };
+    if exchange.body.buffered_is_broken() && response.as_ref().is_some_and(|r| r.status < 400) {
+        // What nobody read is only found out now, and is refused all the same.
+        exchange.log(Level::Info, "client sent invalid chunked body");
+        exchange.request.keep_alive = false;
+        response = engine::refuse(exchange, 400).await;
+    }
+    if response.as_ref().is_some_and(|response| response.status < 400) {
+        let timeout = exchange.location.core.send_timeout();
+        // If it can not be told, the answer will not reach it either.
+        let _gone = exchange.body.continue_to_discard(timeout).await;
+    }
+    match response {
+        Some(response) => respond::send(exchange, response, drain).await,
+        None => Connection::Close,
+    }
+}
+
 /// The path that locations are compared with, and what the server's name has captured.
-fn locate(exchange: &mut Exchange, address: usize) -> Result<(), Refusal> {
-    let core = Arc::clone(&exchange.server.outer.core);
-    let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
-    let path = exchange.request.path();
-    let uri = uri::normalise(&path, slashes)
-        .map_err(|_| Refusal { status: 400, message: "client sent invalid request" })?;
+fn locate(exchange: &mut Exchange, address: usize, uri: Uri) {
+    let path = exchange.request.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    exchange.quoted_uri = memchr::memchr2(b'%', b'+', path).is_some();
     exchange.uri = uri.path;
     exchange.args = uri.args.unwrap_or_default();
     if let Some(host) = exchange.request.host.clone() {
         let http = Arc::clone(&exchange.http);
         http.addresses[address].names.capture(exchange, &host);
     }
-    Ok(())
 }

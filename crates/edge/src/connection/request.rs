@@ -3,7 +3,7 @@
 //! As lenient as nginx where that is harmless, and no further: two lengths, two hosts, or a length
 //! and a coding are refused, because the next hop might read them otherwise (RFC 9112 §11.2).
 
-use std::{ops::Range, time::Instant};
+use std::{borrow::Cow, fmt, ops::Range, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use http1::{
@@ -19,36 +19,56 @@ use crate::{
     load::Address,
     log::Level,
     modules::core::Core,
+    uri::{self, Slashes, Uri},
 };
 
 pub(super) struct Head {
     pub(super) request: Request,
+    /// The target's path and arguments; `None` of a request that is refused.
+    pub(super) uri: Option<Uri>,
     pub(super) framing: Framing,
     /// Why the request is answered with nothing but this.
     pub(super) refusal: Option<Refusal>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
     /// For the error log, at level info: the client's mistake and not the server's.
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
+    /// What was being read.
+    stage: Stage,
 }
 
-const fn refusal(status: u16, message: &'static str) -> Refusal {
-    Refusal { status, message }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Line,
+    Headers,
 }
 
-/// Reads one head. `None`: the client left, or took too long, and there is nobody to answer.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.stage {
+            Stage::Waiting => "waiting for request",
+            Stage::Line => "reading client request line",
+            Stage::Headers => "reading client request headers",
+        };
+        write!(f, "{} while {what}", self.message)
+    }
+}
+
+fn bad_line(status: u16, message: &'static str) -> Refusal {
+    Refusal { status, message: message.into(), stage: Stage::Line }
+}
+
+fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal { status, message: message.into(), stage: Stage::Headers }
+}
+
+/// Reads one head. `None`: the client left, and there is nobody to answer.
 pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
     let core = &address.default.outer.core;
-    let log = |message: &str| {
-        let log = &address.default.outer.error_log;
-        let text = client.peer.address_text();
-        let text = String::from_utf8_lossy(&text);
-        let line = format!("{message} while reading client request headers, client: {text}");
-        log.write(Level::Info, Some(client.peer.number), &line);
-    };
     let deadline = Instant::now() + core.client_header_timeout();
     let mut reader = Reader::default();
     loop {
@@ -57,27 +77,48 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
             Ok(Step::More) => (),
             Ok(Step::Done(end)) => {
                 let head = client.buffer.borrow_mut().split_to(end).freeze();
-                return Some(reader.finish(&head, core, &log));
+                return Some(reader.finish(&head, address, client));
             }
-            Err(refusal) => {
-                return Some(reader.refuse(&client.buffer.take(), refusal));
-            }
+            Err(refusal) => return Some(reader.refuse(&client.buffer.take(), refusal)),
         }
+        let stage = if reader.line.is_none() { Stage::Line } else { Stage::Headers };
         match client.fill_head(deadline).await {
             Ok(()) => (),
             Err(ClientError::Timeout) => {
-                log("client timed out (110: Connection timed out)");
-                return Some(
-                    reader.refuse(&client.buffer.take(), refusal(408, "client timed out")),
-                );
+                if core.reset_timedout_connection() {
+                    client.reset_on_close();
+                }
+                let message = "client timed out (110: Connection timed out)".into();
+                let refusal = Refusal { status: 408, message, stage };
+                if client.buffer.borrow().is_empty() {
+                    // Not a byte of a request: nothing to answer, and nothing for the access log.
+                    log(address, client, None, &Refusal { stage: Stage::Waiting, ..refusal });
+                    return None;
+                }
+                return Some(reader.refuse(&client.buffer.take(), refusal));
             }
             Err(error) => {
                 if !client.buffer.borrow().is_empty() {
-                    log(&error.to_string());
+                    let refusal = Refusal { status: 400, message: error.to_string().into(), stage };
+                    log(address, client, None, &refusal);
                 }
                 return None;
             }
         }
+    }
+}
+
+/// A line of the error log about a request that has no exchange yet.
+fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
+    let log = &address.default.outer.error_log;
+    if log.wants(Level::Info) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let peer = text(&client.peer.address_text());
+        let mut message = format!("{refusal}, client: {peer}, server: {}", address.default.name);
+        if let Some(line) = line {
+            message.extend([", request: \"", &text(line), "\""]);
+        }
+        log.write(Level::Info, Some(client.peer.number), &message);
     }
 }
 
@@ -101,19 +142,20 @@ impl Reader {
             Some(line) => line,
             None => {
                 let read = request_line(buffer).map_err(|error| match error {
-                    RequestLineError::Method => refusal(400, "client sent invalid method"),
-                    RequestLineError::Target => refusal(400, "client sent invalid request"),
-                    RequestLineError::Version => refusal(400, "client sent invalid version"),
+                    RequestLineError::Method => bad_line(400, "client sent invalid method"),
+                    RequestLineError::Target | RequestLineError::Version => {
+                        bad_line(400, "client sent invalid request")
+                    }
                     RequestLineError::UnsupportedVersion => {
-                        refusal(505, "client sent unsupported version")
+                        bad_line(505, "client sent invalid version")
                     }
                 })?;
                 match read {
                     Some(line) if line.end > limits.size => {
-                        return Err(refusal(414, "client sent too long URI"));
+                        return Err(bad_line(414, "client sent too long URI"));
                     }
                     None if buffer.len() >= limits.size => {
-                        return Err(refusal(414, "client sent too long URI"));
+                        return Err(bad_line(414, "client sent too long URI"));
                     }
                     None => return Ok(Step::More),
                     Some(line) => {
@@ -128,24 +170,27 @@ impl Reader {
         }
         loop {
             let read = field_line(buffer, self.at)
-                .map_err(|_| refusal(400, "client sent invalid header line"))?;
+                .map_err(|_| bad_headers(400, invalid_field(&buffer[self.at..])))?;
             let end = match &read {
                 None => buffer.len(),
                 Some(FieldLine::Field(field)) => field.end,
                 Some(FieldLine::End { end }) => *end,
             };
             if end - self.at > limits.size {
-                return Err(refusal(494, "client sent too long header line"));
+                let shown = end.min(self.at + LOGGED_FIELD);
+                let text = String::from_utf8_lossy(&buffer[self.at..shown]);
+                let message = format!("client sent too long header line: \"{text}...\"");
+                return Err(bad_headers(494, message));
             }
             if end > limits.size * limits.number {
-                return Err(refusal(494, "client sent too large request"));
+                return Err(bad_headers(494, "client sent too large request"));
             }
             match read {
                 None => return Ok(Step::More),
                 Some(FieldLine::End { end }) => return Ok(Step::Done(end)),
                 Some(FieldLine::Field(field)) => {
                     if self.fields.len() >= core.max_headers() {
-                        return Err(refusal(494, "client sent too many header lines"));
+                        return Err(bad_headers(494, "client sent too many header lines"));
                     }
                     self.at = field.end;
                     self.fields.push((field.name, field.value, field.kind));
@@ -154,9 +199,20 @@ impl Reader {
         }
     }
 
-    fn finish(self, head: &Bytes, core: &Core, log: &impl Fn(&str)) -> Head {
+    fn finish(self, head: &Bytes, address: &Address, client: &Client) -> Head {
+        let core = &address.default.outer.core;
         let line = self.line.expect("a head is complete only after its request line");
-        let mut headers = Headers::with_capacity(self.fields.len());
+        let mut request = request(head, &line, Headers::default());
+        let uri = match check_line(&mut request, core) {
+            Ok(uri) => uri,
+            Err(refusal) => return refused(request, refusal),
+        };
+        // Which names are good is for the server to say that the host means.
+        let is_host = |name: &Range<usize>| head[name.clone()].eq_ignore_ascii_case(b"host");
+        let host = self.fields.iter().find(|(name, ..)| is_host(name));
+        let host = host.and_then(|(_, value, _)| host_name(&head.slice(value.clone())));
+        let core = &address.server(request.host.as_ref().or(host.as_ref())).outer.core;
+        request.headers = Headers::with_capacity(self.fields.len());
         for (name, value, kind) in self.fields {
             let dropped = match kind {
                 NameKind::Plain => false,
@@ -165,35 +221,27 @@ impl Reader {
             };
             if dropped && core.ignore_invalid_headers() {
                 let text = String::from_utf8_lossy(&head[name.start..value.end.max(name.end)]);
-                log(&format!("client sent invalid header line: \"{text}\""));
+                let message = format!("client sent invalid header line: \"{text}\"");
+                log(address, client, Some(&request.line), &bad_headers(400, message));
                 continue;
             }
-            headers.push(head.slice(name), head.slice(value));
+            request.headers.push(head.slice(name), head.slice(value));
         }
-        let mut request = request(head, &line, headers);
-        let checked = check_target(&mut request)
-            .and_then(|()| check_host(&mut request))
-            .and_then(|()| framing(&request));
-        match checked {
-            Ok(framing) => Head { request, framing, refusal: None },
-            Err(refusal) => {
-                request.keep_alive = false;
-                Head { request, framing: Framing::Unknown, refusal: Some(refusal) }
-            }
+        request.keep_alive = wants_keep_alive(&request);
+        match check_host(&mut request).and_then(|()| framing(&request)) {
+            Ok(framing) => Head { request, uri: Some(uri), framing, refusal: None },
+            Err(refusal) => refused(request, refusal),
         }
     }
 
-    /// What is known of a request that has no meaning: its first line, for the logs.
+    /// What is known of a request that has no meaning: its first line, and the fields that were
+    /// still good, for the logs and for the choice of a server.
     fn refuse(self, buffer: &[u8], refusal: Refusal) -> Head {
-        let text_end = buffer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let head = Bytes::copy_from_slice(&buffer[..text_end.unwrap_or(buffer.len())]);
-        let mut request = match &self.line {
-            Some(line) => {
-                let whole = Bytes::copy_from_slice(&buffer[..line.end]);
-                request(&whole, line, Headers::default())
-            }
-            None => Request {
-                line: head,
+        let Some(line) = &self.line else {
+            let text_end = buffer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            let head = &buffer[..text_end.unwrap_or(buffer.len())];
+            let request = Request {
+                line: Bytes::copy_from_slice(head),
                 method: Bytes::new(),
                 target: Bytes::new(),
                 version: Version::Http11,
@@ -201,20 +249,58 @@ impl Reader {
                 host: None,
                 keep_alive: false,
                 head_size: buffer.len(),
-            },
+            };
+            return refused(request, refusal);
         };
-        request.keep_alive = false;
-        Head { request, framing: Framing::Unknown, refusal: Some(refusal) }
+        let whole = Bytes::copy_from_slice(buffer);
+        let mut headers = Headers::with_capacity(self.fields.len());
+        for (name, value, _) in self.fields {
+            headers.push(whole.slice(name), whole.slice(value));
+        }
+        let mut request = request(&whole, line, headers);
+        // A second mistake is not told: the first was enough.
+        let _also_bad = check_host(&mut request);
+        refused(request, refusal)
+    }
+}
+
+fn refused(mut request: Request, refusal: Refusal) -> Head {
+    request.keep_alive = false;
+    Head { request, uri: None, framing: Framing::Unknown, refusal: Some(refusal) }
+}
+
+/// How much of a field that is too long is told to the log.
+const LOGGED_FIELD: usize = 1748;
+
+/// The field up to the byte that should not be there.
+fn invalid_field(rest: &[u8]) -> String {
+    let in_name = rest.iter().position(|byte| *byte <= b' ' || matches!(byte, b':' | 0x7f));
+    let at = match in_name {
+        Some(at) if rest[at] == b':' && at > 0 => {
+            let odd = |at: &usize| match rest[*at] {
+                0 => true,
+                b'\r' => rest.get(at + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            (at..rest.len()).find(odd)
+        }
+        at => at,
+    };
+    let Some(at) = at else { return "client sent invalid header line".to_owned() };
+    let text = String::from_utf8_lossy(&rest[..at]);
+    format!("client sent invalid header line: \"{text}\\x{:02x}...\"", rest[at])
+}
+
+fn wants_keep_alive(request: &Request) -> bool {
+    let connection = request.headers.get("connection");
+    match request.version {
+        Version::Http09 => false,
+        Version::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
+        Version::Http11 => !connection.is_some_and(|list| has_token(list, "close")),
     }
 }
 
 fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
-    let connection = headers.get("connection");
-    let keep_alive = match line.version {
-        Version::Http09 => false,
-        Version::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
-        Version::Http11 => !connection.is_some_and(|list| has_token(list, "close")),
-    };
     let text = &head[line.method.start..line.end];
     let text_end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
     let line_end = line.method.start + text_end.unwrap_or(text.len());
@@ -225,7 +311,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         version: line.version,
         headers,
         host: None,
-        keep_alive,
+        keep_alive: false,
         head_size: head.len(),
     }
 }
@@ -245,7 +331,7 @@ impl Request {
 /// An absolute target's authority, and what follows it.
 fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
     let scheme = target.iter().position(|byte| !byte.is_ascii_alphanumeric())?;
-    if scheme == 0 || !target[scheme..].starts_with(b"://") {
+    if !target[0].is_ascii_alphabetic() || !target[scheme..].starts_with(b"://") {
         return None;
     }
     let start = scheme + 3;
@@ -254,42 +340,53 @@ fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
     Some((start..end, end..target.len()))
 }
 
-fn check_target(request: &mut Request) -> Result<(), Refusal> {
-    match &request.method[..] {
-        b"TRACE" => return Err(refusal(405, "client sent TRACE method")),
-        b"CONNECT" => return Err(refusal(405, "client sent CONNECT method")),
-        _ => (),
+/// What the first line says by itself; its path is the target's.
+fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
+    if request.version == Version::Http09 && request.method != "GET" {
+        return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
     }
-    if request.target.first() == Some(&b'/') {
-        return Ok(());
+    let invalid = || bad_line(400, "client sent invalid request");
+    if request.target.first() != Some(&b'/') {
+        let (authority, _) = absolute(&request.target).ok_or_else(invalid)?;
+        // The target's host counts, whatever the field says (RFC 9112 §3.2.2).
+        let host = host_name(&request.target.slice(authority));
+        let host = host.ok_or(bad_line(400, "client sent invalid host in request line"))?;
+        request.host = Some(host);
     }
-    let Some((authority, _)) = absolute(&request.target) else {
-        return Err(refusal(400, "client sent invalid request"));
-    };
-    // The target's host counts, whatever the field says (RFC 9112 §3.2.2).
-    let host = host_name(&request.target.slice(authority));
-    request.host = Some(host.ok_or(refusal(400, "client sent invalid host in request line"))?);
-    Ok(())
+    let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
+    uri::normalise(&request.path(), slashes).map_err(|_| invalid())
 }
 
+/// The host, once and only once, and the methods that are nobody's here.
 fn check_host(request: &mut Request) -> Result<(), Refusal> {
     let mut hosts = request.headers.all("host");
-    let host = hosts.next().cloned();
-    if hosts.next().is_some() {
-        return Err(refusal(400, "client sent duplicate host header"));
-    }
-    match host {
-        None if request.version == Version::Http11 => {
-            Err(refusal(400, "client sent HTTP/1.1 request without \"Host\" header"))
-        }
-        None => Ok(()),
+    let (host, second) = (hosts.next().cloned(), hosts.next().cloned());
+    let named = match &host {
+        None => None,
         Some(host) => {
-            let name = host_name(&host).ok_or(refusal(400, "client sent invalid host header"))?;
-            if request.host.is_none() && !name.is_empty() {
-                request.host = Some(name);
-            }
-            Ok(())
+            Some(host_name(host).ok_or(bad_headers(400, "client sent invalid host header"))?)
         }
+    };
+    if request.host.is_none() {
+        request.host = named;
+    }
+    if let (Some(first), Some(second)) = (&host, second) {
+        let text = |host: &Bytes| String::from_utf8_lossy(host).into_owned();
+        let message = format!(
+            "client sent duplicate host header: \"Host: {}\", previous value: \"Host: {}\"",
+            text(&second),
+            text(first)
+        );
+        return Err(bad_headers(400, message));
+    }
+    if host.is_none() && request.version == Version::Http11 {
+        let message = "client sent HTTP/1.1 request without \"Host\" header";
+        return Err(bad_headers(400, message));
+    }
+    match &request.method[..] {
+        b"TRACE" => Err(bad_headers(405, "client sent TRACE method")),
+        b"CONNECT" => Err(bad_headers(405, "client sent CONNECT method")),
+        _ => Ok(()),
     }
 }
 
@@ -309,7 +406,7 @@ fn host_name(host: &Bytes) -> Option<Bytes> {
     let name = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
     let odd = |byte: &u8| *byte <= b' ' || *byte == 0x7f || b"/\\?#@".contains(byte);
     let empty_label = name.windows(2).any(|pair| pair == b"..");
-    if !port_is_good || name.iter().any(odd) || empty_label {
+    if name.is_empty() || !port_is_good || name.iter().any(odd) || empty_label {
         return None;
     }
     if name.iter().any(u8::is_ascii_uppercase) {
@@ -323,12 +420,12 @@ fn framing(request: &Request) -> Result<Framing, Refusal> {
     let mut lengths = request.headers.all("content-length");
     let length = lengths.next();
     if lengths.next().is_some() {
-        return Err(refusal(400, "client sent duplicate header line: \"Content-Length\""));
+        return Err(duplicate("Content-Length", &request.headers));
     }
     let mut codings = request.headers.all("transfer-encoding");
     let coding = codings.next();
     if codings.next().is_some() {
-        return Err(refusal(400, "client sent duplicate header line: \"Transfer-Encoding\""));
+        return Err(duplicate("Transfer-Encoding", &request.headers));
     }
     match (length, coding) {
         (None, None) => Ok(Framing::Empty),
@@ -339,19 +436,34 @@ fn framing(request: &Request) -> Result<Framing, Refusal> {
             match number.filter(|number| i64::try_from(*number).is_ok()) {
                 Some(0) => Ok(Framing::Empty),
                 Some(number) => Ok(Framing::Length(number)),
-                None => Err(refusal(400, "client sent invalid \"Content-Length\" header")),
+                None => Err(bad_headers(400, "client sent invalid \"Content-Length\" header")),
             }
         }
         (None, Some(_)) if request.version != Version::Http11 => {
-            Err(refusal(400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header"))
+            Err(bad_headers(400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header"))
         }
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => {
             Ok(Framing::Chunked(Chunked::new(LineEnds::Lenient)))
         }
-        (None, Some(_)) => Err(refusal(501, "client sent unknown \"Transfer-Encoding\"")),
-        (Some(_), Some(_)) => Err(refusal(
+        (None, Some(coding)) => {
+            let coding = String::from_utf8_lossy(coding);
+            let message = format!("client sent unknown \"Transfer-Encoding\": \"{coding}\"");
+            Err(bad_headers(501, message))
+        }
+        (Some(_), Some(_)) => Err(bad_headers(
             400,
             "client sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time",
         )),
     }
+}
+
+fn duplicate(name: &'static str, headers: &Headers) -> Refusal {
+    let mut lines = headers.iter().filter(|header| header.is(name)).map(|header| {
+        let (name, value) = (&header.name[..], &header.value[..]);
+        format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    });
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let message =
+        format!("client sent duplicate header line: \"{second}\", previous value: \"{first}\"");
+    bad_headers(400, message)
 }

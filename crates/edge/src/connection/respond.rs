@@ -10,6 +10,7 @@ use crate::{
     clock, engine,
     exchange::Exchange,
     log::Level,
+    modules::core::LingeringClose,
     process::Drain,
     response::{Body, FilePart, Part, Response, Source},
 };
@@ -38,6 +39,8 @@ pub(super) async fn send(
         response.body = Body::Absent(length);
     }
     let core = std::sync::Arc::clone(&exchange.location.core);
+    // A body that nobody began to read can be dropped as it comes, after the answer.
+    let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
     let chunked = exchange.request.version == Version::Http11
         && response.body.length().is_none()
@@ -45,9 +48,12 @@ pub(super) async fn send(
         && core.chunked_transfer_encoding();
     let delimited = chunked || bodiless || response.body.length().is_some();
     let keep = exchange.request.keep_alive
-        && read
+        && (read || untouched && !exchange.body.is_broken())
         && delimited
         && !core.keepalive_timeout().is_zero()
+        && !exchange
+            .header("user-agent")
+            .is_some_and(|agent| core.keepalive_disabled(agent, &exchange.request.method))
         && exchange.client.peer.requests.get() < core.keepalive_requests()
         && !drain.has_begun();
     exchange.sent.status = response.status;
@@ -63,18 +69,24 @@ pub(super) async fn send(
         Ok(()) => exchange.sent.complete = true,
         Err(SendError::Client(error)) => {
             exchange.log(Level::Info, &format!("{error} while sending to client"));
+            if matches!(error, ClientError::Timeout) && core.reset_timedout_connection() {
+                client.reset_on_close();
+            }
             return Connection::Close;
         }
         Err(SendError::Body(error)) => {
-            // Whoever makes the body has told the log why; the client must see that it broke.
-            exchange.log(Level::Info, &format!("response body ended early: {error}"));
+            // The client must see that it broke.
+            let left = error.kind() == std::io::ErrorKind::ConnectionAborted;
+            let level = if left { Level::Info } else { Level::Error };
+            exchange.log(level, &error.to_string());
             return Connection::Close;
         }
     }
-    match (keep, read) {
+    match (keep, core.lingering_close()) {
         (true, _) => Connection::Keep,
-        (false, true) => Connection::Close,
-        (false, false) => Connection::Linger,
+        (false, LingeringClose::Always) => Connection::Linger,
+        (false, LingeringClose::On) if !read => Connection::Linger,
+        (false, LingeringClose::On | LingeringClose::Off) => Connection::Close,
     }
 }
 
@@ -127,16 +139,11 @@ impl Writer<'_> {
             let next = if self.head.is_empty() { next.await } else { self.first(next).await? };
             match next {
                 Some(Ok(data)) => {
-                    let mut size = Vec::new();
-                    if self.chunked {
-                        chunk_head(data.len(), &mut size);
-                        self.write(&[&size, &data, b"\r\n"]).await?;
-                    } else {
-                        self.write(&[&data]).await?;
+                    let last = source.is_finished();
+                    self.chunk(&data, last, &mut *source).await?;
+                    if last {
+                        return Ok(());
                     }
-                    // The framing is not the body.
-                    let framing = if self.chunked { size.len() as u64 + 2 } else { 0 };
-                    self.exchange.sent.body_bytes -= framing;
                 }
                 Some(Err(error)) => {
                     self.write(&[]).await?;
@@ -150,6 +157,39 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// One piece of a stream, framed if need be; the source goes on while the client is slow.
+    async fn chunk(
+        &mut self,
+        data: &Bytes,
+        last: bool,
+        source: &mut dyn Source,
+    ) -> Result<(), SendError> {
+        let mut size = Vec::new();
+        let end: &[u8] = match (self.chunked, last) {
+            (true, true) => b"\r\n0\r\n\r\n",
+            (true, false) => b"\r\n",
+            (false, _) => b"",
+        };
+        if self.chunked {
+            chunk_head(data.len(), &mut size);
+        }
+        let parts: [&[u8]; 3] = [&size, data, end];
+        {
+            let mut write = std::pin::pin!(self.write(&parts));
+            poll_fn(|context| {
+                let written = write.as_mut().poll(context);
+                if written.is_pending() {
+                    source.poll_ahead(context);
+                }
+                written
+            })
+            .await?;
+        }
+        // The framing is not the body.
+        self.exchange.sent.body_bytes -= (size.len() + end.len()) as u64;
+        Ok(())
     }
 
     /// The body's first bytes, or, if they are not there at once, the head alone before them.
@@ -272,7 +312,9 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
         field(b"Last-Modified", httpdate::fmt_http_date(time).as_bytes());
     }
-    if let Some(location) = &response.location {
+    // nginx writes an address it completes itself here, and any other among the rest below.
+    let completed = |location: &&Bytes| location.first() == Some(&b'/') && core.absolute_redirect();
+    if let Some(location) = response.location.as_ref().filter(completed) {
         field(b"Location", &absolute_location(exchange, location));
     }
     if chunked {
@@ -288,6 +330,12 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
     } else {
         field(b"Connection", b"close");
     }
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
+    }
+    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
+        field(b"Location", location);
+    }
     for header in &response.headers {
         field(&header.name, &header.value);
     }
@@ -299,12 +347,11 @@ fn head(exchange: &mut Exchange, response: &Response, chunked: bool, keep: bool)
 /// `port_in_redirect` say.
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
-    if location.first() != Some(&b'/') || !core.absolute_redirect() {
-        return location.clone();
-    }
     let host = match &exchange.request.host {
-        Some(host) if !core.server_name_in_redirect() => String::from_utf8_lossy(host).into_owned(),
-        _ if !exchange.server.name.is_empty() => exchange.server.name.clone(),
+        _ if core.server_name_in_redirect() && !exchange.server.name.is_empty() => {
+            exchange.server.name.clone()
+        }
+        Some(host) => String::from_utf8_lossy(host).into_owned(),
         _ => match &exchange.client.peer.local {
             super::PeerAddress::Ip(address) => address.ip().to_string(),
             super::PeerAddress::Unix(_) => "localhost".to_owned(),

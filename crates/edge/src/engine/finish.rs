@@ -6,7 +6,6 @@ use crate::exchange::Exchange;
 
 /// Tells the families that keep a record. What was sent stands in `exchange.sent`.
 pub fn finish(exchange: &mut Exchange) {
-    exchange.prepare_variables();
     let location = Arc::clone(&exchange.location);
     location.plan.log.iter().for_each(|log| log.log(exchange));
 }

@@ -1,10 +1,10 @@
 //! The phases, in order. If you read one file of the edge, read this one.
 
-mod access; // satisfy
-mod finish;
-pub mod locate; // which location a URI means
 pub mod plan; // the phases' traits and what each may answer
-mod special; // error_page and the built-in pages // the log, after the last byte
+pub mod locate; // which location a URI means
+mod access; // satisfy
+mod special; // error_page and the built-in pages
+mod finish; // the log, after the last byte
 
 use std::sync::Arc;
 
@@ -32,6 +32,11 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
     let response = loop {
         answer = match answer {
             Answer::Response(response) => break special::settle(exchange, *response),
+            // There is nobody to tell: the client took too long, or has left.
+            Answer::Status(status @ (408 | 499)) => {
+                exchange.sent.status = status;
+                return None;
+            }
             Answer::Status(status) => match special::page(exchange, status) {
                 Answer::Response(response) => break *response,
                 elsewhere => elsewhere,
@@ -40,6 +45,10 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
             Answer::Named(name) => named(exchange, &name).await,
             Answer::Close => {
                 exchange.sent.status = 444;
+                return None;
+            }
+            Answer::Gone => {
+                exchange.sent.status = 499;
                 return None;
             }
         };
@@ -165,8 +174,11 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
 /// Find config: the URI's location, and what that location asks before anything else of its runs.
 fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     let server = Arc::clone(&exchange.server);
+    exchange.located = exchange.uri.clone();
     match server.locations.find(exchange) {
-        Found::Location(location) => exchange.location = location,
+        Found::Location(location) => {
+            exchange.location = location.for_method(&exchange.request.method);
+        }
         Found::Nothing => exchange.location = Arc::clone(&server.outer),
         Found::MissingSlash => {
             let mut to = Vec::with_capacity(exchange.uri.len() + 1);

@@ -24,6 +24,8 @@ pub struct Plan {
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,
+    /// `uninitialized_variable_warn off`: a variable that no `set` has reached is no log line.
+    pub quiet_about_unset: bool,
 }
 
 /// How a request ends, or starts over.
@@ -38,6 +40,8 @@ pub enum Answer {
     Named(String),
     /// Close the connection without a word (`return 444`).
     Close,
+    /// The client has left: there is nobody to answer, and the log says 499.
+    Gone,
 }
 
 impl Answer {

@@ -12,10 +12,15 @@ use crate::{
 /// What a bare status becomes: a page, or the place that `error_page` names for it.
 pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
     exchange.sent.status = status;
+    // After these the connection's state is in doubt, or the client's good will.
+    if matches!(status, 400 | 413 | 414 | 494..=497 | 500 | 501) {
+        exchange.request.keep_alive = false;
+    }
     if let Some(instead) = instead(exchange, status) {
         return instead;
     }
-    let status = exchange.status_override.take().unwrap_or(status);
+    // A page that could not be had: the failure is told, and not what led to it.
+    exchange.status_override = None;
     Answer::response(builtin(exchange, status))
 }
 
@@ -24,29 +29,46 @@ pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
 pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Response {
     if let Some(status) = exchange.status_override.take() {
         response.status = status;
+        response.reason = None;
+    }
+    if let Some(carried) = exchange.carried.take() {
+        response.content_type = carried.content_type.or(response.content_type);
+        for header in &carried.headers {
+            response.headers.push(header.name.clone(), header.value.clone());
+        }
     }
     exchange.sent.status = response.status;
     response
 }
 
 fn instead(exchange: &mut Exchange, status: u16) -> Option<Answer> {
-    if exchange.status_override.is_some() && !exchange.location.error_pages.recursive() {
+    if exchange.error_page_asked || exchange.restarts_left == 0 {
         return None;
     }
     let location = std::sync::Arc::clone(&exchange.location);
-    let Instead { status: overwrite, to } = location.error_pages.find(status)?;
-    exchange.status_override = Some(overwrite.unwrap_or(status));
-    // The page is fetched, whatever the request's method was.
-    exchange.answer_as_get();
+    let pages = &location.error_pages;
+    exchange.error_page_asked = !pages.recursive();
+    let Instead { status: overwrite, to } = pages.find(status)?;
+    exchange.status_override = match overwrite {
+        // `=`: whatever answers says it.
+        Some(0) => None,
+        Some(other) => Some(*other),
+        None if matches!(status, 494..=497) => Some(400),
+        None => Some(status),
+    };
     let to = to.render(exchange);
     Some(match to.first() {
         Some(b'/') => {
+            // The page is fetched, whatever the request's method was; a named location is part of
+            // the same request, and keeps it.
+            exchange.answer_as_get();
             let (uri, args) = crate::uri::split_args(&to);
             Answer::Redirect { uri, args: Some(args) }
         }
         Some(b'@') => Answer::Named(String::from_utf8_lossy(&to).into_owned()),
         _ => {
-            let redirect = exchange.status_override.take().filter(|s| (300..400).contains(s));
+            exchange.status_override = None;
+            let redirect = overwrite.filter(|s| matches!(s, 301 | 302 | 303 | 307 | 308));
             Answer::response(Response::redirect(exchange, redirect.unwrap_or(302), to))
         }
     })
@@ -54,12 +76,18 @@ fn instead(exchange: &mut Exchange, status: u16) -> Option<Answer> {
 
 fn builtin(exchange: &Exchange, status: u16) -> Response {
     let mut response = Response::new(status);
-    if status == 204 || status == 304 || status < 200 {
+    if !has_page(status) {
         return response;
     }
     response.content_type = Some(Bytes::from_static(b"text/html"));
     response.body = Body::Bytes(builtin_page(status, exchange.location.core.server_token()));
     response
+}
+
+/// The statuses nginx has a page for; the others are sent without a body.
+fn has_page(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308 | 400..=406 | 408..=416 | 421 | 429 | 494..=497)
+        || matches!(status, 500..=505 | 507)
 }
 
 /// nginx's page for a status: title, heading, rule, name of the server.
@@ -76,7 +104,9 @@ pub fn builtin_page(status: u16, server: &str) -> Bytes {
         _ => ("", ""),
     };
     let page = if title.is_empty() {
-        let title = format!("{status} {}", reason(status));
+        // The status line keeps the old phrase, the page has the new one.
+        let reason = if status == 302 { "Found" } else { reason(status) };
+        let title = format!("{status} {reason}");
         let title = title.trim_end();
         format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n\

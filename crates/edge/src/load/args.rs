@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     blocks::{Draft, Loader},
-    module::Block,
+    module::{Block, Module},
 };
 use crate::{
     conf::{ConfError, Node, Word},
@@ -67,6 +67,11 @@ impl Args<'_> {
         let draft = self.loader.block(kind, nodes)?;
         self.scopes.push(draft);
         Ok(Scope(self.scopes.len() - 1))
+    }
+
+    /// What a family has read in an unnamed location.
+    pub fn family<M: Module>(&mut self, scope: Scope) -> &mut M {
+        self.scopes[scope.0].family()
     }
 
     /// `on` or `off`.

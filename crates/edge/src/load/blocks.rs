@@ -9,7 +9,8 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use super::{
     args::{Args, Scope},
     defaults,
-    module::{AnyDirective, AnyModule, Block, Body, Entry},
+    known::nginx_has,
+    module::{AnyDirective, AnyModule, Block, Body, Entry, Module},
     servers::ServerNames,
     site::{Site, find},
 };
@@ -20,7 +21,7 @@ use crate::{
     log::Files,
     modules::{
         MODULES, core::Core, error_log::ErrorLog, error_page::ErrorPages, main::Main,
-        server::VirtualServer,
+        server::VirtualServer, types::Types,
     },
     regex::{Case, Regex},
     vars::{Linked, Names},
@@ -88,6 +89,7 @@ pub struct Location {
     pub core: Arc<Core>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
+    pub types: Arc<Types>,
     pub plan: Plan,
     pub locations: Locations,
     scopes: Vec<Arc<Location>>,
@@ -120,6 +122,14 @@ impl Name {
 }
 
 impl Location {
+    /// The block in force for a method: `limit_except` puts another in this one's place.
+    pub fn for_method(self: &Arc<Location>, method: &[u8]) -> Arc<Location> {
+        match self.core.limit_except(method) {
+            Some(scope) => self.scope(scope),
+            None => Arc::clone(self),
+        }
+    }
+
     pub fn scope(&self, scope: Scope) -> Arc<Location> {
         Arc::clone(&self.scopes[scope.0])
     }
@@ -141,6 +151,13 @@ pub struct Draft {
     modules: Vec<Box<dyn AnyModule>>,
     children: Vec<Draft>,
     scopes: Vec<Draft>,
+}
+
+impl Draft {
+    pub(super) fn family<M: Module>(&mut self) -> &mut M {
+        let mut values = self.modules.iter_mut().map(|module| module.as_any_mut());
+        values.find_map(<dyn std::any::Any>::downcast_mut).expect("a draft has every family")
+    }
 }
 
 pub struct Loader {
@@ -165,8 +182,13 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         warnings: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
-    if nodes.iter().all(|node| node.name.text != "events") {
-        return Err(ConfError::whole("no \"events\" section in configuration"));
+    let mut events = nodes.iter().filter(|node| node.name.text == "events");
+    match (events.next(), events.next()) {
+        (None, _) => return Err(ConfError::whole("no \"events\" section in configuration")),
+        (_, Some(second)) => {
+            return Err(second.name.span.error("\"events\" directive is duplicate"));
+        }
+        _ => (),
     }
     let outside: Vec<Family> = main.modules.into_iter().map(Arc::from).collect();
     let http = main.children.pop().map(|draft| http(draft, &outside, &mut loader)).transpose()?;
@@ -237,7 +259,9 @@ impl Loader {
     fn directive(&mut self, kind: Block, node: &Node, draft: &mut Draft) -> Result<(), ConfError> {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
-            return Err(node.name.span.error(format!("unknown directive \"{name}\"")));
+            let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
+            let lacking = "(nginx has this; the edge does not yet)";
+            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
@@ -470,6 +494,7 @@ fn install(
         core: find(families),
         error_log: find(families),
         error_pages: find(families),
+        types: find(families),
         plan,
         locations,
         scopes,

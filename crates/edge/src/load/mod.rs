@@ -1,12 +1,13 @@
 //! Nodes to settled blocks: every family's value for every block, set, inherited and installed.
 
+mod module; // what a directive family is
 mod args; // the words of one directive, read as values
+mod setting; // how a block hears from the one around it
 mod blocks; // http, server, location, if: the blocks themselves
 mod defaults; // what a file that does not name its logs is taken to say
-mod module; // what a directive family is
 mod servers; // which server a name means
-mod setting; // how a block hears from the one around it
 mod site; // what a family may ask when it is installed
+mod known; // nginx's names, for those the edge lacks
 
 pub use args::{Args, Scope, parse_size, parse_time};
 pub use blocks::{Address, Config, Http, Location, Name, Options, Server, load};

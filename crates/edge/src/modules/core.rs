@@ -15,8 +15,8 @@ use crate::{
     exchange::Exchange,
     load::{
         Args,
-        Arity::{Between, Exactly},
-        Block, Directive, Module, Name, Setting, Site, directive,
+        Arity::{AtLeast, Between, Exactly},
+        Block, Body, Directive, Module, Name, Scope, Setting, Site, block, directive,
     },
     vars::Template,
 };
@@ -25,6 +25,8 @@ use crate::{
 pub struct Core {
     root: Setting<Root>,
     internal: bool,
+    /// The methods that stay, and the unnamed location for the others.
+    limit_except: Option<(Vec<&'static str>, Scope)>,
     satisfy: Setting<Satisfy>,
     client_max_body_size: Setting<u64>,
     client_body_buffer_size: Setting<u64>,
@@ -37,6 +39,9 @@ pub struct Core {
     large_client_header_buffers: Setting<HeaderBuffers>,
     client_header_buffer_size: Setting<u64>,
     max_headers: Setting<usize>,
+    lingering_close: Setting<LingeringClose>,
+    keepalive_disable: Setting<Vec<Browser>>,
+    reset_timedout_connection: Setting<bool>,
     lingering_time: Setting<Duration>,
     lingering_timeout: Setting<Duration>,
     sendfile: Setting<bool>,
@@ -74,6 +79,23 @@ pub enum Satisfy {
     Any,
 }
 
+/// When a connection is read on before it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LingeringClose {
+    Off,
+    /// Where the client may still be sending.
+    On,
+    Always,
+}
+
+/// Browsers that `keepalive_disable` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// Only their POSTs.
+    Msie6,
+    Safari,
+}
+
 /// How large a request's head may be: each line, and how many of that size.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderBuffers {
@@ -84,6 +106,11 @@ pub struct HeaderBuffers {
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const HTTP_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
 const SERVER: &[Block] = &[Block::Http, Block::Server];
+const ONLY_HTTP: &[Block] = &[Block::Http];
+
+fn read_number(_: &mut Core, args: &mut Args<'_>) -> Result<(), ConfError> {
+    args.number::<u64>(0).map(|_| ())
+}
 
 impl Module for Core {
     const DIRECTIVES: &'static [Directive<Self>] = &[
@@ -95,6 +122,7 @@ impl Module for Core {
             core.internal = true;
             Ok(())
         }),
+        block("limit_except", &[Block::Location], AtLeast(1), Body::Own, Core::set_limit_except),
         directive("satisfy", HTTP, Exactly(1), |core, args| {
             let satisfy = match args.word(0) {
                 "all" => Satisfy::All,
@@ -142,6 +170,35 @@ impl Module for Core {
         directive("max_headers", SERVER, Exactly(1), |core, args| {
             core.max_headers.set(args.number(0)?, args)
         }),
+        directive("lingering_close", HTTP, Exactly(1), |core, args| {
+            let when = match args.word(0) {
+                "off" => LingeringClose::Off,
+                "on" => LingeringClose::On,
+                "always" => LingeringClose::Always,
+                word => return Err(args.complain(format!("invalid value \"{word}\""))),
+            };
+            core.lingering_close.set(when, args)
+        }),
+        directive("keepalive_disable", HTTP, Between(1, 2), |core, args| {
+            let mut browsers = Vec::new();
+            for word in args.words() {
+                match word.text.as_str() {
+                    "none" => (),
+                    "msie6" => browsers.push(Browser::Msie6),
+                    "safari" => browsers.push(Browser::Safari),
+                    word => return Err(args.complain(format!("invalid value \"{word}\""))),
+                }
+            }
+            core.keepalive_disable.set(browsers, args)
+        }),
+        directive("reset_timedout_connection", HTTP, Exactly(1), |core, args| {
+            core.reset_timedout_connection.set(args.flag()?, args)
+        }),
+        // Tables grow as they need to; the numbers are read so that a wrong one is named.
+        directive("server_names_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("server_names_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("variables_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
+        directive("variables_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
         directive("lingering_time", HTTP, Exactly(1), |core, args| {
             core.lingering_time.set(args.time(0)?, args)
         }),
@@ -202,6 +259,9 @@ impl Module for Core {
         self.large_client_header_buffers.inherit(&outer.large_client_header_buffers);
         self.client_header_buffer_size.inherit(&outer.client_header_buffer_size);
         self.max_headers.inherit(&outer.max_headers);
+        self.lingering_close.inherit(&outer.lingering_close);
+        self.keepalive_disable.inherit(&outer.keepalive_disable);
+        self.reset_timedout_connection.inherit(&outer.reset_timedout_connection);
         self.lingering_time.inherit(&outer.lingering_time);
         self.lingering_timeout.inherit(&outer.lingering_timeout);
         self.sendfile.inherit(&outer.sendfile);
@@ -253,8 +313,51 @@ impl Core {
         self.root.set(Root { path, kind }, args)
     }
 
+    fn set_limit_except(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        const METHODS: &[&str] = &[
+            "GET",
+            "HEAD",
+            "POST",
+            "PUT",
+            "DELETE",
+            "MKCOL",
+            "COPY",
+            "MOVE",
+            "OPTIONS",
+            "PROPFIND",
+            "PROPPATCH",
+            "LOCK",
+            "UNLOCK",
+            "PATCH",
+        ];
+        if self.limit_except.is_some() {
+            return Err(args.refuse("is duplicate"));
+        }
+        let mut methods = Vec::new();
+        for word in args.words() {
+            let known = METHODS.iter().find(|method| method.eq_ignore_ascii_case(&word.text));
+            let Some(method) = known else {
+                return Err(args.complain(format!("invalid method \"{}\"", word.text)));
+            };
+            methods.push(*method);
+        }
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        let scope = args.scope(Block::LimitExcept)?;
+        self.limit_except = Some((methods, scope));
+        Ok(())
+    }
+
+    /// Where a request of this method goes instead, if `limit_except` does not name it.
+    pub fn limit_except(&self, method: &[u8]) -> Option<Scope> {
+        let (methods, scope) = self.limit_except.as_ref()?;
+        (!methods.iter().any(|known| known.as_bytes() == method)).then_some(*scope)
+    }
+
     /// The file a URI means: `root` + URI, or `alias` in place of the location's name.
-    /// `None`: no file can (an alias under a name the URI does not begin with).
+    /// `None`: no file can (an alias under a name the URI does not begin with, or a step out of
+    /// the alias, which a request must not take).
     pub fn map(&self, exchange: &Exchange) -> Option<PathBuf> {
         self.map_uri(exchange, &exchange.uri)
     }
@@ -263,7 +366,13 @@ impl Core {
         let mut path = Vec::with_capacity(64);
         match self.root.said() {
             None => path.extend_from_slice(b"html"),
-            Some(root) => root.path.render_into(exchange, &mut path),
+            Some(root) => {
+                root.path.render_into(exchange, &mut path);
+                // Nobody writes `..` after a variable: it came with the request.
+                if root.path.as_literal().is_none() && steps_up(&path) {
+                    return None;
+                }
+            }
         }
         if self.is_alias() {
             match &exchange.location.name {
@@ -271,7 +380,13 @@ impl Core {
                 Name::Pattern(..) => return Some(to_path(path)),
                 name => {
                     let name = name.prefix().unwrap_or_default();
-                    path.extend_from_slice(uri.strip_prefix(name.as_bytes())?);
+                    let rest = uri.strip_prefix(name.as_bytes())?;
+                    // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
+                    // /x/secret; here an alias is the end of the way up.
+                    if steps_up(rest) {
+                        return None;
+                    }
+                    path.extend_from_slice(rest);
                 }
             }
         } else {
@@ -345,6 +460,32 @@ impl Core {
         self.max_headers.or(1000)
     }
 
+    pub fn lingering_close(&self) -> LingeringClose {
+        self.lingering_close.or(LingeringClose::On)
+    }
+
+    /// Whether the client is a browser whose connections must not be kept.
+    pub fn keepalive_disabled(&self, agent: &[u8], method: &[u8]) -> bool {
+        let contains = |text: &[u8]| memchr::memmem::find(agent, text).is_some();
+        let disabled = |browser: &Browser| match browser {
+            Browser::Msie6 => {
+                method == b"POST"
+                    && !contains(b"SV1")
+                    && [b"MSIE 4.", b"MSIE 5.", b"MSIE 6."].iter().any(|name| contains(&name[..]))
+            }
+            Browser::Safari => contains(b"Safari/") && contains(b"Mac OS X"),
+        };
+        match self.keepalive_disable.said() {
+            None => disabled(&Browser::Msie6),
+            Some(browsers) => browsers.iter().any(disabled),
+        }
+    }
+
+    /// Whether a client that is not waited for any more is told so with a reset.
+    pub fn reset_timedout_connection(&self) -> bool {
+        self.reset_timedout_connection.or(false)
+    }
+
     pub fn lingering_time(&self) -> Duration {
         self.lingering_time.or(Duration::from_secs(30))
     }
@@ -404,6 +545,10 @@ impl Core {
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+fn steps_up(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|segment| segment == b"..")
+}
 
 fn to_path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))

@@ -54,7 +54,9 @@ impl ErrorPages {
         let last = args.len() - 1;
         let (codes, status) = match args.word(last - 1).strip_prefix('=') {
             None => (last, None),
-            Some(_) if last < 2 => return Err(args.refuse("invalid number of arguments")),
+            Some(text) if last < 2 => {
+                return Err(args.complain(format!("invalid value \"={text}\"")));
+            }
             Some("") => (last - 1, Some(0)),
             Some(text) => match text.parse() {
                 Ok(status) => (last - 1, Some(status)),
@@ -64,14 +66,12 @@ impl ErrorPages {
         let to = args.template(last)?;
         for place in 0..codes {
             let word = args.word(place);
-            let code: u16 =
-                word.parse().map_err(|_| args.complain(format!("invalid value \"{word}\"")))?;
-            if !(300..=599).contains(&code) || code == 499 {
-                let message = if code == 499 {
-                    format!("value \"{word}\" must not be 499")
-                } else {
-                    format!("value \"{word}\" must be between 300 and 599")
-                };
+            let code: u16 = match word.parse() {
+                Ok(code) if code != 499 => code,
+                _ => return Err(args.complain(format!("invalid value \"{word}\""))),
+            };
+            if !(300..=599).contains(&code) {
+                let message = format!("value \"{word}\" must be between 300 and 599");
                 return Err(args.complain(message));
             }
             self.rules.push((code, Instead { status, to: to.clone() }));

@@ -2,21 +2,33 @@
 //! a response leaves them. Order is meaning: inside a phase, families run in the order listed.
 //! A new family is its file and its two lines here.
 
-pub mod access_log; // a line for each request
-pub mod core; // what nearly every request asks for
-pub mod error_log; // where the errors go
-pub mod error_page; // what a status becomes
 pub mod main; // outside of http: processes, pid, user, events
-pub mod otel; // traces, and each hop's share of the time
-pub mod rewrite;
-pub mod server;
-pub mod server_timing; // the edge's share of the time // listen, server_name // rewrite, if, set, return, break
+pub mod error_log; // where the errors go
+pub mod core; // what nearly every request asks for
+pub mod server; // listen, server_name
+pub mod error_page; // what a status becomes
+pub mod upstream; // several servers under one name
+pub mod types; // which content type an ending means
+pub mod open_file_cache; // how files are opened
+pub mod map; // variables looked up by others
+pub mod otel; // traces
+pub mod rewrite; // rewrite, if, set, return, break
+pub mod access; // allow, deny
+pub mod try_files; // the first name that exists
+pub mod proxy; // forwarding to the next hop
+pub mod index; // which file stands for its folder
+pub mod static_files; // files
+pub mod not_modified; // 304 and 412
+pub mod headers; // add_header, expires
+pub mod gzip; // compresses
+pub mod range; // parts of a body
+pub mod server_timing; // the edge's share of the time
+pub mod access_log; // a line for each request
 
 use crate::load::Entry;
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
-    "http_access_module",
     "http_auth_basic_module",
     "http_autoindex_module",
     "http_browser_module",
@@ -25,13 +37,10 @@ pub const WITHOUT: &[&str] = &[
     "http_fastcgi_module",
     "http_geo_module",
     "http_grpc_module",
-    "http_gzip_module",
     "http_limit_conn_module",
     "http_limit_req_module",
-    "http_map_module",
     "http_memcached_module",
     "http_mirror_module",
-    "http_proxy_module",
     "http_referer_module",
     "http_scgi_module",
     "http_split_clients_module",
@@ -39,7 +48,6 @@ pub const WITHOUT: &[&str] = &[
     "http_tunnel_module",
     "http_upstream_hash_module",
     "http_upstream_ip_hash_module",
-    "http_upstream_keepalive_module",
     "http_upstream_least_conn_module",
     "http_upstream_least_time_module",
     "http_upstream_random_module",
@@ -57,14 +65,28 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
+    Entry::of::<upstream::Upstreams>(),
+    Entry::of::<types::Types>(),
+    Entry::of::<open_file_cache::OpenFileCache>(),
+    // Variables of the configuration's own.
+    Entry::of::<map::Map>(),
     // Rewrite.
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
     // Access.
+    Entry::of::<access::Access>(),
     // Precontent.
+    Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
+    Entry::of::<proxy::Proxy>(),
+    Entry::of::<index::Index>(),
+    Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
+    Entry::of::<not_modified::NotModified>(),
+    Entry::of::<headers::Headers>(),
+    Entry::of::<gzip::Gzip>(),
+    Entry::of::<range::Range>(),
     Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.
     // Log.
     Entry::of::<access_log::AccessLog>(),

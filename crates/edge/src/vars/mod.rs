@@ -5,11 +5,11 @@
 //! name below its first use, and a name nobody defines is an error with a line number. Per
 //! request, a value is computed when first asked for and kept ([`Values`]).
 
-mod builtin;
-mod template; // strings with names in them // what every request has
+mod template; // strings with names in them
+mod builtin; // what every request has
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, RefCell},
     collections::HashMap,
     sync::Arc,
 };
@@ -46,6 +46,13 @@ pub const fn volatile(name: &'static str, get: fn(&Exchange, &str) -> Option<Byt
     Variable { name, get, cached: false }
 }
 
+/// Whether a family defines this very name, so that the configuration can not define it again.
+pub fn is_builtin(name: &str) -> bool {
+    let rows = BUILTIN.iter().chain(crate::modules::MODULES.iter().flat_map(|m| m.variables));
+    let mut names = rows.map(|row| row.name).filter(|name| !name.ends_with('_'));
+    names.any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// A variable that the configuration itself defines: `map`.
 pub trait Computed: Send + Sync {
     fn compute(&self, exchange: &Exchange) -> Option<Bytes>;
@@ -61,6 +68,7 @@ pub struct Names {
     ids: HashMap<String, VarId>,
     mentioned: Vec<(String, Span)>,
     assigned: Vec<VarId>,
+    captured: Vec<VarId>,
     computed: Vec<(VarId, Arc<dyn Computed>)>,
 }
 
@@ -70,7 +78,10 @@ pub struct Linked(Vec<Getter>);
 enum Getter {
     Builtin(&'static Variable, String),
     Computed(Arc<dyn Computed>),
-    Assigned,
+    /// By `set`: empty until it runs, and the log says so.
+    Assigned(String),
+    /// By a pattern's named group.
+    Captured,
 }
 
 impl Names {
@@ -86,10 +97,17 @@ impl Names {
         id
     }
 
-    /// A name that `set` or a named capture gives its value.
+    /// A name that `set` gives its value.
     pub fn assign(&mut self, name: &str, span: &Span) -> VarId {
         let id = self.id(name, span);
         self.assigned.push(id);
+        id
+    }
+
+    /// A name that a pattern's group gives its value.
+    pub fn capture(&mut self, name: &str, span: &Span) -> VarId {
+        let id = self.id(name, span);
+        self.captured.push(id);
         id
     }
 
@@ -115,7 +133,8 @@ impl Names {
             getters.push(match (computed, exact.or_else(prefix)) {
                 (Some((_, computed)), _) => Getter::Computed(Arc::clone(computed)),
                 (None, Some(row)) => Getter::Builtin(row, name[row.name.len()..].to_owned()),
-                (None, None) if self.assigned.contains(&id) => Getter::Assigned,
+                (None, None) if self.assigned.contains(&id) => Getter::Assigned(name),
+                (None, None) if self.captured.contains(&id) => Getter::Captured,
                 (None, None) => return Err(span.error(format!("unknown \"{name}\" variable"))),
             });
         }
@@ -123,10 +142,19 @@ impl Names {
     }
 }
 
-/// One request's values.
+/// One request's values. Behind a cell, because reading one can set others: a `map` whose pattern
+/// matches sets what its groups have captured.
 pub struct Values {
     linked: Arc<Linked>,
-    known: Vec<OnceCell<Option<Bytes>>>,
+    known: RefCell<Vec<Known>>,
+}
+
+#[derive(Clone)]
+enum Known {
+    /// Not asked for yet.
+    No,
+    Absent,
+    Value(Bytes),
 }
 
 thread_local! {
@@ -138,27 +166,37 @@ const MAX_DEPTH: u8 = 100;
 
 impl Values {
     pub fn new(linked: &Arc<Linked>) -> Values {
-        Values { linked: Arc::clone(linked), known: Vec::new() }
+        Values { linked: Arc::clone(linked), known: RefCell::default() }
     }
 
-    pub fn set(&mut self, id: VarId, value: Bytes) {
-        self.make_room();
-        self.known[id.0] = OnceCell::from(Some(value));
+    pub fn set(&self, id: VarId, value: Bytes) {
+        self.keep(id, Known::Value(value));
     }
 
-    /// Room for every name is made on the first use, since most requests use none before the log.
-    pub fn make_room(&mut self) {
-        if self.known.is_empty() {
-            self.known.resize_with(self.linked.0.len(), OnceCell::new);
+    /// Room for every name is made on the first use: most requests keep none before the log.
+    fn keep(&self, id: VarId, value: Known) {
+        let mut known = self.known.borrow_mut();
+        if known.is_empty() {
+            known.resize(self.linked.0.len(), Known::No);
         }
+        known[id.0] = value;
     }
 
     pub fn get(&self, exchange: &Exchange, id: VarId) -> Option<Bytes> {
-        if let Some(value) = self.known.get(id.0).and_then(OnceCell::get) {
-            return value.clone();
+        match self.known.borrow().get(id.0) {
+            None | Some(Known::No) => (),
+            Some(Known::Absent) => return None,
+            Some(Known::Value(value)) => return Some(value.clone()),
         }
         let (value, cached) = match &self.linked.0[id.0] {
-            Getter::Assigned => return None,
+            Getter::Captured => return None,
+            Getter::Assigned(name) => {
+                if !exchange.location.plan.quiet_about_unset {
+                    let message = format!("using uninitialized \"{name}\" variable");
+                    exchange.log(crate::log::Level::Warn, &message);
+                }
+                return Some(Bytes::new());
+            }
             Getter::Builtin(row, rest) => {
                 (nested(exchange, || (row.get)(exchange, rest)), row.cached)
             }
@@ -166,9 +204,8 @@ impl Values {
                 (nested(exchange, || computed.compute(exchange)), computed.cached())
             }
         };
-        if cached && let Some(cell) = self.known.get(id.0) {
-            // A getter that asked for its own name through another has already filled the cell.
-            let _ = cell.set(value.clone());
+        if cached {
+            self.keep(id, value.clone().map_or(Known::Absent, Known::Value));
         }
         value
     }

@@ -96,6 +96,22 @@ impl Template {
         }
     }
 
+    /// Renders with what `$1` to `$9` stand for passed through `write`.
+    pub fn render_captures(
+        &self,
+        exchange: &Exchange,
+        text: &mut Vec<u8>,
+        write: impl Fn(&[u8], &mut Vec<u8>),
+    ) {
+        for part in &self.0 {
+            let value = part.value(exchange).unwrap_or_default();
+            match part {
+                Part::Capture(_) => write(&value, text),
+                Part::Text(_) | Part::Var(_) => text.extend_from_slice(&value),
+            }
+        }
+    }
+
     /// Renders with every variable's value passed through `write`: the escapes of a log.
     pub fn render_with(
         &self,
@@ -117,7 +133,7 @@ impl Part {
         match self {
             Part::Text(literal) => Some(literal.clone()),
             Part::Var(id) => exchange.var(*id),
-            Part::Capture(group) => exchange.captures.get(*group),
+            Part::Capture(group) => exchange.capture(*group),
         }
     }
 }

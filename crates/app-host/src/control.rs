@@ -1,0 +1,184 @@
+//! Being supervised: what the gateway is told, and the ways in which we are told to stop.
+//!
+//! - `CAUSEWAY_CONTROL_FD`: a pipe of lines to the gateway, `ready PID` or `failed CODE MESSAGE`.
+//! - `CAUSEWAY_LIFELINE_FD`: a pipe from it that nobody writes to. Its end means the gateway is gone,
+//!   however it died, and nobody will send TERM any more.
+//! - TERM: finish what is in hand. QUIT: at once. INT likewise when alone; under a gateway a Ctrl-C
+//!   is the gateway's to decide about.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc::{SIGINT, SIGQUIT, SIGTERM};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::pipe2;
+use pyo3::exceptions::PySystemExit;
+use pyo3::prelude::*;
+
+use crate::sys;
+
+const CONTROL: &str = "CAUSEWAY_CONTROL_FD";
+const LIFELINE: &str = "CAUSEWAY_LIFELINE_FD";
+
+/// Where the handler of our signals finds out what they mean now.
+static PHASE: AtomicU8 = AtomicU8::new(ALONE);
+/// Booting, without a gateway: each of them ends the process.
+const ALONE: u8 = 0;
+/// Booting under a gateway: INT is not for us.
+const SUPERVISED: u8 = 1;
+/// Serving: the main thread reads them from a pipe.
+const SERVING: u8 = 2;
+/// A signal has ended the boot.
+const ENDED: u8 = 3;
+
+/// What the main thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Finish what is in hand.
+    Stop,
+    /// At once.
+    Quit,
+    /// The threads have ended.
+    Done,
+}
+
+pub(crate) struct Control {
+    pipe: Option<File>,
+    lifeline: Option<OwnedFd>,
+    /// Signal numbers, one byte each, written by the interpreter's handler. `None` while booting.
+    signals: Option<File>,
+    _signals_in: Option<OwnedFd>,
+}
+
+impl Control {
+    /// Takes over the pipes, and the signals: one during a boot ends it.
+    pub(crate) fn take_over(py: Python<'_>) -> PyResult<Control> {
+        let pipe = pipe_from(py, CONTROL)?;
+        let lifeline = pipe_from(py, LIFELINE)?;
+        let supervised = pipe.is_some();
+        PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
+        let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
+        for signal in [SIGTERM, SIGQUIT, SIGINT] {
+            py.import("signal")?.call_method1("signal", (signal, &handler))?;
+        }
+        Ok(Control { pipe: pipe.map(File::from), lifeline, signals: None, _signals_in: None })
+    }
+
+    /// From now on signals are read by `wait`.
+    pub(crate) fn serve(&mut self, py: Python<'_>) -> PyResult<()> {
+        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let (read, write) = pipe2(flags).map_err(std::io::Error::from)?;
+        let options = pyo3::types::PyDict::new(py);
+        options.set_item("warn_on_full_buffer", false)?;
+        let signal = py.import("signal")?;
+        signal.call_method("set_wakeup_fd", (write.as_raw_fd(),), Some(&options))?;
+        PHASE.store(SERVING, Ordering::SeqCst);
+        self.signals = Some(read.into());
+        self._signals_in = Some(write);
+        Ok(())
+    }
+
+    /// The gateway hears that requests may be sent. That it is gone already, the lifeline says.
+    pub(crate) fn ready(&mut self) {
+        self.tell(&format!("ready {}\n", std::process::id()));
+    }
+
+    /// The gateway hears why there will be no requests.
+    pub(crate) fn failed(&mut self, code: i32, message: &str) {
+        self.tell(&format!("failed {code} {message}\n"));
+    }
+
+    fn tell(&mut self, line: &str) {
+        if let Some(pipe) = &mut self.pipe {
+            let _ = pipe.write_all(line.as_bytes());
+        }
+    }
+
+    /// Waits for the next thing to do. The application's own signal handlers run meanwhile.
+    pub(crate) fn wait(&mut self, py: Python<'_>, done: BorrowedFd<'_>) -> PyResult<Order> {
+        loop {
+            let readable = py.detach(|| self.poll(done))?;
+            py.check_signals()?;
+            if let Some(order) = self.next_signal() {
+                return Ok(order);
+            }
+            if readable.lifeline {
+                self.lifeline = None;
+                return Ok(Order::Stop);
+            }
+            if readable.done {
+                return Ok(Order::Done);
+            }
+        }
+    }
+
+    fn poll(&self, done: BorrowedFd<'_>) -> std::io::Result<Readable> {
+        let mut events = vec![PollFd::new(done, PollFlags::POLLIN)];
+        events.extend(self.signals.as_ref().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
+        let lifeline = self.lifeline.as_ref();
+        events.extend(lifeline.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut events, PollTimeout::NONE) {
+            Ok(_) => (),
+            Err(Errno::EINTR) => return Ok(Readable { lifeline: false, done: false }),
+            Err(error) => return Err(error.into()),
+        }
+        // POLLHUP is what an end without a byte shows as.
+        let is_ready = |event: &PollFd<'_>| event.any().unwrap_or(false);
+        let lifeline = lifeline.is_some() && events.last().is_some_and(is_ready);
+        Ok(Readable { lifeline, done: events.first().is_some_and(is_ready) })
+    }
+
+    fn next_signal(&mut self) -> Option<Order> {
+        let mut byte = [0];
+        // Not blocking; an error is an empty pipe.
+        while let Ok(1) = self.signals.as_mut()?.read(&mut byte) {
+            match i32::from(byte[0]) {
+                SIGTERM => return Some(Order::Stop),
+                SIGQUIT => return Some(Order::Quit),
+                SIGINT if self.pipe.is_none() => return Some(Order::Quit),
+                _ => (),
+            }
+        }
+        None
+    }
+}
+
+struct Readable {
+    lifeline: bool,
+    done: bool,
+}
+
+/// Whether a signal has ended the boot: then the exception that unwinds it is ours.
+pub(crate) fn boot_was_ended() -> bool {
+    PHASE.load(Ordering::SeqCst) == ENDED
+}
+
+/// While booting, unwinds whatever is being imported. While serving, the pipe says it all.
+#[pyfunction]
+fn on_signal(signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
+    let phase = PHASE.load(Ordering::SeqCst);
+    if phase == SERVING || (phase == SUPERVISED && signal == SIGINT) {
+        return Ok(());
+    }
+    PHASE.store(ENDED, Ordering::SeqCst);
+    Err(PySystemExit::new_err(0))
+}
+
+/// A pipe the gateway left to us, whose number it put in the environment. Neither is for the
+/// processes the application starts.
+fn pipe_from(py: Python<'_>, variable: &str) -> PyResult<Option<OwnedFd>> {
+    let environ = py.import("os")?.getattr("environ")?;
+    let value: Option<String> = environ.call_method1("pop", (variable, py.None()))?.extract()?;
+    let Some(value) = value else { return Ok(None) };
+    let number = value.parse().ok().filter(|number| *number > 2);
+    let Some(pipe) = number.and_then(sys::inherit) else {
+        let message = format!("{variable} is \"{value}\", which is not an open descriptor");
+        return Err(pyo3::exceptions::PyValueError::new_err(message));
+    };
+    fcntl(&pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(std::io::Error::from)?;
+    Ok(Some(pipe))
+}

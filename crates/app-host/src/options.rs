@@ -1,0 +1,106 @@
+//! What an app-host is started with, as arguments and back.
+//!
+//! Flags rather than one JSON text: they can be read in `ps` and typed by hand.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What one process serves, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostOptions {
+    /// `module:callable`, `module:factory("argument")` or `module` (which means `module:application`).
+    pub application: String,
+    /// Requests served at the same time.
+    pub threads: usize,
+    /// How many app-hosts serve this application: the application sees `wsgi.multiprocess` by it.
+    pub processes: usize,
+    /// Changed to before anything is imported. First on `sys.path`, or the current folder is.
+    pub chdir: Option<PathBuf>,
+    /// Before `sys.path`, behind `chdir`.
+    pub pythonpath: Vec<PathBuf>,
+    /// `unix:PATH` or `HOST:PORT`, for a process that is not handed a listening socket.
+    pub bind: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    #[error("unknown option \"{0}\"")]
+    Unknown(String),
+    #[error("option \"{0}\" needs a value")]
+    NoValue(String),
+    #[error("invalid number \"{value}\" of option \"{option}\"")]
+    Number { option: String, value: String },
+    #[error("no application: \"module:callable\" is missing")]
+    NoApplication,
+    #[error("a second application \"{0}\"")]
+    SecondApplication(String),
+}
+
+impl HostOptions {
+    pub fn new(application: impl Into<String>) -> HostOptions {
+        HostOptions {
+            application: application.into(),
+            threads: 1,
+            processes: 1,
+            chdir: None,
+            pythonpath: Vec::new(),
+            bind: None,
+        }
+    }
+
+    /// The arguments `from_arguments` reads.
+    pub fn to_arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            vec!["--threads".into(), self.threads.to_string().into()];
+        arguments.extend(["--processes".into(), self.processes.to_string().into()]);
+        if let Some(chdir) = &self.chdir {
+            arguments.extend(["--chdir".into(), chdir.into()]);
+        }
+        for path in &self.pythonpath {
+            arguments.extend(["--pythonpath".into(), path.into()]);
+        }
+        if let Some(bind) = &self.bind {
+            arguments.extend(["--bind".into(), bind.into()]);
+        }
+        arguments.push((&self.application).into());
+        arguments
+    }
+
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<HostOptions, OptionsError> {
+        let mut options = HostOptions::new("");
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let argument = argument.to_string_lossy().into_owned();
+            let value = |value: Option<OsString>| {
+                value.ok_or_else(|| OptionsError::NoValue(argument.clone()))
+            };
+            match argument.as_str() {
+                "--threads" => options.threads = count(&argument, &value(arguments.next())?)?,
+                "--processes" => options.processes = count(&argument, &value(arguments.next())?)?,
+                "--chdir" => options.chdir = Some(value(arguments.next())?.into()),
+                "--pythonpath" => options.pythonpath.push(value(arguments.next())?.into()),
+                "--bind" => {
+                    let bind = value(arguments.next())?;
+                    options.bind = Some(bind.to_string_lossy().into_owned());
+                }
+                _ if argument.starts_with('-') => return Err(OptionsError::Unknown(argument)),
+                _ if options.application.is_empty() => options.application = argument,
+                _ => return Err(OptionsError::SecondApplication(argument)),
+            }
+        }
+        if options.application.is_empty() {
+            return Err(OptionsError::NoApplication);
+        }
+        Ok(options)
+    }
+}
+
+fn count(option: &str, value: &OsString) -> Result<usize, OptionsError> {
+    let number = value.to_str().and_then(|value| value.parse().ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| OptionsError::Number {
+        option: option.to_owned(),
+        value: value.to_string_lossy().into_owned(),
+    })
+}

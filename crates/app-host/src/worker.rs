@@ -1,0 +1,253 @@
+//! The threads: each accepts a connection and serves it until it is closed.
+//!
+//! Stopping is gentle without a poll before every read. A connection that waits for a request is
+//! shut for reading by the main thread: what is queued is still read and answered, then comes the
+//! end. One that is in a request is left alone until it has answered. The listening socket may be
+//! shared with other processes, so it is only no longer accepted from.
+
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastcgi::KeepConnection;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{
+    AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt,
+};
+use pyo3::prelude::*;
+
+use crate::call;
+use crate::environ::Environs;
+use crate::log::{self, Level};
+use crate::options::HostOptions;
+use crate::protocol::{Connection, ConnectionError};
+use crate::sys;
+
+/// Called by each Python thread with its number.
+#[pyclass(frozen, module = "causeway_app_host")]
+pub(crate) struct Worker {
+    application: Py<PyAny>,
+    options: HostOptions,
+    listener: OwnedFd,
+    is_tcp: bool,
+    shared: Arc<Shared>,
+}
+
+/// What the main thread and the serving threads know of each other.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    stopping: Arc<AtomicBool>,
+    /// Readable from the moment of stopping on.
+    stop: EventFd,
+    running: AtomicUsize,
+    /// Readable once the last thread has ended.
+    pub(crate) done: EventFd,
+    slots: Vec<Slot>,
+}
+
+/// One thread's connection, as the main thread sees it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    state: AtomicU8,
+    stream: Mutex<Option<Arc<UnixStream>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+const BUSY: u8 = 0;
+/// Between requests: may be shut.
+const WAITING: u8 = 1;
+/// Nothing new will come.
+const SHUT: u8 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Yes,
+    No,
+}
+
+impl Slot {
+    /// The thread is about to wait for a request. `Yes`: it is to shut the connection itself.
+    pub(crate) fn wait_for_request(&self) -> Stopped {
+        let before = self.state.swap(WAITING, Ordering::SeqCst);
+        if before != SHUT && !self.stopping.load(Ordering::SeqCst) {
+            return Stopped::No;
+        }
+        self.state.store(SHUT, Ordering::SeqCst);
+        Stopped::Yes
+    }
+
+    /// A request has begun to arrive.
+    pub(crate) fn has_request(&self) {
+        // A connection that was shut meanwhile stays so.
+        let _ = self.state.compare_exchange(WAITING, BUSY, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == SHUT
+    }
+
+    fn connect(&self, stream: Option<Arc<UnixStream>>) {
+        self.state.store(BUSY, Ordering::SeqCst);
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
+    }
+
+    fn shut_if_waiting(&self) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting =
+            self.state.compare_exchange(WAITING, SHUT, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if let (true, Some(stream)) = (waiting, &*stream) {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(threads: usize) -> nix::Result<Shared> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let slot = || Slot {
+            state: AtomicU8::new(BUSY),
+            stream: Mutex::new(None),
+            stopping: Arc::clone(&stopping),
+        };
+        Ok(Shared {
+            stop: EventFd::from_flags(flags)?,
+            running: AtomicUsize::new(threads),
+            done: EventFd::from_flags(flags)?,
+            slots: (0..threads).map(|_| slot()).collect(),
+            stopping,
+        })
+    }
+
+    /// No new connection, no new request; what is in hand is finished.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let _ = self.stop.write(1);
+        self.slots.iter().for_each(Slot::shut_if_waiting);
+    }
+
+    fn thread_ends(&self) {
+        if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let _ = self.done.write(1);
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        application: Py<PyAny>,
+        options: HostOptions,
+        listener: OwnedFd,
+        shared: Arc<Shared>,
+    ) -> nix::Result<Worker> {
+        let address: SockaddrStorage = getsockname(listener.as_raw_fd())?;
+        let is_tcp = address.family() != Some(AddressFamily::Unix);
+        Ok(Worker { application, options, listener, is_tcp, shared })
+    }
+
+    /// Waits for a connection. `None`: we are stopping.
+    fn accept(&self) -> std::io::Result<Option<OwnedFd>> {
+        loop {
+            let mut events = [
+                PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.shared.stop.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut events, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+            if self.shared.stopping.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            match sys::accept(self.listener.as_fd()) {
+                Ok(socket) => {
+                    if self.is_tcp {
+                        let _ = setsockopt(&socket, sockopt::TcpNoDelay, &true);
+                    }
+                    return Ok(Some(socket));
+                }
+                // Another thread or process was faster; or the peer has given up already.
+                Err(error) if is_passing(&error) => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn serve(&self, py: Python<'_>, environs: &mut Environs, slot: &Slot, socket: OwnedFd) {
+        let mut connection = Connection::new(socket, self.options.threads);
+        slot.connect(Some(connection.stream()));
+        loop {
+            let request = match py.detach(|| connection.next(slot)) {
+                Ok(Some(request)) => request,
+                Ok(None) => return,
+                Err(error) => return complain(py, &error),
+            };
+            let application = self.application.bind(py);
+            match call::serve(py, application, environs, &mut connection, request) {
+                Ok(KeepConnection::Yes) => (),
+                Ok(KeepConnection::No) => return py.detach(|| connection.close()),
+                Err(error) => {
+                    log::entry(py, Level::Error, &format_args!("Closing a connection: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Worker {
+    fn __call__(&self, py: Python<'_>, number: usize) -> PyResult<()> {
+        let ends = EndOfThread(&self.shared);
+        let slot = &self.shared.slots[number];
+        let mut environs = Environs::new(py, &self.options)?;
+        loop {
+            let socket = match py.detach(|| self.accept()) {
+                Ok(Some(socket)) => socket,
+                Ok(None) => break,
+                Err(error) => {
+                    log::entry(py, Level::Error, &format_args!("Accepting: {error}"));
+                    break;
+                }
+            };
+            // A panic ends the connection it came up in, not the thread. The environs may be half
+            // changed by it.
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                self.serve(py, &mut environs, slot, socket);
+            }));
+            slot.connect(None);
+            if served.is_err() {
+                log::entry(py, Level::Error, &"Closing a connection after a panic");
+                environs = Environs::new(py, &self.options)?;
+            }
+        }
+        drop(ends);
+        Ok(())
+    }
+}
+
+/// However a thread ends, the main thread must know.
+struct EndOfThread<'a>(&'a Shared);
+
+impl Drop for EndOfThread<'_> {
+    fn drop(&mut self) {
+        self.0.thread_ends();
+    }
+}
+
+/// A peer that breaks a connection off is not worth a line; one that does not speak FastCGI is.
+fn complain(py: Python<'_>, error: &ConnectionError) {
+    if let ConnectionError::Wire(_) = error {
+        log::entry(py, Level::Warning, &format_args!("Closing a connection: {error}"));
+    }
+}
+
+fn is_passing(error: &std::io::Error) -> bool {
+    let passing = [Errno::EAGAIN, Errno::EINTR, Errno::ECONNABORTED, Errno::EPROTO];
+    error.raw_os_error().is_some_and(|number| passing.contains(&Errno::from_raw(number)))
+}

@@ -1,0 +1,489 @@
+//! Files to be sent: opened, looked at, and, where they are small, kept.
+//!
+//! Each thread keeps the content of small files and asks the system, on every request, whether the
+//! name still means the very same file (`stat`: device, inode, size, times). One system call then
+//! takes the place of open, fstat, read and close, and a file that changed is never served from
+//! memory. A file that changed less than two seconds ago is not kept at all: a second change could
+//! still come within the clock's step and leave the same time behind.
+//!
+//! `open_file_cache` goes further, as it does in nginx: descriptors are kept, too, and for
+//! `open_file_cache_valid` nothing is asked.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open as open_path},
+    sys::stat::{FileStat, Mode, SFlag, fstat, stat},
+};
+
+use super::symlinks::{self, Symlinks};
+use crate::{
+    clock,
+    response::{Body, FilePart, Part},
+};
+
+/// How a location wants its files opened.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    pub symlinks: Symlinks,
+    pub cache: Option<Caching>,
+}
+
+/// `open_file_cache` and what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caching {
+    pub max: usize,
+    /// What nobody asked for this long is let go.
+    pub inactive: Duration,
+    /// How long an entry is believed without asking the system.
+    pub valid: Duration,
+    /// An entry asked for less often holds no descriptor.
+    pub min_uses: u32,
+    /// Whether "no such file" is remembered, too.
+    pub errors: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Regular,
+    Directory,
+    Other,
+}
+
+/// Which call failed, for the log, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{call} failed ({errno})")]
+pub struct OpenError {
+    pub call: &'static str,
+    pub errno: Errno,
+}
+
+#[derive(Debug)]
+pub struct OpenFile {
+    pub kind: Kind,
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: i64,
+    /// nginx's: time and size, in hexadecimal.
+    pub etag: Bytes,
+    identity: Identity,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Memory(Bytes),
+    Descriptor(Rc<File>),
+}
+
+/// What stays the same as long as a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: i64,
+    mode: u32,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// A file up to this size is kept in memory; above it, sendfile costs less than the copy.
+const SMALL: u64 = 16 << 10;
+/// And so many of them, and of their bytes, a thread.
+const KEPT: usize = 1024;
+const KEPT_BYTES: usize = 8 << 20;
+/// Seconds after a change in which another could go unseen.
+const UNSETTLED: i64 = 2;
+/// Lookups between two searches for entries that nobody asks for any more.
+const SWEEP: u64 = 256;
+
+impl OpenFile {
+    /// The whole file, as a response's body.
+    pub fn body(&self) -> Body {
+        match &self.content {
+            Content::Memory(bytes) => Body::Bytes(bytes.clone()),
+            Content::Descriptor(file) => {
+                let file = Rc::clone(file);
+                Body::Parts(vec![Part::File(FilePart { file, offset: 0, length: self.size })])
+            }
+        }
+    }
+
+    fn new(file: File, found: &FileStat) -> OpenFile {
+        let size = u64::try_from(found.st_size).unwrap_or(0);
+        OpenFile {
+            kind: kind(found),
+            size,
+            modified: found.st_mtime,
+            etag: format!("\"{:x}-{size:x}\"", found.st_mtime).into(),
+            identity: identity(found),
+            content: Content::Descriptor(Rc::new(file)),
+        }
+    }
+
+    /// Whether an unseen change could hide behind the same times.
+    fn is_settled(&self) -> bool {
+        let (now, _) = clock::now();
+        let newest = self.identity.changed.0.max(self.modified);
+        newest + UNSETTLED < now as i64
+    }
+
+    fn is_small(&self) -> bool {
+        self.kind == Kind::Regular && self.size <= SMALL
+    }
+
+    /// The same file with its content in memory; `None` if it can not be read as it was announced.
+    fn load(&self) -> Option<OpenFile> {
+        let Content::Descriptor(file) = &self.content else { return None };
+        let mut content = vec![0; self.size as usize];
+        let mut filled = 0;
+        while filled < content.len() {
+            let read = nix::sys::uio::pread(&**file, &mut content[filled..], filled as i64);
+            match read {
+                Ok(0) | Err(_) => return None,
+                Ok(read) => filled += read,
+            }
+        }
+        let still = fstat(&**file).ok().map(|found| identity(&found));
+        (still == Some(self.identity)).then(|| OpenFile {
+            kind: self.kind,
+            size: self.size,
+            modified: self.modified,
+            etag: self.etag.clone(),
+            identity: self.identity,
+            content: Content::Memory(content.into()),
+        })
+    }
+
+    fn weight(&self) -> usize {
+        match &self.content {
+            Content::Memory(bytes) => bytes.len(),
+            Content::Descriptor(_) => 0,
+        }
+    }
+}
+
+/// Opens a file to send it.
+pub fn open(path: &Path, how: &Opening) -> Result<Rc<OpenFile>, OpenError> {
+    if how.symlinks != Symlinks::Followed {
+        let file = File::from(symlinks::open(path, &how.symlinks, OFlag::O_RDONLY)?);
+        return examine(file).map(Rc::new);
+    }
+    KNOWN.with_borrow_mut(|known| known.open(path, how.cache.as_ref()))
+}
+
+/// What a name means, without opening it: what `index` and `try_files` ask.
+pub fn look(path: &Path, how: &Opening) -> Result<Kind, OpenError> {
+    if how.symlinks != Symlinks::Followed {
+        let file = symlinks::open(path, &how.symlinks, OFlag::O_PATH)?;
+        return fstat(&file).map(|found| kind(&found)).map_err(failed("fstat()"));
+    }
+    if let Some(caching) = &how.cache {
+        let believed = KNOWN.with_borrow_mut(|known| known.believed(path, caching));
+        if let Some(found) = believed {
+            return found.map(|file| file.kind);
+        }
+    }
+    stat(path).map(|found| kind(&found)).map_err(failed("stat()"))
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> OpenError {
+    move |errno| OpenError { call, errno }
+}
+
+/// Without waiting: a pipe without a writer opens at once, and is refused by its kind.
+fn open_now(path: &Path) -> Result<OpenFile, OpenError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let file = open_path(path, flags, Mode::empty()).map_err(failed("open()"))?;
+    examine(File::from(file))
+}
+
+fn examine(file: File) -> Result<OpenFile, OpenError> {
+    let found = fstat(&file).map_err(failed("fstat()"))?;
+    Ok(OpenFile::new(file, &found))
+}
+
+fn kind(found: &FileStat) -> Kind {
+    match SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => Kind::Regular,
+        SFlag::S_IFDIR => Kind::Directory,
+        _ => Kind::Other,
+    }
+}
+
+fn identity(found: &FileStat) -> Identity {
+    Identity {
+        device: found.st_dev,
+        inode: found.st_ino,
+        size: found.st_size,
+        mode: found.st_mode,
+        modified: (found.st_mtime, found.st_mtime_nsec),
+        changed: (found.st_ctime, found.st_ctime_nsec),
+    }
+}
+
+thread_local! {
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Known {
+    entries: HashMap<PathBuf, Entry>,
+    bytes: usize,
+    lookups: u64,
+}
+
+struct Entry {
+    found: Result<Rc<OpenFile>, OpenError>,
+    uses: u32,
+    used: Instant,
+    /// When the system was last asked.
+    checked: Instant,
+    inactive: Duration,
+}
+
+impl Known {
+    fn open(&mut self, path: &Path, caching: Option<&Caching>) -> Result<Rc<OpenFile>, OpenError> {
+        if let Some(caching) = caching
+            && let Some(found) = self.believed(path, caching)
+        {
+            return found;
+        }
+        let mut uses = 1;
+        if let Some(entry) = self.entries.get_mut(path) {
+            let now = Instant::now();
+            let same = match (&entry.found, stat(path)) {
+                (Ok(known), Ok(found)) => known.identity == identity(&found),
+                _ => false,
+            };
+            if same {
+                (entry.checked, entry.used) = (now, now);
+                entry.uses = entry.uses.saturating_add(1);
+                return entry.found.clone();
+            }
+            uses = entry.uses.saturating_add(1);
+            self.forget(path);
+        }
+        let found = open_now(path).map(Rc::new);
+        match caching {
+            None => Ok(self.keep_small(path, found?)),
+            Some(caching) => self.keep(path, found, uses, caching),
+        }
+    }
+
+    /// What `open_file_cache` says without asking the system.
+    fn believed(
+        &mut self,
+        path: &Path,
+        caching: &Caching,
+    ) -> Option<Result<Rc<OpenFile>, OpenError>> {
+        self.lookups += 1;
+        if self.lookups.is_multiple_of(SWEEP) {
+            self.sweep();
+        }
+        let entry = self.entries.get_mut(path)?;
+        let now = Instant::now();
+        if now.duration_since(entry.checked) >= caching.valid {
+            return None;
+        }
+        entry.used = now;
+        entry.uses = entry.uses.saturating_add(1);
+        Some(entry.found.clone())
+    }
+
+    fn keep_small(&mut self, path: &Path, file: Rc<OpenFile>) -> Rc<OpenFile> {
+        if !file.is_small() || !file.is_settled() {
+            return file;
+        }
+        let Some(loaded) = file.load() else { return file };
+        let loaded = Rc::new(loaded);
+        self.insert(path, Ok(Rc::clone(&loaded)), 1, KEPT, Duration::MAX);
+        loaded
+    }
+
+    fn keep(
+        &mut self,
+        path: &Path,
+        found: Result<Rc<OpenFile>, OpenError>,
+        uses: u32,
+        caching: &Caching,
+    ) -> Result<Rc<OpenFile>, OpenError> {
+        if found.is_err() {
+            if caching.errors {
+                self.insert(path, found.clone(), uses, caching.max, caching.inactive);
+            }
+            return found;
+        }
+        if uses < caching.min_uses {
+            return found;
+        }
+        let file = found?;
+        let loaded = if file.is_small() && file.is_settled() { file.load() } else { None };
+        let file = loaded.map_or(file, Rc::new);
+        self.insert(path, Ok(Rc::clone(&file)), uses, caching.max, caching.inactive);
+        Ok(file)
+    }
+
+    fn insert(
+        &mut self,
+        path: &Path,
+        found: Result<Rc<OpenFile>, OpenError>,
+        uses: u32,
+        max: usize,
+        inactive: Duration,
+    ) {
+        let weight = found.as_ref().map_or(0, |file| file.weight());
+        if self.entries.len() >= max || self.bytes + weight > KEPT_BYTES {
+            self.make_room();
+        }
+        self.bytes += weight;
+        let now = Instant::now();
+        let entry = Entry { found, uses, used: now, checked: now, inactive };
+        self.entries.insert(path.to_owned(), entry);
+    }
+
+    fn forget(&mut self, path: &Path) {
+        if let Some(Entry { found: Ok(file), .. }) = self.entries.remove(path) {
+            self.bytes -= file.weight();
+        }
+    }
+
+    /// Lets go of the half that was not asked for the longest: seldom, and so cheap on the whole.
+    fn make_room(&mut self) {
+        let mut times: Vec<Instant> = self.entries.values().map(|entry| entry.used).collect();
+        times.sort_unstable();
+        let Some(middle) = times.get(times.len() / 2).copied() else { return };
+        self.retain(|entry| entry.used > middle);
+    }
+
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        self.retain(|entry| now.duration_since(entry.used) < entry.inactive);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        self.entries.retain(|_, entry| keep(entry));
+        let files = self.entries.values().filter_map(|entry| entry.found.as_ref().ok());
+        self.bytes = files.map(|file| file.weight()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    const CACHING: Caching = Caching {
+        max: 8,
+        inactive: Duration::from_mins(1),
+        valid: Duration::from_mins(1),
+        min_uses: 1,
+        errors: true,
+    };
+
+    fn content(file: &OpenFile) -> Vec<u8> {
+        match &file.content {
+            Content::Memory(bytes) => bytes.to_vec(),
+            Content::Descriptor(file) => {
+                let mut content = vec![0; 64];
+                let read = nix::sys::uio::pread(&**file, &mut content, 0).unwrap();
+                content.truncate(read);
+                content
+            }
+        }
+    }
+
+    fn is_in_memory(file: &OpenFile) -> bool {
+        matches!(file.content, Content::Memory(_))
+    }
+
+    #[test]
+    fn a_file_that_changed_just_now_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").unwrap();
+        let how = Opening::default();
+        let first = open(&path, &how).unwrap();
+        assert!(!is_in_memory(&first));
+        assert_eq!(content(&first), b"one");
+        // The same size, and, the clock's step being what it is, perhaps the same time.
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(content(&open(&path, &how).unwrap()), b"two");
+    }
+
+    #[test]
+    fn what_is_kept_is_given_up_when_the_file_is_another() {
+        // A file of the system that nobody has touched for a while.
+        let old = Path::new("/etc/hostname");
+        let Ok(found) = stat(old) else { return };
+        if u64::try_from(found.st_ctime).unwrap() + 3 > clock::now().0 {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(old, &link).unwrap();
+        let how = Opening::default();
+        assert!(is_in_memory(&open(&link, &how).unwrap()));
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(open(&link, &how).unwrap_err().errno, Errno::ENOENT);
+        std::fs::write(&link, "new").unwrap();
+        assert_eq!(content(&open(&link, &how).unwrap()), b"new");
+    }
+
+    #[test]
+    fn etags_are_time_and_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "0123456789abcdef").unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(0x6000_0000);
+        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert_eq!(open(&path, &Opening::default()).unwrap().etag, "\"60000000-10\"");
+    }
+
+    #[test]
+    fn the_file_cache_believes_what_it_has_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let how = Opening { cache: Some(CACHING), ..Opening::default() };
+        assert_eq!(open(&path, &how).unwrap_err().errno, Errno::ENOENT);
+        std::fs::write(&path, "one").unwrap();
+        assert_eq!(open(&path, &how).unwrap_err().errno, Errno::ENOENT, "errors are kept");
+        let stale = Caching { valid: Duration::ZERO, ..CACHING };
+        let asking = Opening { cache: Some(stale), ..Opening::default() };
+        assert_eq!(content(&open(&path, &asking).unwrap()), b"one");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(content(&open(&path, &how).unwrap()), b"one", "the descriptor is kept");
+        assert_eq!(open(&path, &asking).unwrap_err().errno, Errno::ENOENT);
+    }
+
+    #[test]
+    fn the_file_cache_has_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let how = Opening { cache: Some(CACHING), ..Opening::default() };
+        for number in 0..100 {
+            let path = folder.path().join(number.to_string());
+            std::fs::write(&path, "x").unwrap();
+            open(&path, &how).unwrap();
+        }
+        assert!(KNOWN.with_borrow(|known| known.entries.len()) <= CACHING.max);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+        assert_eq!(open(&path, &Opening::default()).unwrap().kind, Kind::Other);
+        assert_eq!(look(folder.path(), &Opening::default()), Ok(Kind::Directory));
+    }
+}

@@ -1,0 +1,229 @@
+//! The upstream's answer as the client gets it: its fields without those meant for this hop, and
+//! its body as it comes; or, where the answer asks for it (`X-Accel-Redirect`), another answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http1::Version;
+
+use super::rewrite::Rewrites;
+use crate::{
+    engine::plan::Answer,
+    exchange::{Carried, Exchange},
+    headers::{Header, Headers},
+    response::{Body, Response, Stream},
+    upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel},
+    uri::{self, Slashes},
+};
+
+/// What one location does with answers.
+pub(super) struct ResponseRules {
+    /// In lower case.
+    pub(super) hidden: Vec<String>,
+    pub(super) ignored: Ignored,
+    pub(super) intercept_errors: bool,
+    pub(super) location: Rewrites,
+    pub(super) cookie_path: Rewrites,
+    pub(super) cookie_domain: Rewrites,
+    pub(super) buffering: Arc<Buffering>,
+}
+
+/// `proxy_ignore_headers`: which fields mean nothing here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ignored {
+    pub(super) redirect: bool,
+    pub(super) buffering: bool,
+    pub(super) charset: bool,
+}
+
+/// Not passed on, unless `proxy_pass_header` says so.
+pub(super) const HIDDEN: [&str; 8] = [
+    "date",
+    "server",
+    "x-pad",
+    "x-accel-expires",
+    "x-accel-redirect",
+    "x-accel-limit-rate",
+    "x-accel-buffering",
+    "x-accel-charset",
+];
+
+/// What goes with an `X-Accel-Redirect` to the answer it leads to.
+const CARRIED: [&str; 5] =
+    ["set-cookie", "content-disposition", "cache-control", "expires", "accept-ranges"];
+
+/// Of these the first is passed on, and no other.
+const SINGLE: [&str; 3] = ["expires", "etag", "last-modified"];
+
+impl ResponseRules {
+    pub(super) fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
+        let headers = &asked.head.headers;
+        let status = asked.head.status;
+        if let Some(uri) = headers.get("x-accel-redirect")
+            && !self.ignored.redirect
+        {
+            let uri = uri.clone();
+            return self.redirect(exchange, asked, &uri, limits);
+        }
+        if self.intercept_errors
+            && status >= 300
+            && exchange.location.error_pages.find(status).is_some()
+        {
+            if let Some(question) = headers.get("www-authenticate").filter(|_| status == 401) {
+                let mut kept = Headers::default();
+                kept.push("WWW-Authenticate", question.clone());
+                exchange.carried = Some(Carried { content_type: None, headers: kept });
+            }
+            exchange.sent.status = status;
+            // The page takes the body's place; what there is of it is read, if it is here.
+            let _unread = self.body(exchange, asked, limits);
+            return Answer::Status(status);
+        }
+        Answer::response(self.response(exchange, asked, limits))
+    }
+
+    fn redirect(
+        &self,
+        exchange: &mut Exchange,
+        asked: Asked,
+        uri: &Bytes,
+        limits: &Limits,
+    ) -> Answer {
+        let mut kept = Headers::default();
+        for header in &asked.head.headers {
+            if CARRIED.iter().any(|name| header.is(name)) {
+                kept.push(header.name.clone(), header.value.clone());
+            }
+        }
+        let content_type = asked.head.headers.get("content-type").cloned();
+        exchange.carried = Some(Carried { content_type, headers: kept });
+        let _unread = self.body(exchange, asked, limits);
+        if uri.first() == Some(&b'@') {
+            return Answer::Named(String::from_utf8_lossy(uri).into_owned());
+        }
+        match uri::normalise(uri, Slashes::Keep) {
+            Ok(uri) => {
+                exchange.answer_as_get();
+                Answer::Redirect { uri: uri.path, args: Some(uri.args.unwrap_or_default()) }
+            }
+            Err(_) => {
+                let text = String::from_utf8_lossy(uri);
+                let message = format!("unsafe URI \"{text}\" was detected");
+                exchange.log(crate::log::Level::Error, &message);
+                Answer::Status(404)
+            }
+        }
+    }
+
+    fn response(&self, exchange: &mut Exchange, mut asked: Asked, limits: &Limits) -> Response {
+        let mut response = Response::new(asked.head.status);
+        if asked.head.is_http09 {
+            // The client gets what the upstream has said, and nothing before it.
+            exchange.request.version = Version::Http09;
+        } else {
+            response.reason = Some(asked.head.reason.clone());
+        }
+        let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
+        response.charset = charset.cloned();
+        let headers = std::mem::take(&mut asked.head.headers);
+        response.headers = Headers::with_capacity(headers.len() + 2);
+        for header in &headers {
+            self.pass(exchange, &mut response, header);
+        }
+        let head_length = asked.head.content_length;
+        let no_body = exchange.is_head() || response.status == 304;
+        asked.head.headers = headers;
+        response.body = self.body(exchange, asked, limits);
+        if no_body {
+            response.body = Body::Absent(head_length);
+        }
+        response
+    }
+
+    /// One field, to where it belongs.
+    fn pass(&self, exchange: &mut Exchange, response: &mut Response, header: &Header) {
+        let (name, value) = (&header.name, &header.value);
+        match name.len() {
+            4 if header.is("date") && !self.is_hidden("date") => (),
+            10 if header.is("connection") || header.is("keep-alive") => return,
+            12 if header.is("content-type") => {
+                if response.content_type.is_none() {
+                    response.content_type = Some(value.clone());
+                }
+                return;
+            }
+            14 if header.is("content-length") => return,
+            17 if header.is("transfer-encoding") => return,
+            8 if header.is("location") && self.is_hidden("location") => return,
+            8 if header.is("location") => {
+                // Only what was rewritten is made absolute: the rest is the upstream's own word.
+                if let Some(rewritten) = self.location.prefix(exchange, value) {
+                    response.location = Some(rewritten);
+                    return;
+                }
+            }
+            7 if header.is("refresh") => {
+                let rewritten = rewrite_refresh(&self.location, exchange, value);
+                response.headers.push(name.clone(), rewritten.unwrap_or_else(|| value.clone()));
+                return;
+            }
+            10 if header.is("set-cookie") && !self.is_hidden("set-cookie") => {
+                let value = self.cookie_path.cookie(exchange, value, "path");
+                let value = self.cookie_domain.cookie(exchange, &value, "domain");
+                response.headers.push(name.clone(), value);
+                return;
+            }
+            _ => (),
+        }
+        let repeated =
+            || SINGLE.iter().any(|single| header.is(single) && response.headers.contains(single));
+        let hidden = || self.hidden.iter().any(|hidden| header.is(hidden));
+        if !hidden() && !repeated() {
+            response.headers.push(name.clone(), value.clone());
+        }
+    }
+
+    fn is_hidden(&self, name: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == name)
+    }
+
+    fn body(&self, exchange: &Exchange, asked: Asked, limits: &Limits) -> Body {
+        let head = &asked.head;
+        if head.status == 101 && matches!(head.framing, Framing::UntilClose) {
+            let Asked { connection, ticket, .. } = asked;
+            let timeout = limits.read;
+            return Body::Tunnel(Box::new(UpgradeTunnel { connection, ticket, timeout }));
+        }
+        let Some(attempt) = exchange.story.upstream() else { return Body::Empty };
+        let length = match head.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked(_) | Framing::UntilClose => None,
+        };
+        let buffering = match head.headers.get("x-accel-buffering") {
+            Some(word) if !self.ignored.buffering => {
+                let mut buffering = (*self.buffering).clone();
+                if word.eq_ignore_ascii_case(b"no") {
+                    buffering.enabled = false;
+                } else if word.eq_ignore_ascii_case(b"yes") {
+                    buffering.enabled = true;
+                }
+                Arc::new(buffering)
+            }
+            _ => Arc::clone(&self.buffering),
+        };
+        let relay = Relay::new(&exchange.client, asked, limits, buffering, attempt);
+        match Box::new(relay).whole() {
+            Ok(body) if body.is_empty() => Body::Empty,
+            Ok(body) => Body::Bytes(body),
+            Err(relay) => Body::Stream(Stream { length, source: relay }),
+        }
+    }
+}
+
+/// `Refresh: 5; url=http://...`
+fn rewrite_refresh(rules: &Rewrites, exchange: &mut Exchange, value: &Bytes) -> Option<Bytes> {
+    let lower = value.to_ascii_lowercase();
+    let at = lower.windows(4).position(|four| four == b"url=")? + 4;
+    let rewritten = rules.prefix(exchange, &value.slice(at..))?;
+    Some([&value[..at], &rewritten].concat().into())
+}

@@ -1,0 +1,211 @@
+//! Where `proxy_pass` leads: which upstream, and which URI it is asked for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    conf::ConfError,
+    exchange::Exchange,
+    load::{Name, Site},
+    modules::upstream::{Upstreams, resolve, split_port},
+    story::Proxied,
+    upstream::{Address, Balance, Keepalive, PeerOptions, Upstream},
+    uri::{self, Slashes},
+    vars::Template,
+};
+
+/// Settled when the location is installed, unless variables decide.
+pub(super) enum Target {
+    Fixed {
+        upstream: Arc<Upstream>,
+        proxied: Proxied,
+        /// What stands for the location's name; empty: the URI goes as it is.
+        uri: Bytes,
+        /// The length of the location's name.
+        replaces: usize,
+    },
+    Variable {
+        url: Template,
+        known: Vec<Arc<Upstream>>,
+    },
+}
+
+/// A URL's parts.
+struct Url<'a> {
+    /// As it is looked up: `127.0.0.1:8000`, `name`, `unix:/path`.
+    authority: &'a str,
+    /// From the first slash or question mark on; may be empty.
+    uri: &'a str,
+}
+
+/// One request's target.
+pub(super) struct Resolved {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) proxied: Proxied,
+    pub(super) uri: Bytes,
+}
+
+impl Target {
+    pub(super) fn settle(url: &Template, site: &Site<'_>) -> Result<Target, String> {
+        let upstreams = site.http::<Upstreams>();
+        let words = |error: ConfError| error.to_string();
+        let Some(text) = url.as_literal() else {
+            let known = upstreams.list().map_err(words)?;
+            return Ok(Target::Variable { url: url.clone(), known });
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let url = Url::parse(&text)?;
+        let found = upstreams.find(url.authority).map_err(words)?;
+        let upstream = match found {
+            Some(upstream) => upstream,
+            None => Arc::new(implicit(url.authority, resolve(url.authority, 80)?)),
+        };
+        let unnamed =
+            site.block.is_unnamed() || matches!(site.name, Name::Pattern(..) | Name::Named(_));
+        if unnamed && !url.uri.is_empty() {
+            return Err("\"proxy_pass\" cannot have URI part in location given by regular \
+                        expression, or inside named location, or inside \"if\" statement, or \
+                        inside \"limit_except\" block"
+                .to_owned());
+        }
+        Ok(Target::Fixed {
+            upstream,
+            proxied: url.proxied(),
+            uri: Bytes::copy_from_slice(url.uri.as_bytes()),
+            replaces: site.name.prefix().map_or(0, str::len),
+        })
+    }
+
+    /// `Err`: the status, after the log has heard why.
+    pub(super) fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
+        let (url, known) = match self {
+            Target::Fixed { upstream, proxied, uri, replaces } => {
+                return Ok(Resolved {
+                    upstream: Arc::clone(upstream),
+                    proxied: proxied.clone(),
+                    uri: replace(exchange, uri, *replaces),
+                });
+            }
+            Target::Variable { url, known } => (url, known),
+        };
+        let fail = |message: &str| {
+            exchange.log(crate::log::Level::Error, message);
+            Err(500)
+        };
+        let text = url.render(exchange);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let url = match Url::parse(&text) {
+            Ok(url) => url,
+            Err(message) => return fail(&message),
+        };
+        let named = |upstream: &&Arc<Upstream>| upstream.name.eq_ignore_ascii_case(url.authority);
+        let upstream = match known.iter().find(named) {
+            Some(upstream) => Arc::clone(upstream),
+            None if is_numeric(url.authority) => match resolve(url.authority, 80) {
+                Ok(addresses) => Arc::new(implicit(url.authority, addresses)),
+                Err(message) => return fail(&message),
+            },
+            None => {
+                // As nginx without a `resolver`: a name is never looked up while a client waits.
+                let host = split_port(url.authority).map_or(url.authority, |(host, _)| host);
+                let message = format!("no resolver defined to resolve {host}");
+                exchange.log(crate::log::Level::Error, &message);
+                return Err(502);
+            }
+        };
+        let uri = if url.uri.is_empty() {
+            replace(exchange, &Bytes::new(), 0)
+        } else if url.uri.starts_with('?') {
+            format!("/{}", url.uri).into()
+        } else {
+            Bytes::copy_from_slice(url.uri.as_bytes())
+        };
+        Ok(Resolved { upstream, proxied: url.proxied(), uri })
+    }
+}
+
+fn is_numeric(authority: &str) -> bool {
+    let host = split_port(authority).map_or("", |(host, _)| host);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    authority.starts_with("unix:") || bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// An address that is an upstream by itself keeps no idle connections: nginx keeps them for
+/// `upstream` blocks only, and a server behind may well serve one connection at a time.
+fn implicit(name: &str, addresses: Vec<Address>) -> Upstream {
+    let peers = addresses.into_iter().map(|address| (address, PeerOptions::default()));
+    Upstream::new(name, peers.collect(), Balance::RoundRobin, Keepalive::default())
+}
+
+impl Url<'_> {
+    fn parse(text: &str) -> Result<Url<'_>, String> {
+        let Some(rest) = strip_scheme(text, "http://") else {
+            return Err(if strip_scheme(text, "https://").is_some() {
+                "\"https://\" in \"proxy_pass\": nginx has this; the edge does not yet".to_owned()
+            } else {
+                "invalid URL prefix".to_owned()
+            });
+        };
+        if let Some(path) = rest.strip_prefix("unix:") {
+            let end = path.find(':').unwrap_or(path.len());
+            let uri = path.get(end + 1..).unwrap_or_default();
+            return Ok(Url { authority: &rest[..5 + end], uri });
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        Ok(Url { authority: &rest[..end], uri: &rest[end..] })
+    }
+
+    /// `$proxy_host` and `$proxy_port`: as written, but `localhost` for a socket of the file system.
+    fn proxied(&self) -> Proxied {
+        if self.authority.starts_with("unix:") {
+            return Proxied { host: Bytes::from_static(b"localhost"), port: 80 };
+        }
+        let (_, port) = split_port(self.authority).unwrap_or((self.authority, None));
+        let host = Bytes::copy_from_slice(self.authority.as_bytes());
+        Proxied { host, port: port.unwrap_or(80) }
+    }
+}
+
+fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let start = text.get(..scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
+}
+
+/// The URI an upstream is asked for. With a URI in `proxy_pass`, it stands for the location's name;
+/// without one, the client's own target goes on as it came, unless a rewrite has changed it.
+fn replace(exchange: &Exchange, with: &Bytes, replaces: usize) -> Bytes {
+    if with.is_empty() && !exchange.internal && is_unchanged(exchange) {
+        return exchange.request.target.clone();
+    }
+    // A rewrite inside the location has said what the upstream is asked for.
+    let located = exchange.uri == exchange.located && replaces <= exchange.uri.len();
+    let (start, rest) = if with.is_empty() || !located {
+        (&[][..], &exchange.uri[..])
+    } else {
+        (&with[..], &exchange.uri[replaces..])
+    };
+    let mut target = Vec::with_capacity(start.len() + rest.len() + exchange.args.len() + 1);
+    target.extend_from_slice(start);
+    uri::escape_into(rest, &mut target);
+    if target.first() != Some(&b'/') {
+        target.insert(0, b'/');
+    }
+    if !exchange.args.is_empty() {
+        target.push(b'?');
+        target.extend_from_slice(&exchange.args);
+    }
+    target.into()
+}
+
+/// Whether path and arguments are still what the client's target says.
+fn is_unchanged(exchange: &Exchange) -> bool {
+    let core = &exchange.server.outer.core;
+    let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
+    let target = &exchange.request.target;
+    if target.first() != Some(&b'/') {
+        return false;
+    }
+    uri::normalise(target, slashes)
+        .is_ok_and(|uri| uri.path == exchange.uri && uri.args.unwrap_or_default() == exchange.args)
+}

@@ -1,0 +1,261 @@
+//! Bytes to a response head, and how its body ends.
+//!
+//! As forgiving as nginx in how lines are written, and no more than nginx in what a length may be:
+//! two lengths, or a length and a coding, are refused, because the next reader might see another
+//! end than this one (RFC 9112 §6.3).
+
+use bytes::{Bytes, BytesMut};
+use http1::{Chunked, FieldLine, LineEnds, Version, field_line, status_line};
+
+use crate::headers::{Headers, has_token};
+
+pub struct Head {
+    pub status: u16,
+    pub reason: Bytes,
+    /// Every field, as it came; what is meant for this hop too.
+    pub headers: Headers,
+    /// The lines it was read from, for `$upstream_http_*`.
+    pub raw: Bytes,
+    pub content_length: Option<u64>,
+    pub framing: Framing,
+    /// Whether the connection can carry another request once the body has ended.
+    pub keep: bool,
+    /// Not HTTP/1 at all: everything is body, and the client gets no head either.
+    pub is_http09: bool,
+}
+
+/// How the end of a body is known.
+pub enum Framing {
+    /// This many bytes are still to come.
+    Length(u64),
+    Chunked(Chunked),
+    UntilClose,
+}
+
+/// What the request was, where the response's meaning hangs on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expectation {
+    pub(super) is_head: bool,
+    pub(super) upgrade: bool,
+    /// `proxy_buffer_size`.
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HeadError {
+    #[error("upstream sent too big header")]
+    TooBig,
+    #[error("upstream sent invalid header: \"{0}\"")]
+    Field(String),
+    #[error("upstream sent duplicate header line: \"{0}\", previous value: \"{1}\"")]
+    Duplicate(String, String),
+    #[error("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time")]
+    LengthAndCoding,
+    #[error("upstream sent invalid \"Content-Length\" header: \"{0}\"")]
+    Length(String),
+    #[error("upstream sent unknown \"Transfer-Encoding\": \"{0}\"")]
+    Coding(String),
+}
+
+/// Takes a head from the front of the buffer, passing over interim ones. `None`: read more.
+pub(super) fn head(
+    buffer: &mut BytesMut,
+    expected: Expectation,
+) -> Result<Option<Head>, HeadError> {
+    loop {
+        let line = match status_line(buffer) {
+            Ok(Some(line)) => line,
+            Ok(None) if buffer.len() >= expected.limit => return Err(HeadError::TooBig),
+            Ok(None) => return Ok(None),
+            Err(_) => return Ok(Some(Head::http09())),
+        };
+        let mut fields = Vec::with_capacity(16);
+        let mut at = line.end;
+        let end = loop {
+            let read = field_line(buffer, at);
+            let read = read.map_err(|_| HeadError::Field(line_text(&buffer[at..])))?;
+            match read {
+                None if buffer.len() >= expected.limit => return Err(HeadError::TooBig),
+                None => return Ok(None),
+                Some(FieldLine::End { end }) => break end,
+                Some(FieldLine::Field(field)) => {
+                    at = field.end;
+                    fields.push((field.name, field.value));
+                }
+            }
+        };
+        if end > expected.limit {
+            return Err(HeadError::TooBig);
+        }
+        let raw = buffer.split_to(end).freeze();
+        if line.status < 200 && line.status != 101 {
+            continue;
+        }
+        let mut headers = Headers::with_capacity(fields.len());
+        for (name, value) in fields {
+            headers.push(raw.slice(name), raw.slice(value));
+        }
+        let reason = raw.slice(line.reason);
+        let read = Head::read(line.status, line.version, reason, headers, raw, expected);
+        return read.map(Some);
+    }
+}
+
+impl Head {
+    fn read(
+        status: u16,
+        version: Version,
+        reason: Bytes,
+        headers: Headers,
+        raw: Bytes,
+        expected: Expectation,
+    ) -> Result<Head, HeadError> {
+        let (mut length, mut coding): (Option<&Bytes>, Option<&Bytes>) = (None, None);
+        let mut close = version == Version::Http10;
+        for header in &headers {
+            match header.name.len() {
+                14 if header.is("content-length") => {
+                    once(&mut length, "Content-Length", &header.value)?;
+                }
+                17 if header.is("transfer-encoding") => {
+                    once(&mut coding, "Transfer-Encoding", &header.value)?;
+                }
+                10 if header.is("connection") => close |= has_token(&header.value, "close"),
+                _ => (),
+            }
+        }
+        if length.is_some() && coding.is_some() {
+            return Err(HeadError::LengthAndCoding);
+        }
+        let content_length = length.map(|text| parse_length(text)).transpose()?;
+        if let Some(coding) = coding
+            && !coding.eq_ignore_ascii_case(b"chunked")
+        {
+            return Err(HeadError::Coding(text(coding)));
+        }
+        let bodiless = expected.is_head || matches!(status, 204 | 304);
+        let framing = match (content_length, coding) {
+            _ if status == 101 && expected.upgrade => Framing::UntilClose,
+            _ if bodiless => Framing::Length(0),
+            (_, Some(_)) => Framing::Chunked(Chunked::new(LineEnds::Lenient)),
+            (Some(length), None) => Framing::Length(length),
+            (None, None) => Framing::UntilClose,
+        };
+        let keep = !close && status != 101 && !matches!(framing, Framing::UntilClose);
+        Ok(Head { status, reason, headers, raw, content_length, framing, keep, is_http09: false })
+    }
+
+    fn http09() -> Head {
+        Head {
+            status: 200,
+            reason: Bytes::new(),
+            headers: Headers::default(),
+            raw: Bytes::new(),
+            content_length: None,
+            framing: Framing::UntilClose,
+            keep: false,
+            is_http09: true,
+        }
+    }
+}
+
+fn once<'a>(place: &mut Option<&'a Bytes>, name: &str, value: &'a Bytes) -> Result<(), HeadError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(previous) => {
+            let line = |value: &Bytes| format!("{name}: {}", text(value));
+            Err(HeadError::Duplicate(line(value), line(previous)))
+        }
+    }
+}
+
+fn parse_length(value: &[u8]) -> Result<u64, HeadError> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let number =
+        std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+    let number: Option<i64> = number;
+    let number =
+        number.ok_or_else(|| HeadError::Length(format!("Content-Length: {}", text(value))))?;
+    Ok(number as u64)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn line_text(rest: &[u8]) -> String {
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+    text(&rest[..end.min(256)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPECTED: Expectation = Expectation { is_head: false, upgrade: false, limit: 4096 };
+
+    fn read(text: &str) -> Result<Option<Head>, HeadError> {
+        head(&mut BytesMut::from(text), EXPECTED)
+    }
+
+    #[track_caller]
+    fn refuse(fields: &str, error: &str) {
+        let refused = read(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"));
+        assert_eq!(refused.err().expect("it is refused").to_string(), error);
+    }
+
+    #[test]
+    fn interim_heads_are_passed_over_at_every_split() {
+        let whole = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 \r\nLink: a\r\n\r\n\
+                     HTTP/1.1 200 Fine\r\nContent-Length: 3\r\n\r\nabc";
+        for cut in 0..whole.len() {
+            let mut buffer = BytesMut::from(&whole[..cut]);
+            let early = head(&mut buffer, EXPECTED).unwrap();
+            buffer.extend_from_slice(&whole.as_bytes()[cut..]);
+            let read = early.or_else(|| head(&mut buffer, EXPECTED).unwrap()).unwrap();
+            assert_eq!((read.status, &read.reason[..]), (200, &b"Fine"[..]), "cut at {cut}");
+            assert!(matches!(read.framing, Framing::Length(3)));
+            assert_eq!(&buffer[..], b"abc");
+        }
+    }
+
+    #[test]
+    fn two_answers_to_how_long_are_none() {
+        refuse(
+            "Content-Length: 1\r\nContent-Length: 1",
+            "upstream sent duplicate header line: \"Content-Length: 1\", \
+             previous value: \"Content-Length: 1\"",
+        );
+        refuse(
+            "Content-Length: 1\r\nTransfer-Encoding: chunked",
+            "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time",
+        );
+        refuse(
+            "Content-Length: +1",
+            "upstream sent invalid \"Content-Length\" header: \"Content-Length: +1\"",
+        );
+        refuse("Transfer-Encoding: gzip", "upstream sent unknown \"Transfer-Encoding\": \"gzip\"");
+        refuse("no colon", "upstream sent invalid header: \"no colon\"");
+    }
+
+    #[test]
+    fn what_is_no_http_is_a_body() {
+        let read = read("<html>").unwrap().unwrap();
+        assert!(read.is_http09 && !read.keep);
+    }
+
+    #[test]
+    fn old_upstreams_close() {
+        assert!(!read("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap().unwrap().keep);
+        let close = "HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 0\r\n\r\n";
+        assert!(!read(close).unwrap().unwrap().keep);
+        assert!(read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap().unwrap().keep);
+    }
+
+    #[test]
+    fn a_head_has_a_limit() {
+        let big = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(4096));
+        assert_eq!(read(&big).err(), Some(HeadError::TooBig));
+        assert_eq!(read(&big[..4096]).err(), Some(HeadError::TooBig));
+    }
+}

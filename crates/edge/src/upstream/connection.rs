@@ -1,0 +1,125 @@
+//! One socket to a peer, and what was read from it and not yet used.
+
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    os::fd::AsFd,
+    path::PathBuf,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use nix::sys::socket::{MsgFlags, recv};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+
+use crate::connection::Io;
+
+/// Where a peer listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    Ip(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// As logs and `$upstream_addr` show it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+pub struct Connection {
+    io: Io,
+    pub buffer: BytesMut,
+    /// Requests it has carried.
+    pub requests: u64,
+    pub opened: Instant,
+}
+
+/// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
+pub(super) const READ: usize = 64 << 10;
+
+impl Connection {
+    pub(super) async fn open(address: &Address) -> io::Result<Connection> {
+        let io = match address {
+            Address::Ip(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Io::Tcp(stream)
+            }
+            Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
+        };
+        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: Instant::now() })
+    }
+
+    /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(READ);
+        match &mut self.io {
+            Io::Tcp(tcp) => pin!(tcp.read_buf(&mut self.buffer)).poll(context),
+            Io::Unix(unix) => pin!(unix.read_buf(&mut self.buffer)).poll(context),
+        }
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
+            Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+        }
+    }
+
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Io::Unix(unix) => Pin::new(unix).poll_shutdown(context),
+        }
+    }
+
+    /// Whether an idle connection can carry another request: the peer has neither closed it nor
+    /// said something nobody asked for.
+    pub(super) fn is_reusable(&self, look: Look) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        let ready = match &self.io {
+            Io::Tcp(tcp) => tcp.poll_read_ready(&mut context),
+            Io::Unix(unix) => unix.poll_read_ready(&mut context),
+        };
+        match (ready, look) {
+            (Poll::Ready(Err(_)), _) => false,
+            // The runtime has heard of nothing to read, and it listens.
+            (Poll::Pending, Look::Quick) => true,
+            (Poll::Pending, Look::Sure) | (Poll::Ready(Ok(())), _) => self.is_silent(),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        use std::os::fd::AsRawFd;
+        let fd = match &self.io {
+            Io::Tcp(tcp) => tcp.as_fd(),
+            Io::Unix(unix) => unix.as_fd(),
+        };
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(fd.as_raw_fd(), &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
+    }
+}
+
+/// How carefully an idle connection is looked at before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// By what the runtime knows: for requests that can be repeated.
+    Quick,
+    /// By a system call: for those that can not.
+    Sure,
+}

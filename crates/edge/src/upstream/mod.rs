@@ -1,0 +1,25 @@
+//! Servers behind this one: who they are, which is asked next, and what is said on the wire.
+//!
+//! Runs in the request's own task: no second task, no client library, no lock. What is shared
+//! between threads (who failed, how busy each is) is atomic; idle connections belong to a thread.
+//! Knows nothing of `proxy_pass`: it is given bytes to send, and gives back a head and a body.
+
+mod ask; // one request, asked of one peer after another
+mod balance; // which peer is next
+mod codec; // bytes to a response head, and how its body ends
+mod connection; // one socket to a peer
+mod keepalive; // idle connections of a thread
+mod outgoing; // the request, while it is being sent
+mod peers; // who they are and how they fare
+mod relay; // a response's body on its way to the client
+mod tunnel; // after 101
+
+pub use ask::{Asked, Failure, Limits, NextUpstream, Question, RequestBytes, ask};
+pub use balance::{Balance, HashKey};
+pub use codec::{Framing, Head};
+pub use connection::{Address, Connection};
+pub use keepalive::Keepalive;
+pub use outgoing::Outgoing;
+pub use peers::{Peer, PeerOptions, Tried, Upstream};
+pub use relay::{Buffering, Relay};
+pub use tunnel::UpgradeTunnel;

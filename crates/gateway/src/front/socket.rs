@@ -1,0 +1,210 @@
+//! A client's socket, TCP or unix, under its connection's deadline.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::Shutdown,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+use super::connections::{Phase, Watch};
+
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The deadline passed.
+    Silent,
+    Closed,
+}
+
+pub(crate) struct Socket {
+    stream: Stream,
+    watch: Rc<Watch>,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: Stream, watch: Rc<Watch>) -> Socket {
+        Socket { stream, watch }
+    }
+
+    pub(crate) fn set_phase(&mut self, phase: Phase) {
+        self.watch.phase.set(phase);
+    }
+
+    pub(crate) fn expect_within(&mut self, patience: Duration) {
+        self.watch.expect_within(patience);
+    }
+
+    /// What the socket has, up to the buffer's free room.
+    pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> Result<usize, Gone> {
+        let Socket { stream, watch } = self;
+        let mut read = pin!(stream.read_buf(buffer));
+        poll_fn(|context| match read.as_mut().poll(context) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
+            Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
+            Poll::Pending if watch.is_over() => Poll::Ready(Err(Gone::Silent)),
+            Poll::Pending => {
+                watch.park(context.waker());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let written = poll_fn(|context| self.poll_write(context, &[io::IoSlice::new(rest)]));
+            rest = &rest[written.await?..];
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<Result<usize, Gone>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(context, pieces) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
+            Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
+            Poll::Pending if self.watch.is_over() => Poll::Ready(Err(Gone::Silent)),
+            Poll::Pending => {
+                self.watch.park(context.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Returns when the client has closed its side. What it sends meanwhile is kept, up to a bound.
+    ///
+    /// A client that only half closes looks the same on TCP; like nginx, we take it to have left.
+    pub(crate) async fn closed(&mut self, buffer: &mut BytesMut) {
+        /// Of requests sent ahead of their turn. Beyond it, we look no further.
+        const MOST: usize = 64 * 1024;
+        loop {
+            if buffer.len() >= MOST {
+                return std::future::pending().await;
+            }
+            buffer.reserve(4096);
+            match self.stream.read_buf(buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => (),
+            }
+        }
+    }
+
+    /// Before an idle connection is closed: whether a request came in the very last moment. On a unix
+    /// socket no later one can: the peer's next write fails, so it knows that it was not read.
+    pub(crate) fn last_look(&mut self, buffer: &mut BytesMut) -> bool {
+        let mut found = [0; 4096];
+        // Not through the runtime: it has not heard yet of what came this instant.
+        let read = match &self.stream {
+            Stream::Tcp(stream) => nix::unistd::read(stream, &mut found),
+            Stream::Unix(stream) => {
+                // Fails only if the peer has closed already.
+                let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Read);
+                nix::unistd::read(stream, &mut found)
+            }
+        };
+        let length = read.unwrap_or(0);
+        buffer.extend_from_slice(&found[..length]);
+        length > 0
+    }
+
+    /// Closes with an error, where a plain end would pass for the end of an answer.
+    pub(crate) fn reset(&mut self) {
+        let sockets = match &self.stream {
+            Stream::Tcp(stream) => socket2::SockRef::from(stream),
+            Stream::Unix(stream) => socket2::SockRef::from(stream),
+        };
+        // Where the system has no such option, the client sees the plain end.
+        let _ = sockets.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Closes so that the client still gets our last words: a socket closed with unread bytes in it
+    /// is reset, and a reset overtakes the answer.
+    pub(crate) async fn linger(&mut self, buffer: &mut BytesMut) {
+        const MOST: usize = 1024 * 1024;
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        self.expect_within(Duration::from_secs(2));
+        self.set_phase(Phase::Busy);
+        let mut dropped = 0;
+        while dropped < MOST {
+            buffer.clear();
+            buffer.reserve(4096);
+            match self.read(buffer).await {
+                Ok(length) => dropped += length,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What every connection, request and worker of this process shares. One thread, so plain cells.
+
+use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
+
+use crate::{
+    access_log::AccessLog, front::Connections, log::Log, pool::Pool, settings::Settings,
+    supervisor::Inbox,
+};
+
+pub(crate) struct Gateway {
+    pub(crate) settings: Settings,
+    pub(crate) log: Log,
+    pub(crate) access: Option<AccessLog>,
+    /// What the supervisor has to hear of.
+    pub(crate) inbox: Rc<Inbox>,
+    pub(crate) pool: Pool,
+    pub(crate) connections: Connections,
+    pub(crate) memory: Rc<Budget>,
+    /// Names already complained about: one line each, not one for each request.
+    pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
+    /// The prefix the application is mounted under, from the environment as gunicorn has it.
+    pub(crate) script_name: Vec<u8>,
+}
+
+/// How many bytes of bodies all requests together may hold in memory. What does not fit goes to a
+/// file (a request's body) or waits in the worker (a response's).
+pub(crate) struct Budget {
+    left: Cell<usize>,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Budget {
+        Budget { left: Cell::new(bytes) }
+    }
+
+    #[must_use]
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        if let Some(left) = left {
+            self.left.set(left);
+        }
+        left.is_some()
+    }
+
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.left.set(self.left.get() + bytes);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::settings::{self, Request};
+
+    /// One that serves nothing, for those who only look at it.
+    pub(crate) fn gateway(flags: &[&str]) -> Gateway {
+        let arguments = ["causeway-gateway", "a:b"].iter().chain(flags).map(Into::into).collect();
+        let Ok(Request::Run { settings, .. }) = settings::read(arguments, &|_| None, false) else {
+            panic!("{flags:?} are flags");
+        };
+        let inbox = Rc::new(Inbox::default());
+        Gateway {
+            log: Log::open(&settings.error_logfile, settings.log_level).unwrap(),
+            access: None,
+            pool: Pool::new(Rc::clone(&inbox)),
+            inbox,
+            connections: Connections::new(),
+            memory: Rc::new(Budget::new(1024)),
+            dropped_names: RefCell::default(),
+            script_name: Vec::new(),
+            settings: *settings,
+        }
+    }
+
+    #[test]
+    fn a_budget_has_an_end() {
+        let budget = Budget::new(10);
+        assert!(budget.take(7));
+        assert!(!budget.take(4));
+        budget.give_back(7);
+        assert!(budget.take(10));
+    }
+}

@@ -1,0 +1,252 @@
+//! Where connections come from: sockets bound here, or handed over by whoever started us.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::FileTypeExt,
+            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use nix::sys::stat::{Mode, umask};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::watch,
+};
+
+use crate::{
+    front::{self, Stream},
+    gateway::Gateway,
+    settings::{Address, Settings},
+    story::Peer,
+    sys,
+};
+
+/// A listener's own address, as CGI's variables have it.
+#[derive(Debug)]
+pub(crate) enum Local {
+    Tcp { host: String, port: String },
+    Unix { path: String },
+}
+
+pub(crate) struct Listener {
+    socket: Bound,
+    local: Rc<Local>,
+    /// Shown to the operator: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+    pub(crate) shown: String,
+    /// A path of ours, removed when we stop. One we inherited is not ours.
+    path: Option<OwnPath>,
+}
+
+enum Bound {
+    Tcp(StdTcpListener),
+    Unix(StdUnixListener),
+}
+
+/// Removed when dropped.
+struct OwnPath(PathBuf);
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// In gunicorn's words, for its error log; the first says what, the second why.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    #[error("connection to {address} failed: {}", in_pythons_words(error))]
+    Bind { address: Address, error: io::Error },
+    #[error("\"{0}\" is in the way, and is not a socket")]
+    NotASocket(PathBuf),
+    #[error("{0} is not a listening stream socket")]
+    NotListening(Address),
+}
+
+fn in_pythons_words(error: &io::Error) -> String {
+    let number = error.raw_os_error().unwrap_or(0);
+    let text = nix::errno::Errno::from_raw(number).desc();
+    if number == 0 { error.to_string() } else { format!("[Errno {number}] {text}") }
+}
+
+pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, BindError> {
+    let failed = |error| BindError::Bind { address: address.clone(), error };
+    match address {
+        Address::Tcp { host, port } => bind_tcp(host, *port, settings.backlog).map_err(failed),
+        Address::Unix(path) => {
+            if is_in_the_way(path).map_err(failed)? {
+                return Err(BindError::NotASocket(path.clone()));
+            }
+            bind_unix(path, settings).map_err(failed)
+        }
+        Address::Inherited(number) => {
+            let closed = || failed(io::Error::from_raw_os_error(nix::libc::EBADF));
+            let descriptor = sys::take_descriptor(*number).ok_or_else(closed)?;
+            inherit(address, descriptor)
+        }
+    }
+}
+
+fn bind_tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+    let address = (host, port).to_socket_addrs()?.next();
+    let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    // Accepted connections inherit it.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    tcp(socket.into())
+}
+
+fn tcp(socket: StdTcpListener) -> io::Result<Listener> {
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    let local = Local::Tcp { host: address.ip().to_string(), port: address.port().to_string() };
+    let shown = format!("http://{address}");
+    Ok(Listener { socket: Bound::Tcp(socket), local: Rc::new(local), shown, path: None })
+}
+
+/// Removes a socket nobody answers on. gunicorn removes it either way, and with it the other server.
+fn is_in_the_way(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(found) if !found.file_type().is_socket() => Ok(true),
+        Ok(_) => match StdUnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+                Ok(false)
+            }
+            // Somebody answers, or may: a full queue is an answer too.
+            Ok(_) | Err(_) => Err(io::Error::from_raw_os_error(nix::libc::EADDRINUSE)),
+        },
+    }
+}
+
+fn bind_unix(path: &Path, settings: &Settings) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let before = umask(Mode::from_bits_truncate(settings.umask));
+    let bound = SockAddr::unix(path).and_then(|address| socket.bind(&address));
+    umask(before);
+    bound?;
+    let own = OwnPath(std::path::absolute(path)?);
+    socket.listen(settings.backlog)?;
+    unix(socket.into(), path, Some(own))
+}
+
+fn unix(socket: StdUnixListener, path: &Path, own: Option<OwnPath>) -> io::Result<Listener> {
+    socket.set_nonblocking(true)?;
+    let local = Rc::new(Local::Unix { path: path.display().to_string() });
+    let shown = format!("unix:{}", path.display());
+    Ok(Listener { socket: Bound::Unix(socket), local, shown, path: own })
+}
+
+fn inherit(address: &Address, descriptor: OwnedFd) -> Result<Listener, BindError> {
+    let failed = |error| BindError::Bind { address: address.clone(), error };
+    let socket = Socket::from(descriptor);
+    let listens = socket.is_listener().unwrap_or(false);
+    if !listens || socket.r#type().ok() != Some(Type::STREAM) {
+        return Err(BindError::NotListening(address.clone()));
+    }
+    let own = socket.local_addr().map_err(failed)?;
+    if own.is_unix() {
+        let path = own.as_pathname().map(Path::to_owned).unwrap_or_default();
+        return unix(socket.into(), &path, None).map_err(failed);
+    }
+    let _ = socket.set_tcp_nodelay(true);
+    tcp(socket.into()).map_err(failed)
+}
+
+/// Accepts until told to stop, and then everything that had already come: a connection the kernel
+/// accepted for us is a client of ours.
+pub(crate) async fn accept(
+    gateway: Rc<Gateway>,
+    listener: Listener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Listener { socket, local, path, .. } = listener;
+    let begin = |stream, peer| {
+        tokio::task::spawn_local(front::serve(
+            Rc::clone(&gateway),
+            stream,
+            peer,
+            Rc::clone(&local),
+        ));
+    };
+    let registered = match socket {
+        Bound::Tcp(socket) => TcpListener::from_std(socket).map(Accepting::Tcp),
+        Bound::Unix(socket) => UnixListener::from_std(socket).map(Accepting::Unix),
+    };
+    let mut accepting = match registered {
+        Ok(accepting) => accepting,
+        Err(error) => {
+            return gateway.log.error(format_args!("can not accept connections: {error}"));
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = accepting.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(stream, peer),
+            Err(error) => {
+                // Out of descriptors, or the client is gone already. The next may do better.
+                gateway.log.error(format_args!("a connection was not accepted: {error}"));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    // First the name, so that nobody new comes, then those who are here.
+    drop(path);
+    match accepting {
+        Accepting::Tcp(socket) => {
+            let Ok(socket) = socket.into_std() else { return };
+            while let Ok((stream, peer)) = socket.accept() {
+                let _ = stream.set_nonblocking(true);
+                if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
+                    begin(Stream::Tcp(stream), Peer::Tcp(peer));
+                }
+            }
+        }
+        Accepting::Unix(socket) => {
+            let Ok(socket) = socket.into_std() else { return };
+            while let Ok((stream, _)) = socket.accept() {
+                let _ = stream.set_nonblocking(true);
+                if let Ok(stream) = tokio::net::UnixStream::from_std(stream) {
+                    begin(Stream::Unix(stream), Peer::Unix);
+                }
+            }
+        }
+    }
+}
+
+enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Accepting {
+    async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Accepting::Tcp(socket) => {
+                let (stream, peer): (_, SocketAddr) = socket.accept().await?;
+                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+            }
+            Accepting::Unix(socket) => {
+                let (stream, _) = socket.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+}

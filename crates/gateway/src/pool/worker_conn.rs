@@ -1,0 +1,83 @@
+//! One connection to a worker: bytes out, FastCGI events in.
+
+use std::{
+    future::Future,
+    io,
+    os::unix::net::UnixStream as StdUnixStream,
+    path::Path,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use fastcgi::{ClientConnection, ClientError, ClientEvent};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::UnixStream,
+};
+
+/// One request at a time, so one number is enough.
+pub(crate) const REQUEST: u16 = 1;
+
+/// A worker's write of a whole small response, or a large one's piece.
+const READ: usize = 64 * 1024;
+
+pub(crate) struct WorkerConn {
+    stream: UnixStream,
+    input: BytesMut,
+    wire: ClientConnection,
+}
+
+/// Why no event came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WireError {
+    #[error("the connection was closed")]
+    Closed,
+    /// The kernel says so when the worker died with our bytes unread.
+    #[error("the connection was reset")]
+    Reset,
+    #[error("{0}")]
+    Read(io::Error),
+    #[error("{0}")]
+    Protocol(#[from] ClientError),
+}
+
+impl WorkerConn {
+    /// Returns at once: the worker's queue of connections is longer than it has threads.
+    pub(super) fn open(path: &Path) -> io::Result<WorkerConn> {
+        let stream = StdUnixStream::connect(path)?;
+        stream.set_nonblocking(true)?;
+        let mut wire = ClientConnection::new();
+        wire.expect(REQUEST);
+        Ok(WorkerConn { stream: UnixStream::from_std(stream)?, input: BytesMut::new(), wire })
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    pub(crate) fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<ClientEvent, WireError>> {
+        loop {
+            if let Some(event) = self.wire.next(&mut self.input)? {
+                return Poll::Ready(Ok(event));
+            }
+            self.input.reserve(READ);
+            let read = pin!(self.stream.read_buf(&mut self.input));
+            match ready!(read.poll(context)) {
+                Ok(0) => return Poll::Ready(Err(WireError::Closed)),
+                Ok(_) => (),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Poll::Ready(Err(WireError::Reset));
+                }
+                Err(error) => return Poll::Ready(Err(WireError::Read(error))),
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Text to values. A reader says what is wrong with the text and never which setting it is for: the
+//! caller knows that, and where the text came from.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// `-`: standard output for the access log, standard error for the error log.
+    Standard,
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+            Level::Critical => "CRITICAL",
+        }
+    }
+}
+
+/// Whose word on the scheme, and whose forwarder headers, are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    Everyone,
+    Networks(Vec<IpNet>),
+}
+
+impl Trusted {
+    pub fn includes(&self, peer: IpAddr) -> bool {
+        match self {
+            Trusted::Everyone => true,
+            Trusted::Networks(networks) => networks.iter().any(|network| network.contains(&peer)),
+        }
+    }
+}
+
+/// A whole number, not below `least`.
+pub(super) fn number<N>(text: &str, least: N) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    match text.trim().parse::<N>() {
+        Ok(number) if number >= least => Ok(number),
+        Ok(_) => Err(format!("\"{text}\" is below {least}")),
+        Err(_) => Err(format!("\"{text}\" is not a whole number")),
+    }
+}
+
+/// Whole seconds; gunicorn has no fractions here.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    number(text, 0).map(Duration::from_secs)
+}
+
+/// gunicorn's way with masks: `0o007`, `0x7`, `007` and plain `7` are all read as Python's
+/// `int(value, 0)` or as octal where that fails.
+pub(super) fn mask(text: &str) -> Result<u32, String> {
+    let read = if let Some(digits) = text.strip_prefix("0x") {
+        u32::from_str_radix(digits, 16)
+    } else if let Some(digits) = text.strip_prefix("0o") {
+        u32::from_str_radix(digits, 8)
+    } else if text.starts_with('0') {
+        u32::from_str_radix(text, 8)
+    } else {
+        text.parse()
+    };
+    match read {
+        Ok(mask) if mask <= 0o7777 => Ok(mask),
+        _ => Err(format!("\"{text}\" is not a file mode mask")),
+    }
+}
+
+pub(super) fn level(text: &str) -> Result<Level, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "debug" => Ok(Level::Debug),
+        "info" => Ok(Level::Info),
+        "warning" => Ok(Level::Warning),
+        "error" => Ok(Level::Error),
+        "critical" => Ok(Level::Critical),
+        _ => Err(format!("\"{text}\" is not debug, info, warning, error or critical")),
+    }
+}
+
+pub(super) fn destination(text: &str) -> Destination {
+    match text {
+        "-" => Destination::Standard,
+        path => Destination::File(PathBuf::from(path)),
+    }
+}
+
+pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
+    let mut networks = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        if part == "*" {
+            return Ok(Trusted::Everyone);
+        }
+        let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
+        networks.push(network.map_err(|_| format!("\"{part}\" is not an address or a network"))?);
+    }
+    Ok(Trusted::Networks(networks))
+}
+
+/// `KEY=VALUE`.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("\"{text}\" is not KEY=VALUE")),
+    }
+}
+
+/// Both of gunicorn's worker kinds for WSGI mean the same here: `threads` decides.
+pub(super) fn worker_class(text: &str) -> Result<(), String> {
+    match text {
+        "sync" | "gthread" => Ok(()),
+        other => Err(format!(
+            "\"{other}\" is gunicorn's; causeway-gateway runs WSGI in threads and knows sync and gthread"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_as_operators_write_them() {
+        for (text, value) in [("0", 0), ("7", 7), ("007", 7), ("0o027", 0o27), ("0x1f", 0x1f)] {
+            assert_eq!(mask(text), Ok(value), "{text}");
+        }
+        assert!(mask("rw").is_err());
+        assert!(mask("0o99").is_err());
+    }
+
+    #[test]
+    fn trusted_peers() {
+        let trusted = trusted("10.0.0.0/8, ::1").unwrap();
+        assert!(trusted.includes("10.2.3.4".parse().unwrap()));
+        assert!(trusted.includes("::1".parse().unwrap()));
+        assert!(!trusted.includes("11.0.0.1".parse().unwrap()));
+        assert_eq!(super::trusted("10.0.0.1,*"), Ok(Trusted::Everyone));
+        assert!(super::trusted("example.org").is_err());
+    }
+
+    #[test]
+    fn numbers_have_a_floor() {
+        assert_eq!(number("3", 1_usize), Ok(3));
+        assert!(number("0", 1_usize).is_err());
+        assert!(number("-1", 0_usize).is_err());
+        assert!(number("many", 0_usize).is_err());
+    }
+}

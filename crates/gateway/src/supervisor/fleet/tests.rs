@@ -1,0 +1,274 @@
+//! The rules, as sequences of events. Orders are written down as one would say them.
+
+use super::*;
+
+struct Case {
+    fleet: Fleet,
+    now: Instant,
+}
+
+fn start(workers: usize) -> Case {
+    let mut case =
+        Case { fleet: Fleet::new(workers, Duration::from_secs(30)), now: Instant::now() };
+    let orders = case.on(Event::Start);
+    assert_eq!(orders.len(), workers, "{orders:?}");
+    case
+}
+
+fn serving(workers: usize) -> Case {
+    let mut case = start(workers);
+    for worker in 1..=workers as u64 {
+        assert_eq!(case.on(Event::Ready(worker)), ["available"]);
+    }
+    case.after(60);
+    case
+}
+
+impl Case {
+    fn on(&mut self, event: Event) -> Vec<String> {
+        self.fleet.on(event, self.now).into_iter().map(say).collect()
+    }
+
+    fn after(&mut self, seconds: u64) -> Vec<String> {
+        self.now += Duration::from_secs(seconds);
+        self.on(Event::Tick)
+    }
+
+    fn exits(&mut self, worker: WorkerId, code: i32) -> Vec<String> {
+        self.on(Event::Exited { worker, end: Ended::Code(code) })
+    }
+
+    fn is_killed(&mut self, worker: WorkerId) -> Vec<String> {
+        self.on(Event::Exited { worker, end: Ended::Signal(9) })
+    }
+
+    fn refuses(&mut self, worker: WorkerId, code: u8, reason: &str) -> Vec<String> {
+        assert!(self.on(Event::Refused { worker, code, reason: reason.to_owned() }).is_empty());
+        self.exits(worker, code.into())
+    }
+}
+
+fn say(order: Order) -> String {
+    match order {
+        Order::Spawn(worker) => format!("spawn {worker}"),
+        Order::Retire(worker) => format!("retire {worker}"),
+        Order::Kill(worker, signal) => format!("{} {worker}", &signal.as_str()[3..]),
+        Order::StopListening => "stop listening".to_owned(),
+        Order::Reopen => "reopen".to_owned(),
+        Order::Unavailable(None) => "available".to_owned(),
+        Order::Unavailable(Some(reason)) => format!("unavailable: {reason}"),
+        Order::Say(_, text) => text,
+        Order::Exit(code) => format!("exit {code}"),
+    }
+}
+
+#[test]
+fn a_worker_that_can_not_boot_at_start_ends_everything_and_has_the_last_word() {
+    let mut case = start(2);
+    case.on(Event::Ready(2));
+    let orders = case.refuses(1, 3, "ModuleNotFoundError: No module named 'nope'");
+    assert_eq!(orders, ["stop listening", "TERM 2"]);
+    let reason = "Reason: Worker failed to boot: ModuleNotFoundError: No module named 'nope'";
+    assert_eq!(case.exits(2, 0), ["Shutting down: Master", reason, "exit 3"]);
+}
+
+#[test]
+fn an_application_that_is_not_there_is_exit_code_4() {
+    let mut case = start(1);
+    let orders = case.refuses(1, 4, "no attribute 'app'");
+    assert_eq!(orders[2], "Reason: App failed to load: no attribute 'app'");
+    assert_eq!(orders.last().unwrap(), "exit 4");
+}
+
+#[test]
+fn a_worker_that_dies_without_a_word_while_booting_is_a_boot_failure_too() {
+    let mut case = start(1);
+    let orders = case.is_killed(1);
+    assert!(
+        orders.contains(
+            &"Reason: Worker failed to boot: the worker was killed by SIGKILL while it started"
+                .to_owned()
+        )
+    );
+    assert_eq!(orders.last().unwrap(), "exit 3");
+}
+
+#[test]
+fn a_killed_worker_is_replaced_at_once() {
+    let mut case = serving(2);
+    assert_eq!(case.is_killed(1), ["spawn 3"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available"]);
+}
+
+#[test]
+fn workers_that_never_live_are_tried_later_and_later() {
+    let mut case = serving(1);
+    assert_eq!(case.is_killed(1), ["spawn 2"]);
+    let first = case.refuses(2, 3, "broken");
+    assert_eq!(
+        first,
+        [
+            "Worker failed to boot, next try in 0.0s. Reason: broken",
+            "unavailable: broken",
+            "spawn 3"
+        ]
+    );
+    let second = case.refuses(3, 3, "broken");
+    assert_eq!(second[0], "Worker failed to boot, next try in 0.5s. Reason: broken");
+    assert_eq!(second.len(), 2);
+    assert_eq!(case.after(1), ["spawn 4"]);
+    let third = case.refuses(4, 3, "broken");
+    assert_eq!(third[0], "Worker failed to boot, next try in 1.0s. Reason: broken");
+    for worker in 5..20 {
+        assert_eq!(case.after(30), [format!("spawn {worker}")]);
+        case.refuses(worker, 3, "broken");
+    }
+    assert_eq!(case.after(29), Vec::<String>::new(), "half a minute is the longest");
+    assert_eq!(case.after(1), ["spawn 20"]);
+    assert_eq!(case.on(Event::Ready(20)), ["available"]);
+    case.after(60);
+    assert_eq!(case.is_killed(20), ["spawn 21"], "it had lived: no delay");
+}
+
+#[test]
+fn a_crash_loop_of_ready_workers_backs_off_as_well() {
+    let mut case = serving(1);
+    assert_eq!(case.is_killed(1), ["spawn 2"]);
+    case.on(Event::Ready(2));
+    assert_eq!(case.is_killed(2), ["spawn 3"]);
+    case.on(Event::Ready(3));
+    assert!(case.is_killed(3).is_empty());
+    assert_eq!(case.after(1), ["spawn 4"]);
+}
+
+#[test]
+fn a_reload_brings_all_new_workers_before_an_old_one_goes() {
+    let mut case = serving(2);
+    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3", "spawn 4"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Drained(1)), ["TERM 1"]);
+    assert!(case.exits(1, 0).is_empty());
+    assert_eq!(case.on(Event::Drained(2)), ["TERM 2"]);
+    assert!(case.exits(2, 0).is_empty());
+    assert!(!case.fleet.needs_ticks());
+}
+
+#[test]
+fn a_reload_that_can_not_boot_leaves_the_old_workers_and_has_the_last_word() {
+    let mut case = serving(2);
+    case.on(Event::Hangup);
+    assert_eq!(case.on(Event::Ready(4)), ["available"]);
+    assert_eq!(case.refuses(3, 3, "SyntaxError: invalid syntax"), ["retire 4"]);
+    assert_eq!(case.on(Event::Drained(4)), ["TERM 4"]);
+    assert_eq!(
+        case.exits(4, 0),
+        ["Reload failed, the old workers serve on. Reason: SyntaxError: invalid syntax"]
+    );
+    assert!(case.after(60).is_empty(), "nothing is tried again until the next hang-up");
+    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 5", "spawn 6"]);
+    case.on(Event::Ready(5));
+    assert_eq!(case.on(Event::Ready(6)), ["available", "retire 1", "retire 2"]);
+}
+
+#[test]
+fn an_old_worker_that_dies_during_a_failed_reload_is_replaced() {
+    let mut case = serving(1);
+    case.on(Event::Hangup);
+    assert!(case.is_killed(1).is_empty(), "the new one is on its way");
+    let orders = case.refuses(2, 3, "broken");
+    assert_eq!(orders.last().unwrap(), "spawn 3");
+}
+
+#[test]
+fn two_reloads_in_a_row_end_with_the_last() {
+    let mut case = serving(1);
+    case.on(Event::Hangup);
+    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available", "retire 1", "TERM 2"]);
+}
+
+#[test]
+fn a_used_worker_stays_until_its_replacement_is_ready() {
+    let mut case = serving(2);
+    assert_eq!(case.on(Event::Used(1)), ["spawn 3"]);
+    assert!(case.on(Event::Used(1)).is_empty());
+    assert_eq!(case.on(Event::Ready(3)), ["available", "retire 1"]);
+    assert_eq!(case.on(Event::Drained(1)), ["TERM 1"]);
+    assert!(case.exits(1, 0).is_empty());
+}
+
+#[test]
+fn more_and_fewer() {
+    let mut case = serving(1);
+    assert_eq!(case.on(Event::More), ["spawn 2"]);
+    assert_eq!(case.on(Event::Ready(2)), ["available"]);
+    assert_eq!(case.on(Event::Fewer), ["retire 1"]);
+    assert!(case.on(Event::Fewer).is_empty(), "never below one");
+}
+
+#[test]
+fn a_stuck_worker_is_aborted_then_killed_and_replaced_meanwhile() {
+    let mut case = serving(1);
+    assert_eq!(case.on(Event::Stuck(1)), ["ABRT 1", "spawn 2"]);
+    assert!(case.on(Event::Stuck(1)).is_empty());
+    assert!(case.after(1).is_empty());
+    assert_eq!(case.after(1), ["KILL 1"]);
+    assert!(case.is_killed(1).is_empty());
+}
+
+#[test]
+fn a_retiring_worker_is_not_waited_for_without_end() {
+    let mut case = serving(1);
+    case.on(Event::Hangup);
+    assert_eq!(case.on(Event::Ready(2)), ["available", "retire 1"]);
+    assert!(case.after(29).is_empty());
+    assert_eq!(case.after(1), ["KILL 1"]);
+}
+
+#[test]
+fn terminate_lets_requests_finish_and_workers_after_them() {
+    let mut case = serving(2);
+    assert_eq!(case.on(Event::Terminate), ["stop listening"]);
+    assert!(case.after(5).is_empty());
+    assert_eq!(case.on(Event::Quiet), ["TERM 1", "TERM 2"]);
+    assert!(case.exits(1, 0).is_empty());
+    assert_eq!(case.exits(2, 0), ["Shutting down: Master", "exit 0"]);
+}
+
+#[test]
+fn terminate_has_an_end() {
+    let mut case = serving(1);
+    case.on(Event::Terminate);
+    assert!(case.after(29).is_empty());
+    assert_eq!(case.after(1), ["KILL 1"]);
+    assert_eq!(case.is_killed(1), ["Shutting down: Master", "exit 0"]);
+}
+
+#[test]
+fn quit_is_quick_also_after_terminate() {
+    let mut case = serving(1);
+    assert_eq!(case.on(Event::Terminate), ["stop listening"]);
+    assert_eq!(case.on(Event::Quit), ["QUIT 1"]);
+    assert_eq!(case.after(2), ["KILL 1"]);
+    assert_eq!(case.is_killed(1), ["Shutting down: Master", "exit 0"]);
+}
+
+#[test]
+fn terminate_while_starting() {
+    let mut case = start(1);
+    assert_eq!(case.on(Event::Terminate), ["stop listening"]);
+    assert_eq!(case.on(Event::Quiet), ["TERM 1"]);
+    assert_eq!(
+        case.on(Event::Exited { worker: 1, end: Ended::Signal(15) }),
+        ["Shutting down: Master", "exit 0"]
+    );
+}
+
+#[test]
+fn a_worker_killed_while_we_stop_is_not_replaced() {
+    let mut case = serving(2);
+    case.on(Event::Terminate);
+    assert!(case.is_killed(1).is_empty());
+    assert_eq!(case.on(Event::Quiet), ["TERM 2"]);
+}

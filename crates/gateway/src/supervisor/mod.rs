@@ -1,0 +1,341 @@
+//! The loop: what happens becomes an event, the fleet says what must be done, and it is done.
+//!
+//! It never reads a request and never waits for one. What there is to decide is decided in
+//! `fleet.rs`; here are the processes, the listeners and the clock.
+
+mod child; // one worker process
+pub(crate) mod fleet; // who should live
+mod inbox; // what has to be heard of
+mod signals; // gunicorn's, as events
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    env,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{self, ExitCode},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use causeway_app_host::HostOptions;
+use nix::{
+    sys::{prctl, signal},
+    unistd::Pid,
+};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::watch,
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
+
+use child::{Nursery, Started};
+pub(crate) use fleet::{Ended, Event, WorkerId};
+use fleet::{Fleet, Order};
+pub(crate) use inbox::Inbox;
+
+use crate::{
+    access_log::{self, AccessLog},
+    front::Connections,
+    gateway::{Budget, Gateway},
+    listen::{self, Listener},
+    log::Log,
+    pid_file::PidFile,
+    pool::{Pool, Worker},
+    settings::{Level, Mode, Settings},
+};
+
+/// How often deadlines are looked at. No request sets a timer of its own.
+const TICK: Duration = Duration::from_millis(250);
+/// Bodies of all requests and answers together, in memory.
+const MEMORY: usize = 256 * 1024 * 1024;
+
+/// gunicorn's codes: 0 after a stop, 1 for what is wrong with the settings, 3 and 4 for workers that
+/// can not start.
+pub fn run(settings: Settings, mode: Mode) -> ExitCode {
+    match serve(settings, mode) {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "Error: {message}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn serve(settings: Settings, mode: Mode) -> Result<u8, String> {
+    let readable = |error: std::io::Error| error.to_string();
+    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
+    let access = match &settings.access_logfile {
+        Some(file) if mode == Mode::Serve => {
+            Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?)
+        }
+        _ => None,
+    };
+    let nursery = nursery(&settings)?;
+    log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
+    let mut listeners = Vec::new();
+    let mut pid_file = None;
+    if mode == Mode::Serve {
+        pid_file = settings.pid.as_deref().map(PidFile::create).transpose()?;
+        // Before the runtime opens anything: `fd://N` must not find a descriptor of ours.
+        listeners = bind_all(&settings, &log)?;
+    }
+    if let Some(name) = &settings.name {
+        let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| "--name has a NUL in it")?;
+        prctl::set_name(&name).map_err(|error| format!("--name: {error}"))?;
+    }
+    let inbox = Rc::new(Inbox::default());
+    let target = if mode == Mode::Serve { settings.workers } else { 1 };
+    let fleet = Fleet::new(target, settings.graceful_timeout);
+    let gateway = Rc::new(Gateway {
+        log,
+        access,
+        pool: Pool::new(Rc::clone(&inbox)),
+        inbox,
+        connections: Connections::new(),
+        memory: Rc::new(Budget::new(MEMORY)),
+        dropped_names: RefCell::default(),
+        script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
+        settings,
+    });
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(readable)?;
+    let code = runtime.block_on(async {
+        let supervisor = Supervisor {
+            gateway: Rc::clone(&gateway),
+            fleet,
+            nursery,
+            mode,
+            children: HashMap::new(),
+            accepting: Vec::new(),
+            stop: watch::Sender::new(false),
+        };
+        supervisor.run(listeners).await
+    });
+    drop(runtime);
+    if let Some(access) = &gateway.access {
+        access.flush();
+    }
+    drop(pid_file);
+    code
+}
+
+fn nursery(settings: &Settings) -> Result<Nursery, String> {
+    let library = causeway_app_host::library()
+        .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
+    let options = HostOptions {
+        application: settings.application.clone(),
+        threads: settings.threads,
+        processes: settings.workers,
+        chdir: settings.chdir.clone(),
+        pythonpath: settings.pythonpath.clone(),
+        bind: None,
+    };
+    let python = python(settings);
+    Nursery::new(python, library, options).map_err(|error| format!("no runtime folder: {error}"))
+}
+
+/// The interpreter whose packages the operator means.
+fn python(settings: &Settings) -> PathBuf {
+    let beside = |program: &Path| Some(program.parent()?.join("python3"));
+    let environment =
+        env::var_os("VIRTUAL_ENV").map(|folder| Path::new(&folder).join("bin/python"));
+    let neighbour = env::current_exe().ok().and_then(|program| beside(&program));
+    settings
+        .python
+        .clone()
+        .or_else(|| environment.filter(|python| python.exists()))
+        .or_else(|| neighbour.filter(|python| python.exists()))
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
+
+fn bind_all(settings: &Settings, log: &Log) -> Result<Vec<Listener>, String> {
+    let bind = |address| {
+        listen::bind(address, settings).map_err(|error| {
+            log.error(&error);
+            format!("can't listen at {address}")
+        })
+    };
+    let listeners: Vec<_> = settings.bind.iter().map(bind).collect::<Result<_, _>>()?;
+    let shown: Vec<&str> = listeners.iter().map(|listener| listener.shown.as_str()).collect();
+    log.info(format_args!("Listening at: {} ({})", shown.join(","), process::id()));
+    let kind = if settings.threads > 1 { "gthread" } else { "sync" };
+    log.info(format_args!("Using worker: {kind}"));
+    Ok(listeners)
+}
+
+struct Child {
+    pid: u32,
+    /// Held open for as long as this process lives.
+    _lifeline: OwnedFd,
+}
+
+struct Supervisor {
+    gateway: Rc<Gateway>,
+    fleet: Fleet,
+    nursery: Nursery,
+    mode: Mode,
+    children: HashMap<WorkerId, Child>,
+    accepting: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Supervisor {
+    async fn run(mut self, listeners: Vec<Listener>) -> Result<u8, String> {
+        let gateway = Rc::clone(&self.gateway);
+        signals::watch(&gateway, &gateway.inbox)
+            .map_err(|error| format!("signals can not be watched: {error}"))?;
+        for listener in listeners {
+            let accept = listen::accept(Rc::clone(&gateway), listener, self.stop.subscribe());
+            self.accepting.push(tokio::task::spawn_local(accept));
+        }
+        tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
+        gateway.inbox.put(Event::Start);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = gateway.inbox.take() => event,
+                () = gateway.connections.emptied() => Event::Quiet,
+                _ = ticks.tick() => {
+                    self.sweep();
+                    Event::Tick
+                }
+            };
+            if event == Event::Tick && !self.fleet.needs_ticks() {
+                continue;
+            }
+            let mut events = vec![event];
+            if self.mode != Mode::Serve && matches!(events[0], Event::Ready(_)) {
+                // It can be imported. That was the question.
+                events.extend([Event::Terminate, Event::Quiet]);
+            }
+            for event in events {
+                self.see(&event);
+                for order in self.fleet.on(event, Instant::now()) {
+                    if let Order::Exit(code) = order {
+                        let code = if self.mode == Mode::Serve { code } else { code.min(1) };
+                        return Ok(code);
+                    }
+                    self.carry_out(order).await;
+                }
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let (gateway, now) = (&self.gateway, Instant::now());
+        gateway.connections.sweep(now);
+        let Some(timeout) = gateway.settings.timeout else { return };
+        for (worker, requests) in gateway.pool.stuck(timeout, now) {
+            let (pid, requests) = (worker.pid, requests.join(", "));
+            let message = format!(
+                "WORKER TIMEOUT (pid:{pid}) silent for {}s over {requests}",
+                timeout.as_secs()
+            );
+            gateway.log.say(Level::Critical, message);
+            gateway.inbox.put(Event::Stuck(worker.id));
+        }
+    }
+
+    /// What an event means to the pool and to the log.
+    fn see(&mut self, event: &Event) {
+        let gateway = &self.gateway;
+        match event {
+            Event::Ready(worker) => gateway.pool.ready(*worker),
+            Event::Used(worker) => {
+                if let Some(child) = self.children.get(worker) {
+                    gateway.log.info(format_args!(
+                        "Worker (pid:{}) has answered --max-requests and is replaced",
+                        child.pid
+                    ));
+                }
+            }
+            Event::Exited { worker, end } => {
+                let Some(child) = self.children.remove(worker) else { return };
+                let held = gateway.pool.find(*worker).map(|it| it.in_hand()).unwrap_or_default();
+                gateway.pool.remove(*worker, *end);
+                let pid = child.pid;
+                let held = match held.len() {
+                    0 => String::new(),
+                    _ => format!(" It held {}", held.join(", ")),
+                };
+                match end {
+                    Ended::Code(0) => gateway.log.info(format_args!("Worker exiting (pid: {pid})")),
+                    Ended::Code(code) => gateway
+                        .log
+                        .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
+                    Ended::Signal(number) => {
+                        let name = signal::Signal::try_from(*number)
+                            .map_or_else(|_| number.to_string(), |signal| signal.to_string());
+                        let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
+                        let level = match *number {
+                            nix::libc::SIGTERM | nix::libc::SIGQUIT => Level::Info,
+                            _ => Level::Error,
+                        };
+                        gateway.log.say(level, message);
+                    }
+                }
+            }
+            _ => (),
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order) {
+        let gateway = &self.gateway;
+        match order {
+            Order::Spawn(worker) => self.spawn(worker),
+            Order::Retire(worker) => gateway.pool.retire(worker),
+            Order::Kill(worker, signal) => {
+                if let Some(child) = self.children.get(&worker) {
+                    // It may have gone a moment ago.
+                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), signal);
+                }
+            }
+            Order::StopListening => {
+                self.stop.send_replace(true);
+                for accepting in self.accepting.drain(..) {
+                    let _ = accepting.await;
+                }
+                gateway.connections.stop(Instant::now());
+            }
+            Order::Reopen => {
+                gateway.log.reopen();
+                if let Some(Err(error)) = gateway.access.as_ref().map(AccessLog::reopen) {
+                    gateway.log.error(format_args!("access log not reopened: {error}"));
+                }
+            }
+            Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
+            Order::Say(level, message) => gateway.log.say(level, message),
+            Order::Exit(_) => unreachable!("the loop ends with it"),
+        }
+    }
+
+    fn spawn(&mut self, worker: WorkerId) {
+        let gateway = &self.gateway;
+        let settings = &gateway.settings;
+        match self.nursery.spawn(worker, settings, &gateway.inbox) {
+            Ok(Started { pid, socket, lifeline }) => {
+                gateway.log.info(format_args!("Booting worker with pid: {pid}"));
+                let most = settings
+                    .max_requests
+                    .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
+                let worker_entry = Worker::new(worker, pid, socket, settings.threads, most);
+                gateway.pool.add(Rc::new(worker_entry));
+                self.children.insert(worker, Child { pid, _lifeline: lifeline });
+            }
+            Err(error) => {
+                let python = self.nursery.python.display();
+                let reason = format!("interpreter \"{python}\" can not be started: {error}");
+                gateway.inbox.put(Event::Refused { worker, code: 3, reason });
+                gateway.inbox.put(Event::Exited { worker, end: Ended::Code(3) });
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The system calls nobody wraps safely. Everything `unsafe` of this crate is here.
+
+#![expect(unsafe_code, reason = "exec hooks, localtime_r and taking over an inherited descriptor")]
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    process::Command,
+};
+
+use nix::{libc, sys::prctl, sys::signal::Signal};
+
+/// A moment as the wall clock shows it here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LocalTime {
+    pub(crate) year: i32,
+    /// 1 to 12.
+    pub(crate) month: u8,
+    pub(crate) day: u8,
+    pub(crate) hour: u8,
+    pub(crate) minute: u8,
+    pub(crate) second: u8,
+    /// Minutes east of Greenwich.
+    pub(crate) offset: i32,
+}
+
+pub(crate) fn local_time(unix_seconds: i64) -> LocalTime {
+    let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid for the call, and a zeroed `tm` is a valid one, so it may be
+    // read even where localtime_r fails.
+    let broken_down = unsafe {
+        libc::localtime_r(&raw const unix_seconds, broken_down.as_mut_ptr());
+        broken_down.assume_init()
+    };
+    LocalTime {
+        year: broken_down.tm_year + 1900,
+        month: (broken_down.tm_mon + 1) as u8,
+        day: broken_down.tm_mday as u8,
+        hour: broken_down.tm_hour as u8,
+        minute: broken_down.tm_min as u8,
+        second: broken_down.tm_sec as u8,
+        offset: (broken_down.tm_gmtoff / 60) as i32,
+    }
+}
+
+/// Where the worker finds its end of the control pipe.
+pub(crate) const CONTROL_FD: RawFd = 3;
+/// Where the worker finds its end of the lifeline.
+pub(crate) const LIFELINE_FD: RawFd = 4;
+
+/// Puts the two pipes where the worker looks for them, and has the kernel end the worker should this
+/// process die without a word.
+pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: OwnedFd) {
+    let hook = move || {
+        // Beyond both targets (see `child.rs`), so that neither call overwrites the other's source.
+        for (from, to) in [(&control, CONTROL_FD), (&lifeline, LIFELINE_FD)] {
+            // SAFETY: dup2 is async-signal-safe, and the descriptors are open.
+            if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from)
+    };
+    // SAFETY: the hook calls only dup2 and prctl, which are async-signal-safe, and allocates nothing.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Takes over a descriptor this process was started with. `None`: it is not open.
+pub(crate) fn take_descriptor(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD only looks the number up.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is open, and `fd://N` is read once, at start, before anything of ours
+    // is opened, so nobody else owns it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    // SAFETY: as above; workers must not inherit the listener.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Some(descriptor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Read, os::fd::IntoRawFd, process::Stdio};
+
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    use super::*;
+
+    #[test]
+    fn local_time_is_a_plausible_moment() {
+        // Whatever the zone, noon of that day is in 2001.
+        let time = local_time(1_000_000_000);
+        assert_eq!((time.year, time.month), (2001, 9));
+        assert!(time.offset.abs() <= 14 * 60);
+    }
+
+    #[test]
+    fn the_pipes_arrive_where_the_worker_looks() {
+        let (control_read, control_write) = nix::unistd::pipe().unwrap();
+        let (lifeline_read, lifeline_write) = nix::unistd::pipe().unwrap();
+        let beyond = |fd: OwnedFd| {
+            let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(10)).unwrap();
+            take_descriptor(number).unwrap()
+        };
+        nix::unistd::write(&lifeline_write, b"hello\n").unwrap();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("read line <&4; echo got $line >&3").stdin(Stdio::null());
+        hand_over(&mut command, beyond(control_write), beyond(lifeline_read));
+        assert!(command.status().unwrap().success());
+        drop(command);
+        let mut said = String::new();
+        File::from(control_read).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "got hello\n");
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_not_taken() {
+        let number = File::open("/dev/null").unwrap().into_raw_fd();
+        drop(take_descriptor(number).expect("it is open"));
+        assert!(take_descriptor(900).is_none());
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests whose end two servers could see in different places. Each is either refused, with the
+//! connection closed, or read in the one way that nginx reads it too.
+
+use crate::server::Edge;
+
+const CONF: &str = r#"
+server {
+    listen 127.0.0.1:%%PORT%%;
+    client_header_timeout 2s;
+    lingering_timeout 1s;
+    location / { return 200 "$request_method $uri\n"; }
+}
+"#;
+
+/// What hides behind the first request.
+const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const CHUNKS: &str = "5\r\nhello\r\n0\r\n\r\n";
+
+fn statuses(edge: &Edge, fields: &str, body: &str) -> Vec<String> {
+    let request = format!("POST / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}{HIDDEN}");
+    let response = edge.raw(request.as_bytes());
+    let response = String::from_utf8_lossy(&response).into_owned();
+    let heads = response.split("HTTP/1.1 ").skip(1);
+    heads.map(|head| head.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_body_whose_end_is_in_doubt_is_refused_and_nothing_follows() {
+    let edge = Edge::start(CONF);
+    for (fields, body, status) in [
+        ("Content-Length: 5\r\nContent-Length: 5\r\n", "hello", "400"),
+        ("Content-Length: 5\r\nContent-Length: 6\r\n", "hello", "400"),
+        ("Content-Length: 5, 5\r\n", "hello", "400"),
+        ("Content-Length: +5\r\n", "hello", "400"),
+        ("Content-Length: -5\r\n", "hello", "400"),
+        ("Content-Length: 0x5\r\n", "hello", "400"),
+        ("Content-Length: 5 5\r\n", "hello", "400"),
+        ("Content-Length:\r\n", "hello", "400"),
+        ("Content-Length: 99999999999999999999\r\n", "hello", "400"),
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", CHUNKS, "400"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", CHUNKS, "400"),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", CHUNKS, "400"),
+        ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", CHUNKS, "400"),
+        ("Transfer-Encoding: gzip, chunked\r\n", CHUNKS, "501"),
+        ("Transfer-Encoding: identity\r\n", "", "501"),
+        ("Transfer-Encoding: xchunked\r\n", CHUNKS, "501"),
+        ("Transfer-Encoding: chunked;q=1\r\n", CHUNKS, "501"),
+        ("Transfer-Encoding: \"chunked\"\r\n", CHUNKS, "501"),
+        ("Transfer-Encoding : chunked\r\n", CHUNKS, "400"),
+        ("X: y\r\n Transfer-Encoding: chunked\r\n", CHUNKS, "400"),
+        ("X: y\rTransfer-Encoding: chunked\r\n", CHUNKS, "400"),
+        ("Transfer-Encoding: chunked\r\n", "zz\r\nhello\r\n0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n", "-1\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n", "400"),
+    ] {
+        assert_eq!(statuses(&edge, fields, body), [status], "{fields:?} {body:?}");
+    }
+}
+
+#[test]
+fn a_body_whose_end_is_certain_is_passed_over() {
+    let edge = Edge::start(CONF);
+    for (fields, body) in [
+        ("Content-Length: 5\r\n", "hello"),
+        ("Content-Length: 05\r\n", "hello"),
+        ("Content-Length: 5 \r\n", "hello"),
+        ("Transfer-Encoding: chunked\r\n", CHUNKS),
+        ("Transfer-Encoding: Chunked\r\n", CHUNKS),
+        ("Transfer-Encoding: chunked \r\n", CHUNKS),
+        ("Transfer-Encoding: chunked\r\n", "0005\r\nhello\r\n0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n"),
+    ] {
+        assert_eq!(statuses(&edge, fields, body), ["200", "200"], "{fields:?} {body:?}");
+    }
+}
+
+#[test]
+fn the_old_version_has_no_chunks() {
+    let edge = Edge::start(CONF);
+    let request = format!(
+        "POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{CHUNKS}{HIDDEN}"
+    );
+    let response = String::from_utf8_lossy(&edge.raw(request.as_bytes())).into_owned();
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+}

@@ -1,0 +1,125 @@
+//! Starting: the lines an operator knows, and one clear sentence where it does not start.
+
+use crate::stack::{Listens, Setup, fixtures, start};
+
+/// Runs to its end: exit code, and the log's last line.
+fn run(flags: &[&str]) -> (Option<i32>, String) {
+    let mut gateway = Setup::new(Listens::Tcp, flags).launch();
+    let code = gateway.exit_code();
+    (code, gateway.log.last_line())
+}
+
+#[track_caller]
+fn check_refused(flags: &[&str], code: i32, last_line: &str) {
+    let (ended, last) = run(flags);
+    assert!(last.contains(last_line), "{flags:?}: {last}");
+    assert_eq!(ended, Some(code), "{flags:?}: {last}");
+}
+
+#[test]
+fn the_lines_operators_know() {
+    let mut gateway = start(&["--workers", "2"]);
+    gateway.log.wait_for_nth("Booting worker with pid: ", 2);
+    gateway.stop();
+    let pid = gateway.pid();
+    let lines = gateway.log.lines();
+    assert!(
+        lines[0].ends_with(" +0000] [")
+            || lines[0].contains(&format!("] [{pid}] [INFO] Starting causeway-gateway "))
+    );
+    assert!(lines[1].contains("[INFO] Listening at: http://127.0.0.1:"), "{}", lines[1]);
+    assert!(lines[1].ends_with(&format!(" ({pid})")), "{}", lines[1]);
+    assert!(lines[2].ends_with("[INFO] Using worker: sync"), "{}", lines[2]);
+    assert!(lines[3].contains("[INFO] Booting worker with pid: "), "{}", lines[3]);
+    let text = gateway.log.text();
+    assert!(text.contains("Handling signal: term"), "{text}");
+    assert_eq!(gateway.log.count("Worker exiting (pid: "), 2, "{text}");
+    assert!(gateway.log.last_line().ends_with("Shutting down: Master"), "{text}");
+}
+
+#[test]
+fn an_import_that_fails_is_exit_code_3_and_the_last_line() {
+    let setup = Setup::new(Listens::Tcp, &["broken:application"]);
+    setup.write("broken.py", "import no_such_module\n");
+    let mut gateway = setup.launch();
+    assert_eq!(gateway.exit_code(), Some(3));
+    let text = gateway.log.text();
+    assert!(text.contains("Traceback (most recent call last)"), "{text}");
+    let last = gateway.log.last_line();
+    let reason =
+        "Reason: Worker failed to boot: ModuleNotFoundError: No module named 'no_such_module'";
+    assert!(last.ends_with(reason), "{last}");
+}
+
+#[test]
+fn an_application_that_is_not_there_is_exit_code_4() {
+    let fixtures = fixtures();
+    let chdir = ["--chdir", fixtures.to_str().unwrap()];
+    check_refused(&[&chdir[..], &["app:nothing"]].concat(), 4, "Reason: App failed to load: ");
+    check_refused(&[&chdir[..], &["app:VERSION"]].concat(), 4, "Reason: App failed to load: ");
+}
+
+#[test]
+fn an_interpreter_that_is_not_there() {
+    let refused = "interpreter \"/no/python\" can not be started: No such file";
+    check_refused(&["--python", "/no/python", "app:application"], 3, refused);
+}
+
+#[test]
+fn the_command_line_is_checked_first() {
+    check_refused(
+        &["--preload", "a:b"],
+        2,
+        "--preload is gunicorn's; causeway-gateway does not have it yet",
+    );
+    check_refused(&[], 2, "no application module specified");
+    check_refused(&["-w", "x", "a:b"], 1, "Error: --workers: \"x\" is not a whole number");
+    check_refused(&["-k", "gevent", "a:b"], 1, "\"gevent\" is gunicorn's");
+}
+
+#[test]
+fn a_configuration_file_here_is_refused_by_name() {
+    let setup = Setup::new(Listens::Tcp, &["a:b"]);
+    setup.write("gunicorn.conf.py", "workers = 3\n");
+    let mut gateway = setup.launch();
+    assert_eq!(gateway.exit_code(), Some(1));
+    assert!(gateway.log.last_line().contains("./gunicorn.conf.py is here"));
+}
+
+#[test]
+fn check_config_imports_the_application() {
+    let fixtures = fixtures();
+    let chdir = ["--check-config", "--chdir", fixtures.to_str().unwrap()];
+    let (code, last) = run(&[&chdir[..], &["app:application"]].concat());
+    assert_eq!(code, Some(0), "{last}");
+    check_refused(&[&chdir[..], &["app:nothing"]].concat(), 1, "App failed to load");
+    check_refused(&[&chdir[..], &["nothing"]].concat(), 1, "No module named 'nothing'");
+}
+
+#[test]
+fn settings_are_printed_with_their_source() {
+    let fixtures = fixtures();
+    let chdir = fixtures.to_str().unwrap();
+    let mut setup =
+        Setup::new(Listens::Tcp, &["--print-config", "--chdir", chdir, "app:application"]);
+    setup.command.env("WEB_CONCURRENCY", "3");
+    let mut gateway = setup.launch();
+    assert_eq!(gateway.exit_code(), Some(0));
+    gateway.output.wait_for_end();
+    let text = gateway.output.text();
+    assert!(text.lines().any(|line| line.ends_with("= 3  (WEB_CONCURRENCY)")), "{text}");
+}
+
+#[test]
+fn the_application_gets_its_environment_and_folders() {
+    let setup = Setup::new(
+        Listens::Tcp,
+        &["--env", "COLOUR=deep blue", "--pythonpath", "lib", "elsewhere:application"],
+    );
+    std::fs::create_dir(setup.scratch.path().join("lib")).unwrap();
+    let application = "import os\ndef application(environ, start_response):\n    \
+                       start_response('200 OK', [])\n    return [os.environ['COLOUR'].encode()]\n";
+    setup.write("lib/elsewhere.py", application);
+    let gateway = setup.launch();
+    assert_eq!(gateway.get("/").text(), "deep blue");
+}

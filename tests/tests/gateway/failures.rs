@@ -1,0 +1,187 @@
+//! Workers that die, hang or have too much to do: each request gets an answer, and the log a reason.
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::stack::{Habit, Listens, Load, Outcome, assert_none_lost, start, start_on};
+
+fn kill_worker(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_its_request_told_why() {
+    let gateway = start(&["--workers", "1"]);
+    let worker = gateway.worker();
+    let held = gateway.begin("/endless?held");
+    gateway.log.wait_for("endless /endless?held");
+    kill_worker(worker, Signal::SIGKILL);
+    let answer = held.answer();
+    assert_eq!(answer.status, 502);
+    assert!(
+        answer.text().contains(&format!("Worker (pid:{worker}) was killed by SIGKILL.")),
+        "{}",
+        answer.text()
+    );
+    let died = gateway.log.wait_for(&format!("Worker (pid:{worker}) was sent SIGKILL!"));
+    assert!(died.contains("It held GET /endless?held ("), "{died}");
+    assert!(died.ends_with("client 127.0.0.1)"), "{died}");
+    let failed = gateway.log.wait_for("502 for GET /endless?held");
+    assert!(failed.contains("was killed by SIGKILL"), "{failed}");
+    assert_ne!(gateway.worker(), worker);
+}
+
+#[test]
+fn a_worker_that_leaves_on_its_own_is_told_of_too() {
+    let gateway = start(&["--workers", "1"]);
+    let worker = gateway.worker();
+    let held = gateway.begin("/endless");
+    gateway.log.wait_for("endless /endless");
+    kill_worker(worker, Signal::SIGSEGV);
+    assert!(held.answer().text().contains("was killed by SIGSEGV"));
+    assert_eq!(gateway.get("/").status, 200);
+}
+
+#[test]
+fn killing_workers_under_load_costs_what_they_had_in_hand() {
+    let gateway = start_on(Listens::Unix, &["--workers", "2"]);
+    let load = Load::start(gateway.place(), 6, Habit::KeepAlive, "/");
+    let kills = 5;
+    for kill in 0..kills {
+        load.wait_for(50);
+        let worker = gateway.worker();
+        kill_worker(worker, Signal::SIGKILL);
+        gateway.log.wait_for_nth("was sent SIGKILL!", kill + 1);
+    }
+    load.wait_for(200);
+    let outcomes = load.finish();
+    let mut failed = 0;
+    for outcome in &outcomes {
+        match outcome {
+            Outcome::Answer { status: 200, .. } => (),
+            Outcome::Answer { status: 502, body } => {
+                assert!(body.contains("was killed by SIGKILL"), "{body}");
+                failed += 1;
+            }
+            other => panic!("{other:?}\n{}", gateway.log.text()),
+        }
+    }
+    assert!(failed <= kills, "one request in hand for each: {failed} of {}", outcomes.len());
+}
+
+#[test]
+fn a_request_over_its_time_is_killed_with_its_name() {
+    let gateway = start(&["--workers", "1", "--timeout", "1"]);
+    let worker = gateway.worker();
+    let answer = gateway.get("/endless?long");
+    assert_eq!(answer.status, 504);
+    assert!(answer.text().contains("--timeout"), "{}", answer.text());
+    let line = gateway.log.wait_for(&format!("[CRITICAL] WORKER TIMEOUT (pid:{worker})"));
+    assert!(line.contains("GET /endless?long (") && line.ends_with("client 127.0.0.1)"), "{line}");
+    gateway.log.wait_for(&format!("Worker (pid:{worker}) was sent SIGABRT!"));
+    assert_ne!(gateway.worker(), worker);
+}
+
+#[test]
+fn other_requests_of_a_worker_over_its_time_get_502() {
+    let gateway = start(&["--workers", "1", "--threads", "2", "--timeout", "1"]);
+    let long = gateway.begin("/endless?long");
+    gateway.log.wait_for("endless /endless?long");
+    let torrent = gateway.begin("/torrent");
+    assert_eq!(long.answer().status, 504);
+    // It had begun to be answered, so it can only break off.
+    assert!(!torrent.answer().complete);
+}
+
+#[test]
+fn a_stream_that_goes_on_is_not_over_its_time() {
+    let gateway = start(&["--workers", "1", "--timeout", "1", "--graceful-timeout", "1"]);
+    let gates = [gateway.gate("a"), gateway.gate("b")];
+    let mut stream = gateway.begin("/torrent");
+    // A client that takes nothing keeps the worker waiting, which is not the worker's fault.
+    let over = gateway.begin(&format!("/held?gate={}", gates[0].path()));
+    drop(over);
+    assert_eq!(gateway.log.count("WORKER TIMEOUT"), 0);
+    let mut some = [0; 1_000_000];
+    std::io::Read::read_exact(&mut stream, &mut some).unwrap();
+    assert_eq!(gateway.log.count("WORKER TIMEOUT"), 0);
+}
+
+#[test]
+fn a_full_queue_says_so_at_once() {
+    let gateway = start(&["--workers", "1", "--queue", "1"]);
+    let gate = gateway.gate("gate");
+    let held = gateway.begin(&format!("/held?gate={}", gate.path()));
+    gateway.log.wait_for("held /held");
+    // Of these one waits and the others are told.
+    let others: Vec<_> = (0..3).map(|_| gateway.begin("/version")).collect();
+    let line = gateway.log.wait_for_nth("503 for GET /version", 2);
+    assert!(
+        line.contains("the queue is full, 1 requests wait; 1 in workers' hands: GET /held"),
+        "{line}"
+    );
+    gate.open();
+    assert_eq!(held.answer().text(), "released");
+    let answers: Vec<_> = others.into_iter().map(crate::stack::Stream::answer).collect();
+    let shed: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!((shed.len(), answers.len()), (2, 3));
+    assert_eq!(shed[0].header("retry-after"), Some("1"));
+    assert!(!shed[0].text().contains("/held"), "other clients' requests are not its business");
+}
+
+#[test]
+fn a_client_that_left_the_queue_is_not_served() {
+    let gateway = start(&["--workers", "1", "--access-logfile", "-"]);
+    let gate = gateway.gate("gate");
+    let held = gateway.begin(&format!("/held?gate={}", gate.path()));
+    gateway.log.wait_for("held /held");
+    drop(gateway.begin("/seen?impatient"));
+    gateway.log.wait_for("499 for GET /seen?impatient");
+    gateway.output.wait_for("\"GET /seen?impatient HTTP/1.1\" 499 ");
+    gate.open();
+    assert_eq!(held.answer().status, 200);
+    assert_eq!(gateway.get("/").status, 200);
+    assert_eq!(gateway.log.count("seen GET"), 0);
+}
+
+#[test]
+fn a_request_that_waits_too_long_is_told_so() {
+    let gateway = start(&["--workers", "1", "--queue-timeout", "1"]);
+    let gate = gateway.gate("gate");
+    let held = gateway.begin(&format!("/held?gate={}", gate.path()));
+    gateway.log.wait_for("held /held");
+    let answer = gateway.get("/");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    gate.open();
+    assert_eq!(held.answer().status, 200);
+}
+
+#[test]
+fn an_idle_worker_is_found_while_others_are_busy() {
+    let gateway = start(&["--workers", "2", "--threads", "2"]);
+    gateway.log.wait_for_nth("Booting worker", 2);
+    let gates: Vec<_> = (0..3).map(|number| gateway.gate(&format!("gate{number}"))).collect();
+    let held: Vec<_> = gates
+        .iter()
+        .enumerate()
+        .map(|(number, gate)| {
+            let stream = gateway.begin(&format!("/held?gate={}", gate.path()));
+            gateway.log.wait_for_nth("held /held", number + 1);
+            stream
+        })
+        .collect();
+    assert_eq!(gateway.get("/").status, 200, "the fourth thread");
+    gates.iter().for_each(crate::stack::Gate::open);
+    assert!(held.into_iter().all(|stream| stream.answer().status == 200));
+}
+
+#[test]
+fn recycling_loses_nothing() {
+    let gateway = start_on(Listens::Unix, &["--workers", "2", "--max-requests", "20"]);
+    let load = Load::start(gateway.place(), 4, Habit::KeepAlive, "/");
+    gateway.log.wait_for_nth("has answered --max-requests and is replaced", 6);
+    gateway.log.wait_for_nth("Worker exiting", 4);
+    assert_none_lost(&load.finish(), &gateway.log);
+}

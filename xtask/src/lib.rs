@@ -1,0 +1,19 @@
+//! What the commands share, and what the end-to-end harness uses too, so that a test starts an
+//! application by the very recipe by which `up` does. The commands themselves are in the binary, one
+//! file each.
+
+pub mod workspace;
+
+pub mod application;
+pub mod programs;
+pub mod python;
+
+pub mod edge_conf;
+pub mod recipe;
+pub mod running;
+
+pub mod follow;
+pub mod probe;
+pub mod process;
+pub mod progress;
+pub mod sys;

@@ -1,0 +1,30 @@
+//! The table of a running chain, as `up` and `status` print it.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use xtask::running::Running;
+
+pub(crate) fn table(running: &Running) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(["hop", "pid", "socket", "log"]);
+    for hop in running.hops.iter().rev() {
+        let log =
+            |at: usize| hop.logs.get(at).map(|log| log.display().to_string()).unwrap_or_default();
+        let state =
+            if hop.process.alive() { hop.process.pid.to_string() } else { "dead".to_owned() };
+        table.add_row([hop.name.clone(), state, short(&hop.address.to_string()), log(0)]);
+        if hop.name == "gateway" {
+            for worker in hop.process.children() {
+                let socket = "from the gateway".to_owned();
+                table.add_row(["app-host".to_owned(), worker.pid.to_string(), socket, log(0)]);
+            }
+        }
+    }
+    format!("{table}\n{} at {}", running.application, running.url)
+}
+
+/// Paths as seen from the workspace.
+fn short(path: &str) -> String {
+    path.replace(&format!("{}/", xtask::workspace::root().display()), "")
+}

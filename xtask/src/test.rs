@@ -1,0 +1,92 @@
+//! `test`: builds what the tests start, then runs them all. With `--real` it runs the suite that puts
+//! the real nginx, gunicorn and Chromium beside ours: what is missing is named with the command that
+//! installs it, and the command fails, because a skipped test is not a passed one.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use xtask::application::Application;
+use xtask::programs;
+use xtask::progress::Progress;
+use xtask::python::Python;
+use xtask::workspace::{self, Profile};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The suite that needs a real nginx, gunicorn and Chromium, instead of the one that needs nothing
+    #[arg(long)]
+    real: bool,
+    /// Passed on to cargo test
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// A program of another package, where it may lie, and what installs it.
+const REAL: [(&str, &[&str], &str); 3] = [
+    ("nginx", &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"], "nginx-light"),
+    ("chromium", &["/usr/bin/chromium", "/usr/bin/chromium-browser"], "chromium"),
+    ("chromedriver", &["/usr/bin/chromedriver"], "chromium-driver"),
+];
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let python = Python::find()?;
+    if options.real {
+        name_what_is_missing()?;
+    }
+    programs::build(Profile::Debug, Progress::Shown)?;
+    for name in Application::names() {
+        Application::named(&name)?.environment(&python, Progress::Shown)?;
+    }
+    if options.real {
+        let gunicorn = workspace::root().join("tests/conf/peers.txt");
+        python.environment("venv-peers", &[gunicorn], Progress::Shown)?;
+        let real = ["--package", "e2e", "--features", "real", "--test", "real"];
+        cargo_test(&real, &[], &options.arguments)?;
+        // The same journeys through the real ones: what passes here is a fact about HTTP and not a habit
+        // of ours.
+        let both = [("CHAIN_EDGE", "nginx"), ("CHAIN_GATEWAY", "gunicorn")];
+        cargo_test(&["--package", "e2e", "--test", "chain"], &both, &options.arguments)?;
+    } else {
+        for name in Application::names() {
+            test_application(&Application::named(&name)?, &python)?;
+        }
+        cargo_test(&["--workspace"], &[], &options.arguments)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn name_what_is_missing() -> Result<()> {
+    let missing: Vec<_> = REAL
+        .iter()
+        .filter(|(_, places, _)| !places.iter().any(|place| Path::new(place).is_file()))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|(name, _, _)| *name).collect();
+    let packages: Vec<&str> = missing.iter().map(|(_, _, package)| *package).collect();
+    bail!("these tests need {}: apt-get install {}", names.join(", "), packages.join(" "))
+}
+
+fn cargo_test(arguments: &[&str], variables: &[(&str, &str)], more: &[String]) -> Result<()> {
+    let variables_shown: Vec<String> =
+        variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    println!("\n$ {}cargo test {}", variables_shown.concat(), arguments.join(" "));
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace::root()).arg("test").args(arguments).args(more);
+    cargo.env("CAUSEWAY_BUILT", "1").envs(variables.iter().copied());
+    let status = cargo.status().context("cannot start cargo")?;
+    if status.success() { Ok(()) } else { bail!("cargo test {} failed", arguments.join(" ")) }
+}
+
+/// The application's own tests, in its own environment.
+fn test_application(application: &Application, python: &Python) -> Result<()> {
+    let environment = application.environment(python, Progress::Shown)?;
+    let data = workspace::state().join("tested").join(&application.name);
+    std::fs::create_dir_all(&data)?;
+    println!("\n$ tests of apps/{}", application.name);
+    let status = application.test(&environment, &data).status()?;
+    if status.success() { Ok(()) } else { bail!("the tests of apps/{} failed", application.name) }
+}
