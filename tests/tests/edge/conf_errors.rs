@@ -22,7 +22,7 @@ fn every_broken_configuration_is_refused_in_nginx_words() {
         let output = site.run(&["-t"]);
         let folder = format!("{}/", site.path("").display()).replace("//", "/");
         let stderr = String::from_utf8_lossy(&output.stderr).replace(&folder, "");
-        let found = stderr.lines().filter_map(|line| line.split_once("[emerg] ")).next();
+        let found = stderr.lines().find_map(|line| line.split_once("[emerg] "));
         // nginx's own lines have a process number in a log, and none on the terminal.
         let found = found.map(|(_, message)| match message.split_once(": ") {
             Some((number, rest)) if number.contains('#') => rest.to_owned(),

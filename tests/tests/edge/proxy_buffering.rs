@@ -40,7 +40,8 @@ fn slow_client(settings: &str, sleeps: Duration) -> (Edge, bool) {
         ),
     );
     let mut client = edge.connect();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(request).expect("the edge reads requests");
     let buffered = finished.recv_timeout(sleeps).is_ok();
     let response = read_response(&mut client, "GET");
     assert!(response.body == large(), "byte for byte");
@@ -79,7 +80,8 @@ fn a_live_answer_does_not_wait_for_its_end() {
         "server { listen 127.0.0.1:%%PORT%%; location / { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_http_version 1.1; } }",
     );
     let mut client = edge.connect();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(request).expect("the edge reads requests");
     let mut text = Vec::new();
     while !text.ends_with(b"first\r\n") {
         let mut byte = [0];

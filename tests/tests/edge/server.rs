@@ -147,7 +147,6 @@ impl Site {
     }
 
     /// A placeholder's port, already listening: for an upstream that the test itself plays.
-    #[expect(dead_code, reason = "for tests that play an upstream")]
     pub(crate) fn listener(&self, placeholder: &str) -> TcpListener {
         self.port(placeholder);
         let mut ports = self.ports.borrow_mut();

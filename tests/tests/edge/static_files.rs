@@ -185,11 +185,11 @@ fn large_files_come_whole_by_every_way() {
         .map(|(way, words)| format!("location /{way}/ {{ alias %%DIR%%/www/; {words} }}"))
         .collect();
     let edge = server(site, &locations);
-    for way in 0..ways.len() {
+    for (way, words) in ways.iter().enumerate() {
         for _ in 0..2 {
             let response = edge.get(&format!("/{way}/large"));
-            assert_eq!(response.body.len(), content.len(), "{}", ways[way]);
-            assert!(response.body == content, "{}", ways[way]);
+            assert_eq!(response.body.len(), content.len(), "{words}");
+            assert!(response.body == content, "{words}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `upstream`: who is asked, who is left alone, and which connections are kept.
 
-use std::io::Write;
-
 use crate::{
     peer::{After, Peer, Seen, ok},
     server::{Edge, Site, is_nginx},

@@ -12,8 +12,8 @@ fn check(request: &str, expected: &[(&str, &str)]) {
          location / {{ return 200 '{lines}'; }} }}"
     ));
     let response = edge.raw(edge.site.fill(request).as_bytes());
-    let response = String::from_utf8(response).unwrap();
-    let (_, body) = response.split_once("\r\n\r\n").unwrap();
+    let response = String::from_utf8(response).expect("the answer is text");
+    let (_, body) = response.split_once("\r\n\r\n").expect("the head has an end");
     let wanted: String =
         expected.iter().map(|(name, value)| format!("{name}=[{value}]\n")).collect();
     assert_eq!(body, edge.site.fill(&wanted), "{request}");
