@@ -48,6 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         // of ours.
         let both = [("CHAIN_EDGE", "nginx"), ("CHAIN_GATEWAY", "gunicorn")];
         cargo_test(&["--package", "e2e", "--test", "chain"], &both, &options.arguments)?;
+        // And what the edge is held to is held to nginx itself.
+        let nginx = [("EDGE_BINARY", "/usr/sbin/nginx")];
+        cargo_test(&["--package", "e2e", "--test", "edge"], &nginx, &options.arguments)?;
     } else {
         for name in Application::names() {
             test_application(&Application::named(&name)?, &python)?;
