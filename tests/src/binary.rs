@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, bail};
 
 /// Set by `cargo xtask test`, which builds everything before it starts.
-const BUILT: &str = "CAUSEWAY_BUILT";
+const BUILT: &str = "E2E_BUILT";
 
 const PACKAGES: [&str; 4] =
     ["causeway-edge", "causeway-gateway", "causeway-app-host", "causeway-client"];

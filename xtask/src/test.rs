@@ -78,8 +78,12 @@ fn cargo_test(arguments: &[&str], variables: &[(&str, &str)], more: &[String]) -
         variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
     println!("\n$ {}cargo test {}", variables_shown.concat(), arguments.join(" "));
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace::root()).arg("test").args(arguments).args(more);
-    cargo.env("CAUSEWAY_BUILT", "1").envs(variables.iter().copied());
+    cargo
+        .current_dir(workspace::root())
+        .args(["test", "--no-fail-fast"])
+        .args(arguments)
+        .args(more);
+    cargo.env("E2E_BUILT", "1").envs(variables.iter().copied());
     let status = cargo.status().context("cannot start cargo")?;
     if status.success() { Ok(()) } else { bail!("cargo test {} failed", arguments.join(" ")) }
 }
