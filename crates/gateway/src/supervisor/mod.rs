@@ -21,7 +21,10 @@ use std::{
 
 use causeway_app_host::HostOptions;
 use nix::{
-    sys::{prctl, signal},
+    sys::{
+        prctl,
+        signal::{self, Signal},
+    },
     unistd::Pid,
 };
 use tokio::{
@@ -277,7 +280,7 @@ impl Supervisor {
                         .log
                         .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
                     Ended::Signal(number) => {
-                        let name = signal::Signal::try_from(*number)
+                        let name = Signal::try_from(*number)
                             .map_or_else(|_| number.to_string(), |signal| signal.to_string());
                         let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
                         let level = match *number {
@@ -314,6 +317,10 @@ impl Supervisor {
                 gateway.log.reopen();
                 if let Some(Err(error)) = gateway.access.as_ref().map(AccessLog::reopen) {
                     gateway.log.error(format_args!("access log not reopened: {error}"));
+                }
+                // Each writes to the error log by a descriptor of its own.
+                for child in self.children.values() {
+                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), Signal::SIGUSR1);
                 }
             }
             Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
