@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, Setup, fixtures, output};
+use crate::host::{Setup, fixtures, output};
 
 fn setup(application: &str) -> Setup {
     let mut setup = Setup::of(application);

@@ -149,6 +149,20 @@ fn ttin_and_ttou_change_the_number() {
 }
 
 #[test]
+fn without_workers_requests_wait_for_the_first() {
+    let fixtures = fixtures();
+    let chdir = ["--chdir", fixtures.to_str().unwrap(), "app:application", "--workers", "0"];
+    let gateway = Setup::new(Listens::Tcp, &chdir).launch();
+    let waiting = gateway.begin("/version");
+    gateway.signal(Signal::SIGTTOU);
+    gateway.log.wait_for("Handling signal: ttou");
+    assert_eq!(gateway.booted().len(), 0);
+    gateway.signal(Signal::SIGTTIN);
+    assert_eq!(waiting.answer().text(), "one");
+    assert_eq!(gateway.booted().len(), 1);
+}
+
+#[test]
 fn usr1_opens_the_logs_anew() {
     let flags = ["--access-logfile", "access.log", "--error-logfile", "error.log"];
     let fixtures = fixtures();
