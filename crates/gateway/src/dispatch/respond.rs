@@ -198,7 +198,12 @@ impl Response<'_> {
                     self.gateway.log.error(format_args!("worker (pid:{pid}): {text}"));
                 }
                 ClientEvent::End(end) => {
-                    self.exchange.take().expect("it was there above").finish();
+                    let exchange = self.exchange.take().expect("it was there above");
+                    if end.protocol_status == ProtocolStatus::Overloaded {
+                        // It is about to exit, with connections waiting that it will not look at.
+                        exchange.lease.worker().shun();
+                    }
+                    exchange.finish();
                     self.end = Some(end);
                     self.check_end(end, pid, story)?;
                 }
@@ -247,6 +252,9 @@ impl Response<'_> {
 
     fn check_end(&mut self, end: End, pid: u32, story: &Story) -> Result<(), DispatchError> {
         let protocol = |what: &str| DispatchError::Protocol { pid, what: what.to_owned() };
+        if let (ProtocolStatus::Overloaded, Stage::Head(_)) = (end.protocol_status, &self.stage) {
+            return Err(DispatchError::Leaving { pid });
+        }
         if end.protocol_status != ProtocolStatus::RequestComplete {
             return Err(protocol("it does not take the request"));
         }
