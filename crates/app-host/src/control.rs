@@ -5,7 +5,9 @@
 //!   however it died, and nobody will send TERM any more.
 //! - TERM: finish what is in hand. QUIT: at once. INT likewise when alone; under a gateway a Ctrl-C
 //!   is the gateway's to decide about.
+//! - `CAUSEWAY_ERRORLOG`: the file our standard error is. USR1: it was moved away, open it anew.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -13,16 +15,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::libc::{SIGINT, SIGQUIT, SIGTERM};
+use nix::libc::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
+use crate::log::ErrorLog;
 use crate::sys;
 
 const CONTROL: &str = "CAUSEWAY_CONTROL_FD";
 const LIFELINE: &str = "CAUSEWAY_LIFELINE_FD";
+const ERROR_LOG: &str = "CAUSEWAY_ERRORLOG";
 
 /// Where the handler of our signals finds out what they mean now.
 static PHASE: AtomicU8 = AtomicU8::new(ALONE);
@@ -53,6 +57,7 @@ pub(crate) struct Control {
     signals: Option<File>,
     /// The interpreter knows it by number only: it must stay open.
     signals_in: Option<OwnedFd>,
+    error_log: ErrorLog,
 }
 
 impl Control {
@@ -60,16 +65,19 @@ impl Control {
     pub(crate) fn take_over(py: Python<'_>) -> PyResult<Control> {
         let pipe = pipe_from(py, CONTROL)?;
         let lifeline = pipe_from(py, LIFELINE)?;
+        let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
         let supervised = pipe.is_some();
         PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
         let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
-        for signal in [SIGTERM, SIGQUIT, SIGINT] {
+        for signal in [SIGTERM, SIGQUIT, SIGINT, SIGUSR1] {
             py.import("signal")?.call_method1("signal", (signal, &handler))?;
         }
-        Ok(Control { pipe: pipe.map(File::from), lifeline, signals: None, signals_in: None })
+        let pipe = pipe.map(File::from);
+        Ok(Control { pipe, lifeline, signals: None, signals_in: None, error_log })
     }
 
-    /// From now on signals are read by `wait`.
+    /// From now on signals are read by `wait`. One that asked for the log to be opened anew may have
+    /// come before, while nobody could: done now, it is done in any case.
     pub(crate) fn serve(&mut self, py: Python<'_>) -> PyResult<()> {
         let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let (read, write) = pipe2(flags).map_err(std::io::Error::from)?;
@@ -78,6 +86,7 @@ impl Control {
         let signal = py.import("signal")?;
         signal.call_method("set_wakeup_fd", (write.as_raw_fd(),), Some(&options))?;
         PHASE.store(SERVING, Ordering::SeqCst);
+        self.error_log.reopen(py);
         self.signals = Some(read.into());
         self.signals_in = Some(write);
         Ok(())
@@ -104,7 +113,7 @@ impl Control {
         loop {
             let readable = py.detach(|| self.poll(done))?;
             py.check_signals()?;
-            if let Some(order) = self.next_signal() {
+            if let Some(order) = self.next_signal(py) {
                 return Ok(order);
             }
             if readable.lifeline {
@@ -133,7 +142,7 @@ impl Control {
         Ok(Readable { lifeline, done: events.first().is_some_and(is_ready) })
     }
 
-    fn next_signal(&mut self) -> Option<Order> {
+    fn next_signal(&mut self, py: Python<'_>) -> Option<Order> {
         let mut byte = [0];
         // Not blocking; an error is an empty pipe.
         while let Ok(1) = self.signals.as_mut()?.read(&mut byte) {
@@ -141,6 +150,7 @@ impl Control {
                 SIGTERM => return Some(Order::Stop),
                 SIGQUIT => return Some(Order::Quit),
                 SIGINT if self.pipe.is_none() => return Some(Order::Quit),
+                SIGUSR1 => self.error_log.reopen(py),
                 _ => (),
             }
         }
@@ -162,19 +172,24 @@ pub(crate) fn boot_was_ended() -> bool {
 #[pyfunction]
 fn on_signal(signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
     let phase = PHASE.load(Ordering::SeqCst);
-    if phase == SERVING || (phase == SUPERVISED && signal == SIGINT) {
+    if phase == SERVING || signal == SIGUSR1 || (phase == SUPERVISED && signal == SIGINT) {
         return Ok(());
     }
     PHASE.store(ENDED, Ordering::SeqCst);
     Err(PySystemExit::new_err(0))
 }
 
+/// What the gateway put in the environment for us, and not for the application.
+fn take_variable(py: Python<'_>, variable: &str) -> PyResult<Option<OsString>> {
+    let environ = py.import("os")?.getattr("environ")?;
+    environ.call_method1("pop", (variable, py.None()))?.extract()
+}
+
 /// A pipe the gateway left to us, whose number it put in the environment. Neither is for the
 /// processes the application starts.
 fn pipe_from(py: Python<'_>, variable: &str) -> PyResult<Option<OwnedFd>> {
-    let environ = py.import("os")?.getattr("environ")?;
-    let value: Option<String> = environ.call_method1("pop", (variable, py.None()))?.extract()?;
-    let Some(value) = value else { return Ok(None) };
+    let Some(value) = take_variable(py, variable)? else { return Ok(None) };
+    let value = value.to_string_lossy();
     let number = value.parse().ok().filter(|number| *number > 2);
     let Some(pipe) = number.and_then(sys::inherit) else {
         let message = format!("{variable} is \"{value}\", which is not an open descriptor");

@@ -1,5 +1,6 @@
 //! Starting an app-host. Runs in the gateway, in tests, in a launcher: nothing here may touch Python.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,13 +18,30 @@ pub fn command(python: &Path, library: &Path, options: &HostOptions) -> Command 
     command
 }
 
-/// The library cargo built next to the running program: `target/PROFILE/` holds programs, its
-/// `deps/` test programs (`examples/` examples) and, when it was built as a dependency, the library.
+/// The library of the running program: see `library_for`.
 pub fn library() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?;
+    library_for(&std::env::current_exe().ok()?)
+}
+
+/// The library cargo built next to `program`: `target/PROFILE/` holds programs, its `deps/` test
+/// programs (`examples/` examples) and, when it was built as a dependency, the library.
+///
+/// The newest of them: cargo refreshes the one in `PROFILE/` only where the app-host is asked for by
+/// name, so it may be older than the program and lack what the program expects. Of equals (cargo
+/// links one to the other) the nearest: beside the program, in `deps/` there, above, in `deps/` there.
+pub fn library_for(program: &Path) -> Option<PathBuf> {
     let folder = program.parent()?;
-    let above = folder.parent()?;
-    let folders =
-        [folder.to_path_buf(), folder.join("deps"), above.to_path_buf(), above.join("deps")];
-    folders.into_iter().map(|folder| folder.join(LIBRARY)).find(|library| library.is_file())
+    let mut folders = vec![folder.to_path_buf(), folder.join("deps")];
+    folders
+        .extend(folder.parent().into_iter().flat_map(|above| [above.into(), above.join("deps")]));
+    let built = |library: &PathBuf| {
+        let facts = library.metadata().ok().filter(Metadata::is_file)?;
+        facts.modified().ok()
+    };
+    folders
+        .into_iter()
+        .map(|folder| folder.join(LIBRARY))
+        .filter_map(|library| Some((built(&library)?, library)))
+        .reduce(|nearest, other| if other.0 > nearest.0 { other } else { nearest })
+        .map(|(_, library)| library)
 }

@@ -3,9 +3,13 @@
 //! One write for each entry, however many lines it has: threads and sibling processes share the
 //! descriptor, and a traceback torn apart by another is worth little.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 
+use nix::unistd::dup2_stderr;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -36,6 +40,29 @@ pub(crate) fn raw(py: Python<'_>, text: &[u8]) {
     py.detach(|| {
         let _ = std::io::stderr().write_all(text);
     });
+}
+
+/// The file standard error is, if it is one that may be moved away.
+pub(crate) struct ErrorLog {
+    path: Option<PathBuf>,
+}
+
+impl ErrorLog {
+    pub(crate) fn new(path: Option<OsString>) -> ErrorLog {
+        ErrorLog { path: path.map(PathBuf::from) }
+    }
+
+    /// The descriptor keeps its number: the interpreter, its crash handler and the processes the
+    /// application started know the log by that. Where the file can not be had, the old one stays.
+    pub(crate) fn reopen(&self, py: Python<'_>) {
+        let Some(path) = &self.path else { return };
+        let opened = File::options().append(true).create(true).open(path);
+        let opened = opened.and_then(|file| Ok(dup2_stderr(file)?));
+        if let Err(error) = opened {
+            let path = path.display();
+            entry(py, Level::Error, &format_args!("\"{path}\" can not be opened anew: {error}"));
+        }
+    }
 }
 
 fn timestamp(py: Python<'_>) -> PyResult<String> {

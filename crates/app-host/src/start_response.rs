@@ -3,15 +3,18 @@
 //! Whatever is not a head HTTP can have is refused here, while the application can still be told by
 //! an exception, and its author by a traceback.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::log::{self, Level};
 use crate::response::{Head, Response};
 
 /// RFC 9110 §7.6.1: between two hops, and so the gateway's alone. PEP 3333 forbids them to
-/// applications.
+/// applications; those that send them all the same run under gunicorn, which drops them.
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -23,6 +26,9 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Which of them were complained about: a bit each.
+static COMPLAINED: AtomicU16 = AtomicU16::new(0);
 
 #[pyclass(module = "causeway_app_host")]
 pub(crate) struct StartResponse {
@@ -147,9 +153,7 @@ fn write_field(head: &mut Head, field: &Bound<'_, PyAny>) -> PyResult<()> {
     if !is_token(name) {
         return refused("invalid header name");
     }
-    if HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes())) {
-        return refused("hop-by-hop headers are the server's, not the application's:");
-    }
+    let hop = HOP_BY_HOP.iter().position(|hop| name.eq_ignore_ascii_case(hop.as_bytes()));
     if name.eq_ignore_ascii_case(b"status") {
         return refused("the status is given to start_response, not in a header");
     }
@@ -162,6 +166,11 @@ fn write_field(head: &mut Head, field: &Bound<'_, PyAny>) -> PyResult<()> {
     if !value.iter().copied().all(is_field_byte) {
         let name = head.lines[start..colon].escape_ascii();
         return Err(PyValueError::new_err(format!("invalid value of header \"{name}\"")));
+    }
+    if let Some(hop) = hop {
+        head.lines.truncate(start);
+        complain(field.py(), hop);
+        return Ok(());
     }
     if is_length {
         let length = read_length(value);
@@ -178,6 +187,20 @@ fn write_field(head: &mut Head, field: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     head.lines.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// One line for each name: the author is to know, the log is not to fill.
+fn complain(py: Python<'_>, hop: usize) {
+    let bit = 1 << hop;
+    if COMPLAINED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return;
+    }
+    let message = format!(
+        "header \"{}\" of the application is dropped: hop-by-hop headers are the server's; \
+         said once for each name",
+        HOP_BY_HOP[hop]
+    );
+    log::entry(py, Level::Warning, &message);
 }
 
 fn read_length(value: &[u8]) -> Option<u64> {

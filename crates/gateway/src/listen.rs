@@ -71,6 +71,16 @@ pub(crate) enum BindError {
     NotListening(Address),
 }
 
+impl BindError {
+    /// The system's own, where it was the system that refused.
+    pub(crate) fn number(&self) -> Option<i32> {
+        match self {
+            BindError::Bind { error, .. } => error.raw_os_error(),
+            BindError::NotASocket(_) | BindError::NotListening(_) => None,
+        }
+    }
+}
+
 fn in_pythons_words(error: &io::Error) -> String {
     let number = error.raw_os_error().unwrap_or(0);
     let text = nix::errno::Errno::from_raw(number).desc();

@@ -54,7 +54,8 @@ pub(crate) const LIFELINE_FD: RawFd = 4;
 
 /// Puts the two pipes where the worker looks for them, and has the kernel end the worker should this
 /// process die without a word. At once: what it is working on can reach nobody any more, and a worker
-/// that hangs would otherwise stay for ever, since nobody is left who would give up on it.
+/// that hangs would otherwise stay for ever, since nobody is left who would give up on it. And has it
+/// ignore USR1 until it knows what that means: it would die of it.
 pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: OwnedFd) {
     let hook = move || {
         // Beyond both targets (see `child.rs`), so that neither call overwrites the other's source.
@@ -64,9 +65,14 @@ pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: Owned
                 return Err(io::Error::last_os_error());
             }
         }
+        // SAFETY: signal is async-signal-safe, and sets no handler of ours.
+        if unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)
     };
-    // SAFETY: the hook calls only dup2 and prctl, which are async-signal-safe, and allocates nothing.
+    // SAFETY: the hook calls only dup2, signal and prctl, which are async-signal-safe, and allocates
+    // nothing.
     unsafe { command.pre_exec(hook) };
 }
 
@@ -101,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pipes_arrive_where_the_worker_looks() {
+    fn the_pipes_arrive_where_the_worker_looks_and_usr1_is_not_its_end() {
         let (control_read, control_write) = nix::unistd::pipe().unwrap();
         let (lifeline_read, lifeline_write) = nix::unistd::pipe().unwrap();
         let beyond = |fd: OwnedFd| {
@@ -110,7 +116,8 @@ mod tests {
         };
         nix::unistd::write(&lifeline_write, b"hello\n").unwrap();
         let mut command = Command::new("sh");
-        command.arg("-c").arg("read line <&4; echo got $line >&3").stdin(Stdio::null());
+        let script = "kill -USR1 $$; read line <&4; echo got $line >&3";
+        command.arg("-c").arg(script).stdin(Stdio::null());
         hand_over(&mut command, beyond(control_write), beyond(lifeline_read));
         assert!(command.status().unwrap().success());
         drop(command);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, Setup, fixtures, output};
+use crate::host::{Setup, fixtures, output};
 
 fn setup(application: &str) -> Setup {
     let mut setup = Setup::of(application);
@@ -134,6 +134,7 @@ fn alone_it_binds_and_unlinks() {
 
 #[test]
 fn the_application_does_not_inherit_what_is_ours() {
-    let host = Host::start("children");
-    assert_eq!(host.get("/").text(), "/dev/null\nno environment\n");
+    let mut setup = Setup::of("children");
+    setup.environment = vec![("CAUSEWAY_ERRORLOG".into(), "/dev/null".into())];
+    assert_eq!(setup.start().get("/").text(), "/dev/null\nno environment\n");
 }

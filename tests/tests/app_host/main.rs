@@ -12,6 +12,7 @@ mod faults;
 mod file_wrapper;
 mod input;
 mod interpreters;
+mod launch;
 mod memory;
 mod nginx;
 mod protocol;

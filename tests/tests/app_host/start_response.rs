@@ -93,8 +93,7 @@ fn invalid_heads_are_500_and_say_why() {
         ("three_parts", "ValueError: a header is a pair of name and value"),
         ("bad_length", "ValueError: invalid Content-Length"),
         ("two_lengths", "ValueError: invalid Content-Length"),
-        ("hop_by_hop", "the application's: \"Connection\""),
-        ("transfer_encoding", "the application's: \"Transfer-Encoding\""),
+        ("hop_by_hop_breaks_line", "ValueError: invalid value of header \"Connection\""),
         ("status_as_header", "not in a header \"Status\""),
         ("twice", "AssertionError: start_response was called before"),
         ("never", "AssertionError: the application has not called start_response"),
@@ -109,6 +108,26 @@ fn invalid_heads_are_500_and_say_why() {
         assert!(entry.contains(reason), "{path}: {entry}");
     }
     assert!(!host.log().contains("hidden"), "a header's value is not for the log");
+}
+
+#[test]
+fn hop_by_hop_headers_are_dropped_and_that_is_said_once() {
+    let host = Host::start("start_response");
+    let mut client = host.connect();
+    for _ in 0..2 {
+        let answer = client.get("/hop_by_hop");
+        assert_eq!((answer.status(), answer.text()), (200, "body"));
+        for name in ["Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"] {
+            assert_eq!(answer.field(name), None, "{name}");
+        }
+        assert_eq!(answer.field("X-Kept").as_deref(), Some("yes"));
+    }
+    let log = host.log();
+    for name in ["connection", "keep-alive", "transfer-encoding", "upgrade"] {
+        let line = format!("[WARNING] header \"{name}\" of the application is dropped: ");
+        assert_eq!(log.matches(&line).count(), 1, "{log}");
+    }
+    assert_eq!(log.lines().count(), 4, "{log}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Signals and the lifeline.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 
 use crate::host::{Arrival, Host, Setup, begin};
@@ -88,4 +90,41 @@ fn an_abort_says_where_every_thread_was() {
     let log = host.log();
     assert!(log.contains("Fatal Python error: Aborted"), "{log}");
     assert!(log.contains("stopping.py\", line "), "{log}");
+}
+
+#[test]
+fn usr1_opens_the_log_anew() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("error.log");
+    fs::write(&path, "before\n").unwrap();
+    let mut setup = Setup::of("errors");
+    setup.environment = vec![("CAUSEWAY_ERRORLOG".into(), path.to_str().unwrap().into())];
+    let host = setup.start();
+    let link = format!("/proc/{}/fd/2", host.child.id());
+    // At the end of its start it opened the log itself: a signal before that may have been missed.
+    assert_eq!(fs::read_link(&link).unwrap(), path);
+    fs::rename(&path, scratch.path().join("old.log")).unwrap();
+    host.signal(Signal::SIGUSR1);
+    while fs::read_link(&link).unwrap() != path {
+        std::thread::yield_now();
+    }
+    assert_eq!(host.get("/lines").status(), 200);
+    assert!(!fs::read_to_string(&path).unwrap().is_empty());
+    assert_eq!(fs::read_to_string(scratch.path().join("old.log")).unwrap(), "before\n");
+}
+
+#[test]
+fn usr1_without_a_log_of_its_own_changes_nothing() {
+    let host = Host::start("stopping");
+    host.signal(Signal::SIGUSR1);
+    assert_eq!(host.get("/pid").status(), 200);
+    // Its folder is gone: the log stays what it is, and says why.
+    let mut setup = Setup::of("stopping");
+    setup.environment = vec![("CAUSEWAY_ERRORLOG".into(), "/nowhere/error.log".into())];
+    let host = setup.start();
+    assert!(
+        host.log().contains("\"/nowhere/error.log\" can not be opened anew: "),
+        "{}",
+        host.log()
+    );
 }

@@ -1,13 +1,21 @@
 //! Workers that die, hang or have too much to do: each request gets an answer, and the log a reason.
 
-use std::io::Read;
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    thread,
+};
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::stack::{Habit, Listens, Load, Outcome, assert_none_lost, start, start_on};
+use crate::stack::{
+    Gateway, Habit, Listens, Load, Outcome, Response, Setup, assert_none_lost, fixtures, python,
+    start, start_on,
+};
 
 fn kill_worker(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
@@ -187,4 +195,86 @@ fn recycling_loses_nothing() {
     gateway.log.wait_for_nth("has answered --max-requests and is replaced", 6);
     gateway.log.wait_for_nth("Worker exiting", 4);
     assert_none_lost(&load.finish(), &gateway.log);
+}
+
+/// Sends a body to be echoed. What came back.
+fn upload(gateway: &Gateway, body: &[u8]) -> Response {
+    let mut stream = gateway.connect();
+    let head =
+        format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    stream.answer()
+}
+
+/// A worker that answers as the app-host does when it is told to stop in the moment in which a
+/// request begins to arrive: the moment itself can not be met from outside. After it, the real one.
+const LEAVES_ONCE: &str = r#"#!PYTHON
+import os, socket, struct, sys
+try:
+    os.mkdir("left")
+except FileExistsError:
+    os.execvp("PYTHON", ["PYTHON"] + sys.argv[1:])
+os.write(3, b"ready %d\n" % os.getpid())
+listener = socket.socket(fileno=0)
+connection, _ = listener.accept()
+arrived = 0
+while arrived < 100_000:
+    arrived += len(connection.recv(65536))
+connection.shutdown(socket.SHUT_RD)
+end_request, overloaded = 3, 2
+connection.sendall(struct.pack(">BBHHBxIB3x", 1, end_request, 1, 8, 0, 0, overloaded))
+connection.close()
+"#;
+
+#[test]
+fn what_a_leaving_worker_does_not_take_goes_to_the_next() {
+    // In memory, and in a file.
+    for length in [200_000, 3_000_000] {
+        let fixtures = fixtures();
+        let flags = ["--chdir", fixtures.to_str().unwrap(), "app:application"];
+        let mut setup = Setup::new(Listens::Tcp, &flags);
+        let script = setup.scratch.path().join("python");
+        let interpreter = String::from_utf8(
+            std::process::Command::new(python())
+                .args(["-c", "import sys; print(sys.executable)"])
+                .output()
+                .unwrap()
+                .stdout,
+        );
+        setup.write("python", &LEAVES_ONCE.replace("PYTHON", interpreter.unwrap().trim()));
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        setup.command.arg("--python").arg(&script);
+        let gateway = setup.launch();
+        let body: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
+        let answer = upload(&gateway, &body);
+        assert_eq!(answer.status, 200, "{}", gateway.log.text());
+        assert!(answer.body == body);
+        let line = gateway.log.wait_for("POST /echo is sent again: ");
+        assert!(line.ends_with("was told to stop, and takes no more requests"), "{line}");
+    }
+}
+
+#[test]
+fn a_worker_told_to_stop_loses_no_upload() {
+    let gateway = start(&["--workers", "2"]);
+    gateway.log.wait_for_nth("Worker ready", 2);
+    let body = vec![b'x'; 3_000_000];
+    for round in 0..10 {
+        let worker = gateway.worker();
+        // Until it goes on, what is sent to it waits half way.
+        kill_worker(worker, Signal::SIGSTOP);
+        thread::scope(|scope| {
+            let uploads: Vec<_> = (0..2).map(|_| scope.spawn(|| upload(&gateway, &body))).collect();
+            kill_worker(worker, Signal::SIGTERM);
+            kill_worker(worker, Signal::SIGCONT);
+            for upload in uploads {
+                let answer = upload.join().unwrap();
+                assert_eq!(answer.status, 200, "{} {}", answer.text(), gateway.log.text());
+                assert!(answer.body == body);
+            }
+        });
+        gateway.log.wait_for(&format!("Worker exiting (pid: {worker})"));
+        gateway.log.wait_for_nth("Worker ready", 3 + round);
+    }
 }

@@ -149,6 +149,20 @@ fn ttin_and_ttou_change_the_number() {
 }
 
 #[test]
+fn without_workers_requests_wait_for_the_first() {
+    let fixtures = fixtures();
+    let chdir = ["--chdir", fixtures.to_str().unwrap(), "app:application", "--workers", "0"];
+    let gateway = Setup::new(Listens::Tcp, &chdir).launch();
+    let waiting = gateway.begin("/version");
+    gateway.signal(Signal::SIGTTOU);
+    gateway.log.wait_for("Handling signal: ttou");
+    assert_eq!(gateway.booted().len(), 0);
+    gateway.signal(Signal::SIGTTIN);
+    assert_eq!(waiting.answer().text(), "one");
+    assert_eq!(gateway.booted().len(), 1);
+}
+
+#[test]
 fn usr1_opens_the_logs_anew() {
     let flags = ["--access-logfile", "access.log", "--error-logfile", "error.log"];
     let fixtures = fixtures();
@@ -168,9 +182,12 @@ fn usr1_opens_the_logs_anew() {
         };
         let request = format!("GET {target} HTTP/1.0\r\n\r\n");
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-        assert_eq!(stream.answer().status, 200);
+        let answer = stream.answer();
+        assert_eq!(answer.status, 200);
+        answer.text()
     };
-    ask("/?before");
+    let worker = ask("/?before").rsplit(' ').next().unwrap().to_owned();
+    ask("/seen?before");
     for name in ["access.log", "error.log"] {
         fs::rename(gateway.scratch().join(name), gateway.scratch().join(format!("{name}.1")))
             .unwrap();
@@ -179,11 +196,19 @@ fn usr1_opens_the_logs_anew() {
     while !gateway.scratch().join("access.log").exists() {
         std::thread::yield_now();
     }
-    ask("/?after");
-    while !read("access.log").contains("/?after") {
+    // The worker hears of it by a signal of its own.
+    let error_log = fs::canonicalize(gateway.scratch()).unwrap().join("error.log");
+    while fs::read_link(format!("/proc/{worker}/fd/2")).unwrap() != error_log {
+        std::thread::yield_now();
+    }
+    ask("/seen?after");
+    while !read("access.log").contains("/seen?after") {
         std::thread::yield_now();
     }
     assert!(read("access.log.1").contains("/?before"));
     assert!(!read("access.log").contains("/?before"));
     assert!(read("error.log.1").contains("Handling signal: usr1"));
+    assert!(read("error.log.1").contains("seen GET /seen?before"));
+    assert!(!read("error.log.1").contains("seen GET /seen?after"));
+    assert!(read("error.log").contains("seen GET /seen?after"));
 }

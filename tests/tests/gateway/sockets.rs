@@ -51,8 +51,14 @@ fn a_worker_in_the_middle_of_a_request_is_not_left_either() {
 }
 
 fn launch_at(bind: &str, before: impl FnOnce(&Path)) -> Gateway {
+    launch_with(bind, &[], before)
+}
+
+fn launch_with(bind: &str, more: &[&str], before: impl FnOnce(&Path)) -> Gateway {
     let fixtures = fixtures();
-    let flags = ["--chdir", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
+    let mut flags = vec!["--chdir", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
+    flags.extend(["--log-level", "debug"]);
+    flags.extend(more);
     let setup = Setup::new(Listens::Elsewhere, &flags);
     before(setup.scratch.path());
     setup.launch()
@@ -89,13 +95,42 @@ fn a_file_in_the_way_is_not_removed() {
 }
 
 #[test]
-fn a_port_in_use_is_said_with_its_address() {
+fn a_port_in_use_is_tried_again_and_said_with_its_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut gateway = launch_at(&address, |_| ());
     assert_eq!(gateway.exit_code(), Some(1));
-    let in_use = format!("connection to {address} failed: [Errno 98] Address already in use");
-    assert!(gateway.log.text().contains(&in_use), "{}", gateway.log.text());
+    let log = gateway.log.text();
+    for line in [
+        format!("[ERROR] Connection in use: {address}\n"),
+        format!("[ERROR] connection to {address} failed: [Errno 98] Address already in use\n"),
+        "[DEBUG] Retrying in 1 second.\n".to_owned(),
+    ] {
+        assert_eq!(log.matches(&line).count(), 5, "{log}");
+    }
+    assert!(gateway.log.last_line().ends_with(&format!("[ERROR] Can't connect to {address}")));
+}
+
+#[test]
+fn a_port_that_becomes_free_is_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let gateway = launch_at(&address, |_| ());
+    gateway.log.wait_for("Retrying in 1 second.");
+    drop(taken);
+    gateway.log.wait_for(&format!("Listening at: http://{address}"));
+    assert_eq!(gateway.get("/").status, 200);
+}
+
+#[test]
+fn a_stop_is_heard_while_a_port_is_waited_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut gateway = launch_with(&address, &["--pid", "gateway.pid"], |_| ());
+    gateway.log.wait_for("Retrying in 1 second.");
+    gateway.signal(Signal::SIGTERM);
+    assert_eq!(gateway.exit_code(), Some(0), "{}", gateway.log.text());
+    assert_eq!(fs::read_dir(gateway.scratch()).unwrap().count(), 0);
 }
 
 #[test]

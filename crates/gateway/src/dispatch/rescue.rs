@@ -28,6 +28,8 @@ pub(crate) enum DispatchError {
     Connect { pid: u32, error: io::Error },
     #[error("the request's body can not be read back: {error}")]
     Spool { error: io::Error },
+    #[error("worker (pid:{pid}) was told to stop, and takes no more requests")]
+    Leaving { pid: u32 },
     #[error("worker (pid:{pid}) {}", fate(*.ended))]
     WorkerGone { pid: u32, seen: Seen, ended: Option<Ended> },
     #[error(
@@ -68,9 +70,9 @@ impl DispatchError {
     /// seen may not, unless asking twice is asking once and it most likely has not.
     pub(super) fn may_be_sent_again(&self, is_safe: bool) -> bool {
         match self {
-            DispatchError::WorkerGone { seen: Seen::Never, .. } | DispatchError::Connect { .. } => {
-                true
-            }
+            DispatchError::WorkerGone { seen: Seen::Never, .. }
+            | DispatchError::Connect { .. }
+            | DispatchError::Leaving { .. } => true,
             DispatchError::WorkerGone { seen: Seen::Unlikely, .. } => is_safe,
             _ => false,
         }
@@ -84,6 +86,7 @@ impl DispatchError {
             | DispatchError::Waited { .. }
             | DispatchError::NoWorker { .. } => 503,
             DispatchError::Connect { .. }
+            | DispatchError::Leaving { .. }
             | DispatchError::WorkerGone { .. }
             | DispatchError::Protocol { .. } => 502,
             DispatchError::Timeout { .. } => 504,
@@ -173,6 +176,7 @@ mod tests {
         assert!(!gone(Seen::Unlikely).may_be_sent_again(false));
         assert!(!gone(Seen::Perhaps).may_be_sent_again(true));
         assert!(!DispatchError::Timeout { pid: 7 }.may_be_sent_again(true));
+        assert!(DispatchError::Leaving { pid: 7 }.may_be_sent_again(false));
     }
 
     #[test]

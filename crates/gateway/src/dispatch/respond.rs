@@ -4,6 +4,8 @@
 //! free their worker at once; beyond the bound the worker waits for the client. The worker is free
 //! the moment it has ended, not when the client has everything.
 
+mod head; // its head, and how its end will be told
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -15,13 +17,12 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use fastcgi::{ClientEvent, End, HeadReader, ProtocolStatus, ResponseHead};
-use http1::{Version, chunk_head, is_field_value, is_token};
-use trace::SERVER_TIMING;
+use http1::{chunk_head, is_field_value, is_token};
 
+use self::head::{Framing, choose_framing, write_head};
 use super::{DispatchError, send::Exchange, send::Seen};
 use crate::{
-    clock::http_date,
-    front::{BODY_PATIENCE, Connection, Gone, Head, Persistence, SERVER, reason},
+    front::{BODY_PATIENCE, Connection, Gone, Head, Persistence},
     gateway::Gateway,
     story::Story,
 };
@@ -146,16 +147,6 @@ enum Stage {
     Over,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    /// HEAD, 204, 304: what the application sends is dropped.
-    Nothing,
-    /// So many bytes are still to come.
-    Length(u64),
-    Chunked,
-    UntilClose,
-}
-
 impl Drop for Response<'_> {
     fn drop(&mut self) {
         self.gateway.memory.give_back(self.budgeted);
@@ -207,7 +198,12 @@ impl Response<'_> {
                     self.gateway.log.error(format_args!("worker (pid:{pid}): {text}"));
                 }
                 ClientEvent::End(end) => {
-                    self.exchange.take().expect("it was there above").finish();
+                    let exchange = self.exchange.take().expect("it was there above");
+                    if end.protocol_status == ProtocolStatus::Overloaded {
+                        // It is about to exit, with connections waiting that it will not look at.
+                        exchange.lease.worker().shun();
+                    }
+                    exchange.finish();
                     self.end = Some(end);
                     self.check_end(end, pid, story)?;
                 }
@@ -256,6 +252,9 @@ impl Response<'_> {
 
     fn check_end(&mut self, end: End, pid: u32, story: &Story) -> Result<(), DispatchError> {
         let protocol = |what: &str| DispatchError::Protocol { pid, what: what.to_owned() };
+        if let (ProtocolStatus::Overloaded, Stage::Head(_)) = (end.protocol_status, &self.stage) {
+            return Err(DispatchError::Leaving { pid });
+        }
         if end.protocol_status != ProtocolStatus::RequestComplete {
             return Err(protocol("it does not take the request"));
         }
@@ -374,125 +373,5 @@ impl Response<'_> {
             self.out.pop_front();
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// RFC 9112 §6.3, from the sender's side.
-fn choose_framing(
-    request: &Head,
-    response: &ResponseHead,
-    known: Option<u64>,
-    story: &Story,
-) -> Result<Framing, DispatchError> {
-    let protocol = |what: &str| {
-        Err(DispatchError::Protocol { pid: story.worker.unwrap_or(0), what: what.to_owned() })
-    };
-    if response.status < 200 {
-        return protocol("an interim response in place of a final one");
-    }
-    let mut lengths = response
-        .fields()
-        .filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))
-        .map(|(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
-    let length = match (lengths.next(), lengths.next()) {
-        (None, _) => None,
-        (Some(Some(length)), None) => Some(length),
-        _ => return protocol("an invalid Content-Length"),
-    };
-    Ok(match length {
-        _ if request.is_head() || matches!(response.status, 204 | 304) => Framing::Nothing,
-        Some(length) => Framing::Length(length),
-        None => match (known, request.version()) {
-            (Some(known), _) => Framing::Length(known),
-            (None, Version::Http11) => Framing::Chunked,
-            (None, Version::Http10 | Version::Http09) => Framing::UntilClose,
-        },
-    })
-}
-
-fn write_head(
-    gateway: &Gateway,
-    request: &Head,
-    response: &ResponseHead,
-    framing: Framing,
-    persistence: Persistence,
-    known: Option<u64>,
-    story: &mut Story,
-) -> Bytes {
-    let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(request.protocol().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
-    out.push(b' ');
-    let given = response.reason();
-    let text = if given.is_empty() { reason(response.status).as_bytes() } else { given };
-    out.extend_from_slice(text);
-    out.extend_from_slice(b"\r\n");
-    let (mut server, mut date, mut length) = (false, false, false);
-    for (name, value) in response.fields() {
-        if is_hop_by_hop(name) {
-            continue;
-        }
-        server |= name.eq_ignore_ascii_case(b"server");
-        date |= name.eq_ignore_ascii_case(b"date");
-        if name.eq_ignore_ascii_case(b"content-length") {
-            length = true;
-            // RFC 9110 §8.6: a 204 has none.
-            if response.status == 204 {
-                continue;
-            }
-        }
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
-    }
-    if !server {
-        out.extend_from_slice(b"Server: ");
-        out.extend_from_slice(SERVER.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    if !date {
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(&http_date());
-        out.extend_from_slice(b"\r\n");
-    }
-    match (framing, known) {
-        (Framing::Length(_), Some(known)) if !length => {
-            out.extend_from_slice(b"Content-Length: ");
-            out.extend_from_slice(itoa::Buffer::new().format(known).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        (Framing::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        _ => (),
-    }
-    if gateway.settings.server_timing {
-        let mut value = Vec::with_capacity(64);
-        story.server_timing(&mut value);
-        out.extend_from_slice(SERVER_TIMING.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(&value);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(persistence.field().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    if gateway.access.as_ref().is_some_and(crate::access_log::AccessLog::needs_response) {
-        story.response_fields.clone_from(&out);
-    }
-    out.into()
-}
-
-/// RFC 9110 §7.6.1, and what gunicorn drops: they are about this connection, which is ours.
-fn is_hop_by_hop(name: &[u8]) -> bool {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-    match name.len() {
-        2 => is("te"),
-        7 => is("trailer") || is("upgrade"),
-        8 => is("trailers"),
-        10 => is("connection") || is("keep-alive"),
-        17 => is("transfer-encoding"),
-        18 => is("proxy-authenticate"),
-        19 => is("proxy-authorization"),
-        _ => false,
     }
 }

@@ -73,8 +73,8 @@ pub(super) const ROWS: &[Row] = &[
         takes: One("N"),
         environment: Some(("WEB_CONCURRENCY", as_it_is)),
         default: "1",
-        help: "Worker processes",
-        read: |to, values| read::number(last(values), 1).map(|value| to.workers = value),
+        help: "Worker processes; with 0, requests wait until TTIN brings one",
+        read: |to, values| read::number(last(values), 0).map(|value| to.workers = value),
     },
     Row {
         name: "worker_class",

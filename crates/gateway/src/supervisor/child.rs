@@ -82,7 +82,7 @@ impl Nursery {
         if let Destination::File(path) = &settings.error_logfile {
             // As gunicorn's workers do, it writes its errors where the gateway does.
             let log = File::options().append(true).create(true).open(path)?;
-            command.stderr(Stdio::from(log));
+            command.stderr(Stdio::from(log)).env("CAUSEWAY_ERRORLOG", std::path::absolute(path)?);
         }
         sys::hand_over(&mut command, beyond(&control_write)?, beyond(&lifeline_read)?);
         let child = Command::from(command).spawn()?;

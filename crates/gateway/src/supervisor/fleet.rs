@@ -213,7 +213,10 @@ impl Fleet {
                 self.target += 1;
             }
             Event::Fewer => {
-                self.target = self.target.saturating_sub(1).max(1);
+                // As gunicorn: the last one stays, and none stays none.
+                if self.target > 1 {
+                    self.target -= 1;
+                }
             }
             Event::Reopen => orders.push(Order::Reopen),
         }

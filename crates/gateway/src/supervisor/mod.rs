@@ -6,6 +6,7 @@
 mod child; // one worker process
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
+mod listeners; // opening what connections come in by
 mod signals; // gunicorn's, as events
 
 use std::{
@@ -14,14 +15,17 @@ use std::{
     env,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{self, ExitCode},
+    process::ExitCode,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use causeway_app_host::HostOptions;
 use nix::{
-    sys::{prctl, signal},
+    sys::{
+        prctl,
+        signal::{self, Signal},
+    },
     unistd::Pid,
 };
 use tokio::{
@@ -35,12 +39,13 @@ use child::{Nursery, Started};
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
+use listeners::{Inherited, Opened};
 
 use crate::{
     access_log::{self, AccessLog},
     front::Connections,
     gateway::{Budget, Gateway},
-    listen::{self, Listener},
+    listen,
     log::Log,
     pid_file::PidFile,
     pool::{Pool, Worker},
@@ -76,12 +81,14 @@ fn serve(settings: Settings, mode: Mode) -> Result<u8, String> {
     };
     let nursery = nursery(&settings)?;
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
-    let mut listeners = Vec::new();
+    let mut inherited = None;
     let mut pid_file = None;
     if mode == Mode::Serve {
         pid_file = settings.pid.as_deref().map(PidFile::create).transpose()?;
-        // Before the runtime opens anything: `fd://N` must not find a descriptor of ours.
-        listeners = bind_all(&settings, &log)?;
+        inherited = listeners::inherit(&settings, &log);
+        if inherited.is_none() {
+            return Ok(1);
+        }
     }
     if let Some(name) = &settings.name {
         let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| "--name has a NUL in it")?;
@@ -115,7 +122,7 @@ fn serve(settings: Settings, mode: Mode) -> Result<u8, String> {
             accepting: Vec::new(),
             stop: watch::Sender::new(false),
         };
-        supervisor.run(listeners).await
+        supervisor.run(inherited).await
     });
     drop(runtime);
     if let Some(access) = &gateway.access {
@@ -131,7 +138,8 @@ fn nursery(settings: &Settings) -> Result<Nursery, String> {
     let options = HostOptions {
         application: settings.application.clone(),
         threads: settings.threads,
-        processes: settings.workers,
+        // None to begin with: TTIN may bring one.
+        processes: settings.workers.max(1),
         chdir: settings.chdir.clone(),
         pythonpath: settings.pythonpath.clone(),
         bind: None,
@@ -154,21 +162,6 @@ fn python(settings: &Settings) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("python3"))
 }
 
-fn bind_all(settings: &Settings, log: &Log) -> Result<Vec<Listener>, String> {
-    let bind = |address| {
-        listen::bind(address, settings).map_err(|error| {
-            log.error(&error);
-            format!("can't listen at {address}")
-        })
-    };
-    let listeners: Vec<_> = settings.bind.iter().map(bind).collect::<Result<_, _>>()?;
-    let shown: Vec<&str> = listeners.iter().map(|listener| listener.shown.as_str()).collect();
-    log.info(format_args!("Listening at: {} ({})", shown.join(","), process::id()));
-    let kind = if settings.threads > 1 { "gthread" } else { "sync" };
-    log.info(format_args!("Using worker: {kind}"));
-    Ok(listeners)
-}
-
 struct Child {
     pid: u32,
     /// Held open for as long as this process lives.
@@ -186,10 +179,28 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn run(mut self, listeners: Vec<Listener>) -> Result<u8, String> {
+    async fn run(mut self, inherited: Option<Inherited>) -> Result<u8, String> {
         let gateway = Rc::clone(&self.gateway);
         signals::watch(&gateway, &gateway.inbox)
             .map_err(|error| format!("signals can not be watched: {error}"))?;
+        let opened = match inherited {
+            None => Opened::All(Vec::new()),
+            Some(inherited) => {
+                listeners::open(inherited, &gateway.settings, &gateway.log, &gateway.inbox).await
+            }
+        };
+        let listeners = match opened {
+            Opened::All(listeners) => listeners,
+            Opened::Failed => return Ok(1),
+            Opened::Stopped => {
+                gateway.log.info("Shutting down: Master");
+                return Ok(0);
+            }
+        };
+        if self.mode == Mode::Serve {
+            let kind = if gateway.settings.threads > 1 { "gthread" } else { "sync" };
+            gateway.log.info(format_args!("Using worker: {kind}"));
+        }
         for listener in listeners {
             let accept = listen::accept(Rc::clone(&gateway), listener, self.stop.subscribe());
             self.accepting.push(tokio::task::spawn_local(accept));
@@ -277,7 +288,7 @@ impl Supervisor {
                         .log
                         .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
                     Ended::Signal(number) => {
-                        let name = signal::Signal::try_from(*number)
+                        let name = Signal::try_from(*number)
                             .map_or_else(|_| number.to_string(), |signal| signal.to_string());
                         let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
                         let level = match *number {
@@ -314,6 +325,10 @@ impl Supervisor {
                 gateway.log.reopen();
                 if let Some(Err(error)) = gateway.access.as_ref().map(AccessLog::reopen) {
                     gateway.log.error(format_args!("access log not reopened: {error}"));
+                }
+                // Each writes to the error log by a descriptor of its own.
+                for child in self.children.values() {
+                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), Signal::SIGUSR1);
                 }
             }
             Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
