@@ -259,7 +259,8 @@ thread_local! {
 
 #[derive(Default)]
 struct Known {
-    entries: HashMap<PathBuf, Entry>,
+    /// By the path's bytes: a `Path` is compared and hashed by its parts, and that is not needed.
+    entries: HashMap<Box<[u8]>, Entry>,
     bytes: usize,
     lookups: u64,
 }
@@ -281,7 +282,7 @@ impl Known {
             return found;
         }
         let mut uses = 1;
-        if let Some(entry) = self.entries.get_mut(path) {
+        if let Some(entry) = self.entries.get_mut(path.as_os_str().as_bytes()) {
             let now = Instant::now();
             let same = match (&entry.found, stat(path)) {
                 (Ok(known), Ok(found)) => known.identity == identity(&found),
@@ -312,7 +313,7 @@ impl Known {
         if self.lookups.is_multiple_of(SWEEP) {
             self.sweep();
         }
-        let entry = self.entries.get_mut(path)?;
+        let entry = self.entries.get_mut(path.as_os_str().as_bytes())?;
         let now = Instant::now();
         if now.duration_since(entry.checked) >= caching.valid {
             return None;
@@ -370,11 +371,13 @@ impl Known {
         self.bytes += weight;
         let now = Instant::now();
         let entry = Entry { found, uses, used: now, checked: now, inactive };
-        self.entries.insert(path.to_owned(), entry);
+        self.entries.insert(path.as_os_str().as_bytes().into(), entry);
     }
 
     fn forget(&mut self, path: &Path) {
-        if let Some(Entry { found: Ok(file), .. }) = self.entries.remove(path) {
+        if let Some(Entry { found: Ok(file), .. }) =
+            self.entries.remove(path.as_os_str().as_bytes())
+        {
             self.bytes -= file.weight();
         }
     }

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use crate::connection::Io;
+use crate::{clock, connection::Io};
 
 /// Where a peer listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,8 @@ pub struct Connection {
     pub buffer: BytesMut,
     /// Requests it has carried.
     pub requests: u64,
-    pub opened: Instant,
+    /// [`clock::tick`] at that moment.
+    pub opened: Duration,
 }
 
 /// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
@@ -58,7 +59,7 @@ impl Connection {
             }
             Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: Instant::now() })
+        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: clock::tick() })
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.
@@ -75,9 +76,11 @@ impl Connection {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
-            Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+        match (&mut self.io, parts) {
+            (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
+            (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
+            (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
+            (Io::Unix(unix), parts) => Pin::new(unix).poll_write_vectored(context, parts),
         }
     }
 
