@@ -277,7 +277,9 @@ impl Writer<'_> {
         let head_length = head.len();
         let joined = head_length > 0 && body <= SMALL_BODY;
         if joined {
-            parts.iter().for_each(|part| head.extend_from_slice(part));
+            for part in parts {
+                head.extend_from_slice(part);
+            }
         }
         let mut slices = [IoSlice::new(&head); 4];
         let used = if joined { 1 } else { parts.len() + 1 };
