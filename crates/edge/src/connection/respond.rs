@@ -220,28 +220,36 @@ impl Writer<'_> {
     }
 
     async fn file(&mut self, part: &FilePart) -> Result<(), SendError> {
-        let core = self.core;
-        if part.length > SMALL_FILE && core.sendfile() {
-            if core.tcp_nopush() {
-                self.write_more(&[]).await?;
-            } else {
-                self.write(&[]).await?;
-            }
-            let sent = self.client.sendfile(part, core.send_timeout()).await?;
-            self.count(0, sent);
-            return if sent < part.length { Err(shrunk()) } else { Ok(()) };
+        if part.length <= SMALL_FILE || !self.core.sendfile() {
+            return self.copy(part).await;
         }
+        let mut rest = part.clone();
+        if self.core.tcp_nopush() {
+            // The file's beginning leaves with the head, in one packet, by being copied behind it:
+            // a corked socket would do the same, and cost ten microseconds on a file of 100 KB.
+            self.copy(&FilePart { length: FIRST, ..part.clone() }).await?;
+            rest.offset += FIRST;
+            rest.length -= FIRST;
+        } else {
+            self.write(&[]).await?;
+        }
+        let sent = self.client.sendfile(&rest, self.core.send_timeout()).await?;
+        self.count(0, sent);
+        if sent < rest.length { Err(shrunk()) } else { Ok(()) }
+    }
+
+    async fn copy(&mut self, part: &FilePart) -> Result<(), SendError> {
         let size = part.length.min(READ) as usize;
         let mut buffer = BUFFER.take();
         if buffer.len() < size {
             buffer.resize(size, 0);
         }
-        let copied = self.copy(part, &mut buffer[..size]).await;
+        let copied = self.copy_by(part, &mut buffer[..size]).await;
         BUFFER.set(buffer);
         copied
     }
 
-    async fn copy(&mut self, part: &FilePart, buffer: &mut [u8]) -> Result<(), SendError> {
+    async fn copy_by(&mut self, part: &FilePart, buffer: &mut [u8]) -> Result<(), SendError> {
         let mut offset = part.offset;
         let end = part.offset + part.length;
         while offset < end {
@@ -314,6 +322,10 @@ enum Then {
 /// A body up to this size is copied behind its head: one stretch of memory costs the kernel less
 /// than two, and the copy costs nothing beside it.
 const SMALL_BODY: usize = 2 << 10;
+
+/// How much of a larger file is copied to fill the head's packet: a page, so that what sendfile is
+/// left with begins with one.
+const FIRST: u64 = 4 << 10;
 
 /// What a head is given room for; most need less.
 const HEAD: usize = 512;

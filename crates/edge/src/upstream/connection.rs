@@ -49,6 +49,9 @@ pub struct Connection {
 /// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
 pub(super) const READ: usize = 64 << 10;
 
+/// Small answers share one such stretch, one after the other, until it has less than this left.
+const ROOM: usize = 16 << 10;
+
 impl Connection {
     pub(super) async fn open(address: &Address) -> io::Result<Connection> {
         let io = match address {
@@ -64,7 +67,9 @@ impl Connection {
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.buffer.reserve(READ);
+        if self.buffer.capacity() - self.buffer.len() < ROOM {
+            self.buffer.reserve(READ);
+        }
         match &mut self.io {
             Io::Tcp(tcp) => pin!(tcp.read_buf(&mut self.buffer)).poll(context),
             Io::Unix(unix) => pin!(unix.read_buf(&mut self.buffer)).poll(context),
