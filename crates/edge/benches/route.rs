@@ -1,6 +1,6 @@
 //! From a path to its location, and from a location to its answer.
 
-use std::{cell::Cell, fmt::Write, hint::black_box, rc::Rc};
+use std::{fmt::Write, hint::black_box, rc::Rc};
 
 use bytes::Bytes;
 use causeway_edge::{
@@ -31,12 +31,7 @@ async fn exchange(prefixes: usize) -> Exchange {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let stream = TcpStream::connect(address).await.expect("connected");
-    let peer = Peer {
-        number: 1,
-        address: PeerAddress::Ip(address),
-        local: PeerAddress::Ip(address),
-        requests: Cell::new(1),
-    };
+    let peer = Peer::new(1, PeerAddress::Ip(address), PeerAddress::Ip(address));
     let client = Rc::new(Client::new(Io::Tcp(stream), peer));
     let request = Request {
         line: Bytes::from_static(b"GET / HTTP/1.1"),

@@ -1,11 +1,15 @@
 //! The time as text, made once a second a thread: a date costs more than the line it stands in.
+//!
+//! The system's coarse clocks, which step every few milliseconds and cost next to nothing: nginx
+//! looks at its clock no more often than that.
 
 use std::{
     cell::RefCell,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
+use nix::time::{ClockId, clock_gettime};
 
 struct Texts {
     second: u64,
@@ -17,13 +21,41 @@ struct Texts {
 
 thread_local! {
     static TEXTS: RefCell<Option<Texts>> = const { RefCell::new(None) };
+    static DATES: RefCell<Vec<(u64, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Seconds since 1970, with milliseconds as the fraction.
 pub fn now() -> (u64, u32) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = read(ClockId::CLOCK_REALTIME_COARSE);
     (since.as_secs(), since.subsec_millis())
 }
+
+/// Some moment, to be compared with a later one: for ages that are counted in seconds.
+pub fn tick() -> Duration {
+    read(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+fn read(clock: ClockId) -> Duration {
+    // Every Linux has these clocks.
+    clock_gettime(clock).map(Duration::from).unwrap_or_default()
+}
+
+/// The HTTP date of any second: files are asked for again and again, so the last few are kept.
+pub fn http_date_of(second: u64, take: impl FnOnce(&str)) {
+    DATES.with_borrow_mut(|dates| {
+        if dates.is_empty() {
+            dates.resize(DATES_KEPT as usize, (u64::MAX, String::new()));
+        }
+        let (known, text) = &mut dates[(second % DATES_KEPT) as usize];
+        if *known != second {
+            *known = second;
+            *text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+        }
+        take(text);
+    });
+}
+
+const DATES_KEPT: u64 = 64;
 
 /// `Sun, 22 Nov 2026 17:00:00 GMT`.
 pub fn http_date() -> Bytes {
@@ -55,7 +87,7 @@ fn with(take: impl FnOnce(&Texts) -> Bytes) -> Bytes {
 
 impl Texts {
     fn at(second: u64) -> Texts {
-        let instant = UNIX_EPOCH + std::time::Duration::from_secs(second);
+        let instant = UNIX_EPOCH + Duration::from_secs(second);
         let local = jiff::Timestamp::new(second as i64, 0).unwrap_or_default();
         let local = local.to_zoned(jiff::tz::TimeZone::system());
         let text = |format: &str| Bytes::from(local.strftime(format).to_string());

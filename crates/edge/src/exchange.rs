@@ -190,7 +190,7 @@ impl Exchange {
 
     fn describe(&self, message: &str) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let client = text(&self.client.peer.address_text());
+        let client = text(self.client.peer.address_text());
         let mut line = format!("{message}, client: {client}, server: {}", self.server.name);
         let mut quoted = |name: &str, value: &str| line.extend([", ", name, ": \"", value, "\""]);
         if !self.request.line.is_empty() {

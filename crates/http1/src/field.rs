@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::Newline;
 
@@ -70,26 +70,9 @@ pub fn field_line(buffer: &[u8], at: usize) -> Result<Option<FieldLine>, FieldEr
     if text.is_empty() {
         return Ok(Some(FieldLine::End { end }));
     }
-    let mut kind = NameKind::Plain;
-    let mut colon = None;
-    for (place, byte) in text.iter().enumerate() {
-        match byte {
-            b':' => {
-                colon = Some(place);
-                break;
-            }
-            b'_' if kind == NameKind::Plain => kind = NameKind::Underscore,
-            0..=b' ' | 0x7f => return Err(FieldError::Name),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => (),
-            _ => kind = NameKind::Odd,
-        }
-    }
-    let colon = colon.ok_or(FieldError::NoColon)?;
-    if colon == 0 {
-        return Err(FieldError::Name);
-    }
+    let (colon, kind) = name(text)?;
     let value = &text[colon + 1..];
-    if value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+    if memchr2(0, b'\r', value).is_some() {
         return Err(FieldError::Value);
     }
     let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
@@ -104,6 +87,37 @@ pub fn field_line(buffer: &[u8], at: usize) -> Result<Option<FieldLine>, FieldEr
         end,
     })))
 }
+
+/// Where the name ends, and what it is made of.
+fn name(text: &[u8]) -> Result<(usize, NameKind), FieldError> {
+    // Most names are plain to their colon, and are read with one look a byte.
+    let mut place = text.iter().position(|byte| !IS_PLAIN[usize::from(*byte)]);
+    let mut kind = NameKind::Plain;
+    while let Some(at) = place {
+        match text[at] {
+            b':' if at == 0 => return Err(FieldError::Name),
+            b':' => return Ok((at, kind)),
+            b'_' if kind == NameKind::Plain => kind = NameKind::Underscore,
+            b'_' => (),
+            0..=b' ' | 0x7f => return Err(FieldError::Name),
+            _ => kind = NameKind::Odd,
+        }
+        let next = text[at + 1..].iter().position(|byte| !IS_PLAIN[usize::from(*byte)]);
+        place = next.map(|next| at + 1 + next);
+    }
+    Err(FieldError::NoColon)
+}
+
+/// Letters, digits and the hyphen.
+static IS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'-';
+        byte += 1;
+    }
+    table
+};
 
 /// RFC 9110 §5.6.2.
 pub fn is_token(name: &[u8]) -> bool {

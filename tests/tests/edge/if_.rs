@@ -89,3 +89,21 @@ fn a_server_has_conditions_too() {
     assert_eq!(get("/?s=1").text(), "v=1");
     assert_eq!(get("/").text(), "v=");
 }
+
+#[test]
+fn links_are_not_followed_where_that_is_said() {
+    let site = Site::new();
+    site.write("www/file", "x");
+    std::os::unix::fs::symlink(site.path("www/file"), site.path("www/link")).unwrap();
+    let edge = Edge::start_in(
+        site,
+        "server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www;
+         location / { if (-f $document_root$uri) { return 200 yes; } return 200 no; }
+         location /strict/ { disable_symlinks on from=%%DIR%%/www;
+           if (-f $document_root/$arg_f) { return 200 yes; } return 200 no; } }",
+    );
+    assert_eq!(edge.get("/file").text(), "yes");
+    assert_eq!(edge.get("/link").text(), "yes");
+    assert_eq!(edge.get("/strict/?f=file").text(), "yes");
+    assert_eq!(edge.get("/strict/?f=link").text(), "no");
+}

@@ -109,3 +109,46 @@ fn limit_except_is_for_the_other_methods() {
         assert!(matches!(response.status, 404 | 405), "{method}: {}", response.status);
     }
 }
+
+/// Enough names that a list of them is not simply gone through, some inside of others.
+#[test]
+fn the_longest_of_many_names_is_found() {
+    let mut http = String::from("server { listen 127.0.0.1:%%PORT%%;\n");
+    let names = ["/", "/a", "/a/", "/a/b", "/a/b/c/d", "/ab", "/b-", "/b/x", "/z"];
+    let numbered = (0..40).map(|number| format!("/n{number}"));
+    for name in names.into_iter().map(str::to_owned).chain(numbered) {
+        http.extend(["location ", &name, " { return 200 ", &name, "; }\n"]);
+    }
+    let edge = Edge::start(&(http + "}"));
+    for (path, expected) in [
+        ("/", "/"),
+        ("/a", "/a"),
+        ("/a-", "/a"),
+        ("/a/", "/a/"),
+        ("/a/a", "/a/"),
+        ("/a/b/c", "/a/b"),
+        ("/a/b/c/d/e", "/a/b/c/d"),
+        ("/a/c", "/a/"),
+        ("/abc", "/ab"),
+        ("/b", "/"),
+        ("/b/w", "/"),
+        ("/b/x/", "/b/x"),
+        ("/n", "/"),
+        ("/n4", "/n4"),
+        ("/n40", "/n4"),
+        ("/n39/x", "/n39"),
+        ("/zzz", "/z"),
+        ("/~", "/"),
+    ] {
+        assert_eq!(edge.get(path).text(), expected, "{path}");
+    }
+}
+
+#[test]
+fn of_two_with_one_name_the_first_is_found() {
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%; error_page 404 @a; location / { return 404; }
+         location @a { return 200 first; } location @a { return 200 second; } }",
+    );
+    assert_eq!(edge.get("/").text(), "first");
+}

@@ -1,6 +1,9 @@
 //! Traces and each hop's share of the time. Of nginx these are a module that Debian has not.
 
-use crate::server::{Edge, Site, is_nginx};
+use crate::{
+    peer::Peer,
+    server::{Edge, Site, is_nginx},
+};
 
 const PARENT: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -90,4 +93,36 @@ fn exporters_are_refused_by_name() {
     site.write("nginx.conf", config);
     let said = String::from_utf8_lossy(&site.run(&["-t"]).stderr).into_owned();
     assert!(said.contains("\"otel_exporter\" directive: nginx has this"), "{said}");
+}
+
+#[test]
+fn the_next_hop_is_told_of_this_step() {
+    if is_nginx() {
+        return;
+    }
+    let site = Site::new();
+    let peer = Peer::says(site.listener("PORT1"), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let edge = Edge::start_in(
+        site,
+        "server { listen 127.0.0.1:%%PORT%%; proxy_set_header Connection close;
+         location / { proxy_pass http://127.0.0.1:%%PORT1%%; }
+         location /on/ { otel_trace on; proxy_pass http://127.0.0.1:%%PORT1%%; }
+         location /extract/ { otel_trace on; otel_trace_context extract;
+           proxy_pass http://127.0.0.1:%%PORT1%%; } }",
+    );
+    let told = |path, fields: &[&str]| {
+        assert_eq!(edge.request("GET", path, fields, b"").status, 200);
+        let seen = peer.next();
+        let lines = seen.head.lines().filter(|line| line.to_ascii_lowercase().starts_with("trace"));
+        assert!(lines.count() <= 1, "{}", seen.head);
+        seen.header("traceparent").map(str::to_owned)
+    };
+    let said = PARENT.strip_prefix("traceparent: ").unwrap();
+    assert_eq!(told("/", &[PARENT]).as_deref(), Some(said));
+    assert_eq!(told("/", &[]), None);
+    assert_eq!(told("/extract/", &[PARENT]).as_deref(), Some(said));
+    let own = told("/on/", &[PARENT]).unwrap();
+    assert!(own.starts_with(&format!("00-{TRACE}-")) && own.ends_with("-01"), "{own}");
+    assert_ne!(own, said);
+    assert_eq!(told("/on/", &[]).unwrap().len(), said.len());
 }

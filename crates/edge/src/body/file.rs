@@ -203,19 +203,42 @@ pub fn open(path: &Path, how: &Opening) -> Result<Rc<OpenFile>, OpenError> {
     KNOWN.with_borrow_mut(|known| known.open(path, how.cache.as_ref()))
 }
 
-/// What a name means, without opening it: what `index` and `try_files` ask.
-pub fn look(path: &Path, how: &Opening) -> Result<Kind, OpenError> {
+/// What a name means, without opening it: what `index`, `try_files` and `if` ask.
+pub fn look(path: &Path, how: &Opening) -> Result<Seen, OpenError> {
     if how.symlinks != Symlinks::Followed {
         let file = symlinks::open(path, &how.symlinks, OFlag::O_PATH)?;
-        return fstat(&file).map(|found| kind(&found)).map_err(failed("fstat()"));
+        return fstat(&file).map(|found| Seen::new(&found)).map_err(failed("fstat()"));
     }
     if let Some(caching) = &how.cache {
         let believed = KNOWN.with_borrow_mut(|known| known.believed(path, caching));
         if let Some(found) = believed {
-            return found.map(|file| file.kind);
+            return found.map(|file| Seen { kind: file.kind, mode: file.identity.mode });
         }
     }
-    stat(path).map(|found| kind(&found)).map_err(failed("stat()"))
+    stat(path).map(|found| Seen::new(&found)).map_err(failed("stat()"))
+}
+
+/// What is known of a file that was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub kind: Kind,
+    mode: u32,
+}
+
+impl Seen {
+    fn new(found: &FileStat) -> Seen {
+        Seen { kind: kind(found), mode: found.st_mode }
+    }
+
+    /// Whether its owner may run it, which is what nginx asks.
+    pub fn is_executable(&self) -> bool {
+        self.mode & Mode::S_IXUSR.bits() != 0
+    }
+}
+
+/// Whether an error says that there is no such file, which is no news for a log.
+pub fn is_absent(error: &OpenError) -> bool {
+    matches!(error.errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG)
 }
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> OpenError {
@@ -259,7 +282,8 @@ thread_local! {
 
 #[derive(Default)]
 struct Known {
-    entries: HashMap<PathBuf, Entry>,
+    /// By the path's bytes: a `Path` is compared and hashed by its parts, and that is not needed.
+    entries: HashMap<Box<[u8]>, Entry>,
     bytes: usize,
     lookups: u64,
 }
@@ -281,7 +305,7 @@ impl Known {
             return found;
         }
         let mut uses = 1;
-        if let Some(entry) = self.entries.get_mut(path) {
+        if let Some(entry) = self.entries.get_mut(path.as_os_str().as_bytes()) {
             let now = Instant::now();
             let same = match (&entry.found, stat(path)) {
                 (Ok(known), Ok(found)) => known.identity == identity(&found),
@@ -312,7 +336,7 @@ impl Known {
         if self.lookups.is_multiple_of(SWEEP) {
             self.sweep();
         }
-        let entry = self.entries.get_mut(path)?;
+        let entry = self.entries.get_mut(path.as_os_str().as_bytes())?;
         let now = Instant::now();
         if now.duration_since(entry.checked) >= caching.valid {
             return None;
@@ -370,11 +394,13 @@ impl Known {
         self.bytes += weight;
         let now = Instant::now();
         let entry = Entry { found, uses, used: now, checked: now, inactive };
-        self.entries.insert(path.to_owned(), entry);
+        self.entries.insert(path.as_os_str().as_bytes().into(), entry);
     }
 
     fn forget(&mut self, path: &Path) {
-        if let Some(Entry { found: Ok(file), .. }) = self.entries.remove(path) {
+        if let Some(Entry { found: Ok(file), .. }) =
+            self.entries.remove(path.as_os_str().as_bytes())
+        {
             self.bytes -= file.weight();
         }
     }
@@ -506,6 +532,7 @@ mod tests {
         let path = folder.path().join("pipe");
         nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
         assert_eq!(open(&path, &Opening::default()).unwrap().kind, Kind::Other);
-        assert_eq!(look(folder.path(), &Opening::default()), Ok(Kind::Directory));
+        let seen = look(folder.path(), &Opening::default()).unwrap();
+        assert_eq!((seen.kind, seen.is_executable()), (Kind::Directory, true));
     }
 }

@@ -4,10 +4,7 @@ pub mod file; // files to be sent
 mod spool; // a body that has come in whole
 pub mod symlinks; // opening without following links
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http1::{Chunked, Piece};
@@ -15,7 +12,7 @@ use http1::{Chunked, Piece};
 pub use spool::{Spool, SpoolRules, read_at, unnamed_file};
 
 use crate::{
-    connection::{Client, ClientError},
+    connection::{Client, ClientError, Deadline},
     exchange::Request,
     headers::has_token,
 };
@@ -136,7 +133,7 @@ impl RequestBody {
             if let Some(piece) = self.next_buffered()? {
                 return Ok(piece);
             }
-            self.client.fill(READ, Instant::now() + timeout).await?;
+            self.client.fill(READ, &mut Deadline::after(timeout)).await?;
         }
     }
 

@@ -4,7 +4,7 @@
 //! body reads from it, the response writes to it. Nothing holds a borrow across an await.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
@@ -47,6 +47,7 @@ pub struct Peer {
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
+    text: OnceCell<Bytes>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +79,41 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// The first read of a request: most heads fit, and an idle connection holds nothing.
 const FIRST_READ: usize = 4096;
 
+/// How long something may take: the clock is only looked at when there is something to wait for.
+pub struct Deadline {
+    limit: Duration,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    pub fn after(limit: Duration) -> Deadline {
+        Deadline { limit, at: None }
+    }
+
+    pub fn until(at: Instant) -> Deadline {
+        Deadline { limit: Duration::ZERO, at: Some(at) }
+    }
+
+    fn at(&mut self) -> Instant {
+        *self.at.get_or_insert_with(|| Instant::now() + self.limit)
+    }
+
+    fn no_later_than(&mut self, limit: Duration) {
+        self.at = Some(self.at().min(Instant::now() + limit));
+    }
+}
+
 impl Peer {
+    pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
+        Peer { number, address, local, requests: Cell::new(0), text: OnceCell::new() }
+    }
+
     /// `$remote_addr`: the address without its port, or `unix:`.
-    pub fn address_text(&self) -> Bytes {
-        match &self.address {
+    pub fn address_text(&self) -> &Bytes {
+        self.text.get_or_init(|| match &self.address {
             PeerAddress::Ip(address) => address.ip().to_string().into(),
             PeerAddress::Unix(_) => Bytes::from_static(b"unix:"),
-        }
+        })
     }
 }
 
@@ -103,7 +132,7 @@ impl Client {
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
-        let mut deadline = Instant::now() + limit;
+        let mut deadline = Deadline::after(limit);
         let fresh = self.peer.requests.get() == 0;
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
@@ -122,9 +151,9 @@ impl Client {
                     return Poll::Ready(false);
                 }
                 hurried = true;
-                deadline = deadline.min(Instant::now() + LAST_MOMENT);
+                deadline.no_later_than(LAST_MOMENT);
             }
-            self.poll_deadline(context, deadline).map(|()| false)
+            self.poll_deadline(context, deadline.at()).map(|()| false)
         })
         .await
     }
@@ -144,7 +173,7 @@ impl Client {
     }
 
     /// Reads more into the connection's own buffer.
-    pub async fn fill(&self, room: usize, deadline: Instant) -> Result<(), ClientError> {
+    pub async fn fill(&self, room: usize, deadline: &mut Deadline) -> Result<(), ClientError> {
         poll_fn(|context| {
             let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
             match read {
@@ -152,7 +181,7 @@ impl Client {
                 Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Pending => {
-                    self.poll_deadline(context, deadline).map(|()| Err(ClientError::Timeout))
+                    self.poll_deadline(context, deadline.at()).map(|()| Err(ClientError::Timeout))
                 }
             }
         })
@@ -160,7 +189,7 @@ impl Client {
     }
 
     /// As [`Client::fill`], with the room a head wants.
-    pub async fn fill_head(&self, deadline: Instant) -> Result<(), ClientError> {
+    pub async fn fill_head(&self, deadline: &mut Deadline) -> Result<(), ClientError> {
         self.fill(FIRST_READ, deadline).await
     }
 
@@ -173,10 +202,10 @@ impl Client {
         let mut parts = parts;
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            let deadline = Instant::now() + timeout;
+            let mut deadline = Deadline::after(timeout);
             let written = poll_fn(|context| {
                 let written = self.poll_write(context, parts);
-                self.or_deadline(context, deadline, written)
+                self.or_deadline(context, &mut deadline, written)
             })
             .await?;
             IoSlice::advance_slices(&mut parts, written);
@@ -190,9 +219,11 @@ impl Client {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut *self.io.borrow_mut() {
-            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
-            Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+        match (&mut *self.io.borrow_mut(), parts) {
+            (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
+            (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
+            (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
+            (Io::Unix(unix), parts) => Pin::new(unix).poll_write_vectored(context, parts),
         }
     }
 
@@ -201,13 +232,13 @@ impl Client {
     pub async fn sendfile(&self, part: &FilePart, timeout: Duration) -> Result<u64, ClientError> {
         let mut sent = 0;
         while sent < part.length {
-            let deadline = Instant::now() + timeout;
+            let mut deadline = Deadline::after(timeout);
             let step = (part.length - sent).min(SENDFILE_STEP) as usize;
             let mut offset = (part.offset + sent) as i64;
             let written = poll_fn(|context| {
                 let send = |socket: BorrowedFd<'_>| sendfile(socket, part, &mut offset, step);
                 let written = self.poll_send(context, send);
-                self.or_deadline(context, deadline, written)
+                self.or_deadline(context, &mut deadline, written)
             })
             .await?;
             if written == 0 {
@@ -228,14 +259,14 @@ impl Client {
         let mut parts = parts;
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            let deadline = Instant::now() + timeout;
+            let mut deadline = Deadline::after(timeout);
             let written = poll_fn(|context| {
                 let send = |socket: BorrowedFd<'_>| {
                     let flags = MORE | MsgFlags::MSG_NOSIGNAL;
                     Ok(sendmsg::<()>(socket.as_raw_fd(), parts, &[], flags, None)?)
                 };
                 let written = self.poll_send(context, send);
-                self.or_deadline(context, deadline, written)
+                self.or_deadline(context, &mut deadline, written)
             })
             .await?;
             IoSlice::advance_slices(&mut parts, written);
@@ -317,13 +348,13 @@ impl Client {
     fn or_deadline(
         &self,
         context: &mut Context<'_>,
-        deadline: Instant,
+        deadline: &mut Deadline,
         written: Poll<io::Result<usize>>,
     ) -> Poll<Result<usize, ClientError>> {
         match written {
             Poll::Ready(written) => Poll::Ready(written.map_err(ClientError::from)),
             Poll::Pending => {
-                self.poll_deadline(context, deadline).map(|()| Err(ClientError::Timeout))
+                self.poll_deadline(context, deadline.at()).map(|()| Err(ClientError::Timeout))
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Client;
+use super::{Client, Deadline};
 use crate::{exchange::Exchange, load::Address};
 
 /// Reads of this size; what is read is dropped.
@@ -17,8 +17,8 @@ pub(super) async fn close(client: &Client, address: &Address) {
     let end = Instant::now() + core.lingering_time();
     let pause: Duration = core.lingering_timeout();
     while Instant::now() < end {
-        let deadline = (Instant::now() + pause).min(end);
-        if client.fill(READ, deadline).await.is_err() {
+        let mut deadline = Deadline::until((Instant::now() + pause).min(end));
+        if client.fill(READ, &mut deadline).await.is_err() {
             return;
         }
         client.buffer.borrow_mut().clear();
@@ -28,11 +28,14 @@ pub(super) async fn close(client: &Client, address: &Address) {
 /// Reads what is left of a body that nobody wanted, so that the next request can follow it.
 /// `false`: it did not come in time, or has no end.
 pub(super) async fn discard(exchange: &mut Exchange) -> bool {
+    if exchange.body.is_read() {
+        return true;
+    }
     let core = std::sync::Arc::clone(&exchange.location.core);
     let end = Instant::now() + core.lingering_time();
     while !exchange.body.is_read() && !exchange.body.discard_buffered() {
-        let deadline = (Instant::now() + core.lingering_timeout()).min(end);
-        if exchange.body.is_broken() || exchange.client.fill(READ, deadline).await.is_err() {
+        let mut deadline = Deadline::until((Instant::now() + core.lingering_timeout()).min(end));
+        if exchange.body.is_broken() || exchange.client.fill(READ, &mut deadline).await.is_err() {
             return false;
         }
     }

@@ -10,9 +10,9 @@ mod respond; // a response to bytes
 mod framing; // where a body ends
 mod linger; // how to close without losing what was sent
 
-use std::{rc::Rc, sync::Arc};
+use std::{pin::pin, rc::Rc, sync::Arc};
 
-pub use client::{Client, ClientError, Io, Peer, PeerAddress};
+pub use client::{Client, ClientError, Deadline, Io, Peer, PeerAddress};
 
 use crate::{
     body::RequestBody,
@@ -58,11 +58,10 @@ async fn answer(
     head: Head,
     drain: &Drain,
 ) -> Connection {
-    let Head { request, uri, framing, refusal } = head;
-    let server = http.addresses[address].server(request.host.as_ref());
+    let Head { request, uri, framing, server, refusal } = head;
     let body = RequestBody::new(client, &request, framing);
-    let mut exchange = Exchange::new(http, client, server, request, body);
-    let answered = caught(reply(&mut exchange, address, uri, refusal, drain)).await;
+    let mut exchange = Exchange::new(http, client, &server, request, body);
+    let answered = caught(pin!(reply(&mut exchange, address, uri, refusal, drain))).await;
     let connection = answered.unwrap_or_else(|panic| {
         exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
         Connection::Close

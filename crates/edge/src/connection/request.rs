@@ -3,19 +3,19 @@
 //! As lenient as nginx where that is harmless, and no further: two lengths, two hosts, or a length
 //! and a coding are refused, because the next hop might read them otherwise (RFC 9112 §11.2).
 
-use std::{borrow::Cow, fmt, ops::Range, time::Instant};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http1::{
     FieldLine, NameKind, RequestLine, RequestLineError, Version, field_line, request_line,
 };
 
-use super::{Client, ClientError, framing::framing};
+use super::{Client, ClientError, client::Deadline, framing::framing};
 use crate::{
     body::Framing,
     exchange::Request,
     headers::{Headers, has_token},
-    load::Address,
+    load::{Address, Server},
     log::Level,
     modules::core::Core,
     uri::{self, Slashes, Uri},
@@ -26,6 +26,8 @@ pub(super) struct Head {
     /// The target's path and arguments; `None` of a request that is refused.
     pub(super) uri: Option<Uri>,
     pub(super) framing: Framing,
+    /// The server its host means.
+    pub(super) server: Arc<Server>,
     /// Why the request is answered with nothing but this.
     pub(super) refusal: Option<Refusal>,
 }
@@ -68,7 +70,7 @@ pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) ->
 /// Reads one head. `None`: the client left, and there is nobody to answer.
 pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
     let core = &address.default.outer.core;
-    let deadline = Instant::now() + core.client_header_timeout();
+    let mut deadline = Deadline::after(core.client_header_timeout());
     let mut reader = Reader::default();
     loop {
         let step = reader.step(&client.buffer.borrow(), core);
@@ -78,10 +80,10 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
                 let head = client.buffer.borrow_mut().split_to(end).freeze();
                 return Some(reader.finish(&head, address, client));
             }
-            Err(refusal) => return Some(reader.refuse(&client.buffer.take(), refusal)),
+            Err(refusal) => return Some(reader.refuse(&client.buffer.take(), address, refusal)),
         }
         let stage = if reader.line.is_none() { Stage::Line } else { Stage::Headers };
-        match client.fill_head(deadline).await {
+        match client.fill_head(&mut deadline).await {
             Ok(()) => (),
             Err(ClientError::Timeout) => {
                 if core.reset_timedout_connection() {
@@ -94,7 +96,7 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
                     log(address, client, None, &Refusal { stage: Stage::Waiting, ..refusal });
                     return None;
                 }
-                return Some(reader.refuse(&client.buffer.take(), refusal));
+                return Some(reader.refuse(&client.buffer.take(), address, refusal));
             }
             Err(error) => {
                 if !client.buffer.borrow().is_empty() {
@@ -112,7 +114,7 @@ fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusa
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let peer = text(&client.peer.address_text());
+        let peer = text(client.peer.address_text());
         let mut message = format!("{refusal}, client: {peer}, server: {}", address.default.name);
         if let Some(line) = line {
             message.extend([", request: \"", &text(line), "\""]);
@@ -159,6 +161,7 @@ impl Reader {
                     None => return Ok(Step::More),
                     Some(line) => {
                         self.at = line.end;
+                        self.fields.reserve(USUAL_FIELDS);
                         self.line.insert(line)
                     }
                 }
@@ -204,13 +207,14 @@ impl Reader {
         let mut request = request(head, &line, Headers::default());
         let uri = match check_line(&mut request, core) {
             Ok(uri) => uri,
-            Err(refusal) => return refused(request, refusal),
+            Err(refusal) => return refused(request, address, refusal),
         };
         // Which names are good is for the server to say that the host means.
         let is_host = |name: &Range<usize>| head[name.clone()].eq_ignore_ascii_case(b"host");
         let host = self.fields.iter().find(|(name, ..)| is_host(name));
         let host = host.and_then(|(_, value, _)| host_name(&head.slice(value.clone())));
-        let core = &address.server(request.host.as_ref().or(host.as_ref())).outer.core;
+        let server = address.server(request.host.as_ref().or(host.as_ref()));
+        let core = &server.outer.core;
         request.headers = Headers::with_capacity(self.fields.len());
         for (name, value, kind) in self.fields {
             let dropped = match kind {
@@ -227,15 +231,18 @@ impl Reader {
             request.headers.push(head.slice(name), head.slice(value));
         }
         request.keep_alive = wants_keep_alive(&request);
-        match check_host(&mut request).and_then(|()| framing(&request)) {
-            Ok(framing) => Head { request, uri: Some(uri), framing, refusal: None },
-            Err(refusal) => refused(request, refusal),
+        match check_host(&mut request, host).and_then(|()| framing(&request)) {
+            Ok(framing) => {
+                let server = Arc::clone(server);
+                Head { request, uri: Some(uri), framing, server, refusal: None }
+            }
+            Err(refusal) => refused(request, address, refusal),
         }
     }
 
     /// What is known of a request that has no meaning: its first line, and the fields that were
     /// still good, for the logs and for the choice of a server.
-    fn refuse(self, buffer: &[u8], refusal: Refusal) -> Head {
+    fn refuse(self, buffer: &[u8], address: &Address, refusal: Refusal) -> Head {
         let Some(line) = &self.line else {
             let text_end = buffer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
             let head = &buffer[..text_end.unwrap_or(buffer.len())];
@@ -249,7 +256,7 @@ impl Reader {
                 keep_alive: false,
                 head_size: buffer.len(),
             };
-            return refused(request, refusal);
+            return refused(request, address, refusal);
         };
         let whole = Bytes::copy_from_slice(buffer);
         let mut headers = Headers::with_capacity(self.fields.len());
@@ -258,15 +265,20 @@ impl Reader {
         }
         let mut request = request(&whole, line, headers);
         // A second mistake is not told: the first was enough.
-        let _also_bad = check_host(&mut request);
-        refused(request, refusal)
+        let host = request.headers.get("host").and_then(host_name);
+        let _also_bad = check_host(&mut request, host);
+        refused(request, address, refusal)
     }
 }
 
-fn refused(mut request: Request, refusal: Refusal) -> Head {
+fn refused(mut request: Request, address: &Address, refusal: Refusal) -> Head {
     request.keep_alive = false;
-    Head { request, uri: None, framing: Framing::Unknown, refusal: Some(refusal) }
+    let server = Arc::clone(address.server(request.host.as_ref()));
+    Head { request, uri: None, framing: Framing::Unknown, server, refusal: Some(refusal) }
 }
+
+/// Most requests have fewer fields.
+const USUAL_FIELDS: usize = 16;
 
 /// How much of a field that is too long is told to the log.
 const LOGGED_FIELD: usize = 1748;
@@ -356,24 +368,22 @@ fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
     uri::normalise(&request.path(), slashes).map_err(|_| invalid())
 }
 
-/// The host, once and only once, and the methods that are nobody's here.
-fn check_host(request: &mut Request) -> Result<(), Refusal> {
+/// The host, once and only once, and the methods that are nobody's here. `name` is what the first
+/// `Host` field says, if that can be one.
+fn check_host(request: &mut Request, name: Option<Bytes>) -> Result<(), Refusal> {
     let mut hosts = request.headers.all("host");
-    let (host, second) = (hosts.next().cloned(), hosts.next().cloned());
-    let named = match &host {
-        None => None,
-        Some(host) => {
-            Some(host_name(host).ok_or(bad_headers(400, "client sent invalid host header"))?)
-        }
-    };
-    if request.host.is_none() {
-        request.host = named;
+    let (host, second) = (hosts.next(), hosts.next());
+    if host.is_some() && name.is_none() {
+        return Err(bad_headers(400, "client sent invalid host header"));
     }
-    if let (Some(first), Some(second)) = (&host, second) {
+    if request.host.is_none() {
+        request.host = name;
+    }
+    if let (Some(first), Some(second)) = (host, second) {
         let text = |host: &Bytes| String::from_utf8_lossy(host).into_owned();
         let message = format!(
             "client sent duplicate host header: \"Host: {}\", previous value: \"Host: {}\"",
-            text(&second),
+            text(second),
             text(first)
         );
         return Err(bad_headers(400, message));
@@ -403,12 +413,20 @@ fn host_name(host: &Bytes) -> Option<Bytes> {
         Some(_) => false,
     };
     let name = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
-    let odd = |byte: &u8| *byte <= b' ' || *byte == 0x7f || b"/\\?#@".contains(byte);
-    let empty_label = name.windows(2).any(|pair| pair == b"..");
-    if name.is_empty() || !port_is_good || name.iter().any(odd) || empty_label {
+    if name.is_empty() || !port_is_good {
         return None;
     }
-    if name.iter().any(u8::is_ascii_uppercase) {
+    let (mut previous, mut upper) = (0, false);
+    for byte in name {
+        match byte {
+            0..=b' ' | 0x7f | b'/' | b'\\' | b'?' | b'#' | b'@' => return None,
+            // An empty label.
+            b'.' if previous == b'.' => return None,
+            _ => upper |= byte.is_ascii_uppercase(),
+        }
+        previous = *byte;
+    }
+    if upper {
         return Some(name.to_ascii_lowercase().into());
     }
     Some(host.slice(..name.len()))

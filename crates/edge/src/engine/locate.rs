@@ -13,8 +13,10 @@ use crate::{
 #[derive(Default)]
 pub struct Locations {
     exact: HashMap<Vec<u8>, Arc<Location>>,
-    /// Longest first, so that the first that fits is the one.
+    /// In the order of their bytes, so that a name is found by halving.
     prefixes: Vec<(Vec<u8>, Arc<Location>)>,
+    /// Whether one of them asks for its slash, so that it must be looked for at all.
+    any_wants_slash: bool,
     /// In the order of the file: the first that matches is the one.
     patterns: Vec<Arc<Location>>,
 }
@@ -39,12 +41,11 @@ impl Locations {
                 self.exact.insert(text.clone().into_bytes(), location);
             }
             Name::Prefix(text) | Name::FinalPrefix(text) => {
-                let text = text.clone().into_bytes();
-                if self.prefixes.iter().any(|(other, _)| *other == text) {
-                    return Err(duplicate(&String::from_utf8_lossy(&text)));
-                }
-                let place = self.prefixes.partition_point(|(other, _)| other.len() >= text.len());
-                self.prefixes.insert(place, (text, location));
+                let bytes = text.as_bytes();
+                let place = self.prefixes.binary_search_by(|(other, _)| other[..].cmp(bytes));
+                let Err(place) = place else { return Err(duplicate(text)) };
+                self.any_wants_slash |= location.plan.wants_slash;
+                self.prefixes.insert(place, (bytes.to_vec(), Arc::clone(&location)));
             }
             Name::Pattern(..) => self.patterns.push(location),
             Name::Outer | Name::Named(_) => {
@@ -71,9 +72,8 @@ impl Locations {
         if let Some(location) = self.wants_slash(uri) {
             return Some(Match { location: Arc::clone(location), by: By::MissingSlash });
         }
-        let longest = self.prefixes.iter().find(|(prefix, _)| uri.starts_with(prefix));
         let mut found = None;
-        if let Some((_, location)) = longest {
+        if let Some(location) = self.longest_prefix(uri) {
             // What is inside is asked first; a pattern or an exact name in there decides.
             match location.locations.search(exchange, uri) {
                 Some(inner) if inner.by != By::Prefix => return Some(inner),
@@ -104,14 +104,30 @@ impl Locations {
         found
     }
 
+    /// The name that is next to the URI in order, if the URI begins with it; if not, a name the URI
+    /// does begin with is in what the two have in common, and is looked for there.
+    fn longest_prefix(&self, uri: &[u8]) -> Option<&Arc<Location>> {
+        let mut rest = uri;
+        loop {
+            let above = self.prefixes.partition_point(|(prefix, _)| prefix[..] <= *rest);
+            let (prefix, location) = &self.prefixes[above.checked_sub(1)?];
+            if rest.starts_with(prefix) {
+                return Some(location);
+            }
+            let common = prefix.iter().zip(rest).take_while(|(one, other)| one == other).count();
+            rest = &rest[..common];
+        }
+    }
+
     /// `location /x/` with a handler that wants its slash, where the URI is `/x`.
     fn wants_slash(&self, uri: &[u8]) -> Option<&Arc<Location>> {
-        let found = self.prefixes.iter().find(|(prefix, location)| {
-            prefix.len() == uri.len() + 1
-                && location.plan.wants_slash
-                && prefix.strip_suffix(b"/") == Some(uri)
-        });
-        found.map(|(_, location)| location)
+        if !self.any_wants_slash {
+            return None;
+        }
+        let name = || uri.iter().chain(b"/");
+        let place = self.prefixes.binary_search_by(|(prefix, _)| prefix.iter().cmp(name())).ok()?;
+        let (_, location) = &self.prefixes[place];
+        location.plan.wants_slash.then_some(location)
     }
 }
 

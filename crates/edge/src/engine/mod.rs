@@ -54,6 +54,9 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
         };
     };
     exchange.sent.content_type.clone_from(&response.content_type);
+    if exchange.location.plan.filters.is_empty() {
+        return Some(response);
+    }
     let location = Arc::clone(&exchange.location);
     let filters = location.plan.filters.iter();
     Some(filters.fold(response, |response, filter| filter.apply(exchange, response)))
@@ -191,11 +194,10 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
             return Some(Answer::response(Response::redirect(exchange, 301, to.into())));
         }
     }
-    let core = Arc::clone(&exchange.location.core);
-    if core.internal() && !exchange.internal {
+    if exchange.location.core.internal() && !exchange.internal {
         return Some(Answer::Status(404));
     }
-    let limit = core.client_max_body_size();
+    let limit = exchange.location.core.client_max_body_size();
     if let Some(length) = exchange.body.declared_length()
         && limit != 0
         && length > limit
@@ -211,6 +213,9 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
 
 /// Runs the rewrite program of the block in force; an `if` calls this for the block it enters.
 pub fn rewrite(exchange: &mut Exchange) -> Rewritten {
+    if exchange.location.plan.rewrite.is_empty() {
+        return Rewritten::Unchanged;
+    }
     let location = Arc::clone(&exchange.location);
     for rules in &location.plan.rewrite {
         match rules.rewrite(exchange) {

@@ -172,16 +172,20 @@ fn addresses(text: &str) -> Result<Vec<ListenAddress>, String> {
         }
         return Ok(vec![ListenAddress::Unix(PathBuf::from(path))]);
     }
-    let port = |text: &str| match text.parse() {
-        Ok(0) | Err(_) => Err(format!("invalid port in \"{text}\" of the \"listen\" directive")),
+    let refused = |what: &str| format!("{what} in \"{text}\" of the \"listen\" directive");
+    if text.is_empty() {
+        return Err(refused("no host"));
+    }
+    let port = |digits: &str| match digits.parse() {
+        Ok(0) | Err(_) => Err(refused("invalid port")),
         Ok(port) => Ok(port),
     };
+    let by_name = |host: &str, port| by_name(host, port).ok_or_else(|| refused("host not found"));
     let one = |address: IpAddr, port: u16| Ok(vec![ListenAddress::Ip((address, port).into())]);
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     if let Some(rest) = text.strip_prefix('[') {
-        let (address, rest) = rest.split_once(']').ok_or(format!("invalid host in \"{text}\""))?;
-        let address: Ipv6Addr =
-            address.parse().map_err(|_| format!("invalid IPv6 address in \"{text}\""))?;
+        let (address, rest) = rest.split_once(']').ok_or_else(|| refused("invalid host"))?;
+        let address: Ipv6Addr = address.parse().map_err(|_| refused("invalid IPv6 address"))?;
         let port = rest.strip_prefix(':').map_or(Ok(80), port)?;
         return one(IpAddr::V6(address), port);
     }
@@ -194,13 +198,13 @@ fn addresses(text: &str) -> Result<Vec<ListenAddress>, String> {
     }
 }
 
-fn by_name(host: &str, port: u16) -> Result<Vec<ListenAddress>, String> {
+fn by_name(host: &str, port: u16) -> Option<Vec<ListenAddress>> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![ListenAddress::Ip((address, port).into())]);
+        return Some(vec![ListenAddress::Ip((address, port).into())]);
     }
     let found = std::net::ToSocketAddrs::to_socket_addrs(&(host, port));
     let found: Vec<_> = found.into_iter().flatten().map(ListenAddress::Ip).collect();
-    if found.is_empty() { Err(format!("host not found in \"{host}:{port}\"")) } else { Ok(found) }
+    (!found.is_empty()).then_some(found)
 }
 
 #[cfg(test)]

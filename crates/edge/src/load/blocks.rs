@@ -4,7 +4,11 @@
 //! the directives. [`settle`] goes over the drafts outside-in to inherit and inside-out to install,
 //! and what comes out is only read from then on.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{
     args::{Args, Scope},
@@ -354,7 +358,7 @@ fn http(
     let mut addresses: Vec<AddressDraft> = Vec::new();
     for draft in servers {
         let span = draft.span.clone().expect("a server block has a place");
-        let server = Arc::new(server(draft, &families)?);
+        let server = Arc::new(server(draft, &families, &mut loader.warnings)?);
         for listen in server.settings.listens() {
             let known = addresses.iter().position(|known| known.listen.address == listen.address);
             let place = known.unwrap_or(addresses.len());
@@ -401,7 +405,11 @@ impl AddressDraft {
     }
 }
 
-fn server(mut draft: Draft, http: &[Family]) -> Result<Server, ConfError> {
+fn server(
+    mut draft: Draft,
+    http: &[Family],
+    warnings: &mut Vec<ConfError>,
+) -> Result<Server, ConfError> {
     let children = std::mem::take(&mut draft.children);
     let families = inherit(&mut draft, http);
     let (mut locations, mut named) = (Locations::default(), HashMap::new());
@@ -409,11 +417,16 @@ fn server(mut draft: Draft, http: &[Family]) -> Result<Server, ConfError> {
         let span = child.span.clone().expect("a location has a place");
         let location = settle(child, &families, http)?;
         match &location.name {
-            Name::Named(name) => {
-                if named.insert(name.clone(), Arc::clone(&location)).is_some() {
-                    return Err(span.error(format!("duplicate location \"{name}\"")));
+            // nginx takes a name twice, and the first is the one it finds.
+            Name::Named(name) => match named.entry(name.clone()) {
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(location);
                 }
-            }
+                hash_map::Entry::Occupied(_) => {
+                    let message = format!("duplicate location \"{name}\", ignored");
+                    warnings.push(span.error(message));
+                }
+            },
             _ => locations.add(location).map_err(|message| span.error(message))?,
         }
     }

@@ -118,7 +118,7 @@ impl Handler {
     fn test_folder(&self, exchange: &Exchange, path: &Path) -> Option<Answer> {
         let folder = path.parent().unwrap_or(path);
         match file::look(folder, &self.opening.of(exchange)) {
-            Ok(Kind::Directory) => None,
+            Ok(seen) if seen.kind == Kind::Directory => None,
             Ok(_) => {
                 let message = format!("\"{}\" is not a directory", folder.display());
                 exchange.log(Level::Alert, &message);

@@ -42,7 +42,7 @@ impl Module for Main {
         directive("worker_processes", MAIN, Exactly(1), |main, args| {
             let number = match args.word(0) {
                 "auto" => std::thread::available_parallelism().map_or(1, usize::from),
-                _ => args.number(0)?,
+                word => word.parse().unwrap_or(0),
             };
             if number == 0 {
                 return Err(args.refuse("invalid value"));

@@ -4,12 +4,11 @@
 use std::{os::unix::ffi::OsStrExt, sync::Arc};
 
 use bytes::Bytes;
-use nix::errno::Errno;
 
 use super::{core::Core, open_file_cache::OpenFileCache, static_files::failure};
 use crate::{
     body::file::{self, Kind, Opening},
-    conf::ConfError,
+    conf::{ConfError, Span},
     engine::plan::{Answer, Content, Plan, Work},
     exchange::Exchange,
     load::{Args, Arity::AtLeast, Block, Directive, Module, Name, Site, directive},
@@ -25,6 +24,7 @@ pub struct TryFiles {
 
 #[derive(Clone)]
 struct Words {
+    span: Span,
     files: Vec<Candidate>,
     otherwise: Otherwise,
 }
@@ -59,7 +59,7 @@ impl Module for TryFiles {
     fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         let Some(words) = self.said.clone() else { return Ok(()) };
         if site.get::<Core>().is_alias() && matches!(site.name, Name::Pattern(..)) {
-            return Err(ConfError::whole(
+            return Err(words.span.error(
                 "\"try_files\" with \"alias\" in a location given by a pattern: \
                  nginx has this; the edge does not yet",
             ));
@@ -95,7 +95,7 @@ impl TryFiles {
         } else {
             Otherwise::Uri(args.template(last)?)
         };
-        self.said = Some(Words { files, otherwise });
+        self.said = Some(Words { span: args.node.name.span.clone(), files, otherwise });
         Ok(())
     }
 }
@@ -124,17 +124,13 @@ impl Handler {
                 continue;
             }
             match file::look(&path, &self.opening.of(exchange)) {
-                Ok(kind) if (kind == Kind::Directory) == candidate.folder => {
+                Ok(seen) if (seen.kind == Kind::Directory) == candidate.folder => {
                     exchange.uri = uri;
                     return None;
                 }
                 Ok(_) => (),
-                Err(error) => {
-                    let absent = [Errno::ENOENT, Errno::ENOTDIR, Errno::ENAMETOOLONG];
-                    if !absent.contains(&error.errno) {
-                        exchange.log(Level::Crit, &failure(&path, &error));
-                    }
-                }
+                Err(error) if file::is_absent(&error) => (),
+                Err(error) => exchange.log(Level::Crit, &failure(&path, &error)),
             }
         }
         Some(match &self.words.otherwise {

@@ -257,10 +257,12 @@ async fn attempt_one(
     let stale = cached.is_some();
     let mut connection = match cached {
         Some(connection) => connection,
-        None => connect(exchange, &upstream.peer(place).address, limits).await?,
+        // Boxed, as below: what is seldom waited for should not make every wait large.
+        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits)).await?,
     };
     if let Some(attempt) = exchange.story.upstream_mut() {
-        attempt.connected = Some(attempt.begun.elapsed());
+        // One that was kept took no time.
+        attempt.connected = Some(if stale { Duration::ZERO } else { attempt.begun.elapsed() });
     }
     let spool = match &question.body {
         RequestBytes::Whole(spool) => spool.as_ref(),
@@ -274,7 +276,7 @@ async fn attempt_one(
     };
     let mut talk = Talk { connection: &mut connection, outgoing: &mut outgoing, limits, expected };
     let streamed = match question.body {
-        RequestBytes::Streamed { chunked } => talk.stream(exchange, chunked).await,
+        RequestBytes::Streamed { chunked } => Box::pin(talk.stream(exchange, chunked)).await,
         RequestBytes::Whole(_) => Ok(None),
     };
     let head = match streamed {

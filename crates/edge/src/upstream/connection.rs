@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use crate::connection::Io;
+use crate::{clock, connection::Io};
 
 /// Where a peer listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,11 +42,15 @@ pub struct Connection {
     pub buffer: BytesMut,
     /// Requests it has carried.
     pub requests: u64,
-    pub opened: Instant,
+    /// [`clock::tick`] at that moment.
+    pub opened: Duration,
 }
 
 /// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
 pub(super) const READ: usize = 64 << 10;
+
+/// Small answers share one such stretch, one after the other, until it has less than this left.
+const ROOM: usize = 16 << 10;
 
 impl Connection {
     pub(super) async fn open(address: &Address) -> io::Result<Connection> {
@@ -58,12 +62,14 @@ impl Connection {
             }
             Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: Instant::now() })
+        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: clock::tick() })
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.buffer.reserve(READ);
+        if self.buffer.capacity() - self.buffer.len() < ROOM {
+            self.buffer.reserve(READ);
+        }
         match &mut self.io {
             Io::Tcp(tcp) => pin!(tcp.read_buf(&mut self.buffer)).poll(context),
             Io::Unix(unix) => pin!(unix.read_buf(&mut self.buffer)).poll(context),
@@ -75,9 +81,11 @@ impl Connection {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, parts),
-            Io::Unix(unix) => Pin::new(unix).poll_write_vectored(context, parts),
+        match (&mut self.io, parts) {
+            (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
+            (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
+            (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
+            (Io::Unix(unix), parts) => Pin::new(unix).poll_write_vectored(context, parts),
         }
     }
 

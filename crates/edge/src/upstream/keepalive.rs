@@ -6,10 +6,11 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{Connection, connection::Look};
+use crate::clock;
 
 /// The `keepalive` directives of an upstream.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,7 @@ struct Idle {
     peer: usize,
     /// Which location it belongs to, where that counts.
     owner: usize,
-    since: Instant,
+    since: Duration,
     timeout: Duration,
 }
 
@@ -80,7 +81,8 @@ pub(super) fn put(
     mut connection: Connection,
 ) {
     connection.requests += 1;
-    let worn = connection.requests >= rules.requests || connection.opened.elapsed() >= rules.time;
+    let worn = connection.requests >= rules.requests
+        || clock::tick().saturating_sub(connection.opened) >= rules.time;
     if rules.connections == 0 || worn || !connection.buffer.is_empty() {
         return;
     }
@@ -89,7 +91,7 @@ pub(super) fn put(
         if idle.len() >= rules.connections {
             idle.remove(0);
         }
-        let (since, timeout) = (Instant::now(), rules.timeout);
+        let (since, timeout) = (clock::tick(), rules.timeout);
         idle.push(Idle { connection, peer, owner, since, timeout });
     });
     if !SWEEPING.replace(true) {
@@ -128,6 +130,6 @@ impl Drop for Stop {
 
 impl Idle {
     fn is_young(&self) -> bool {
-        self.since.elapsed() < self.timeout
+        clock::tick().saturating_sub(self.since) < self.timeout
     }
 }

@@ -21,5 +21,5 @@ pub use connection::{Address, Connection};
 pub use keepalive::Keepalive;
 pub use outgoing::Outgoing;
 pub use peers::{Peer, PeerOptions, Tried, Upstream};
-pub use relay::{Buffering, Relay};
+pub use relay::{Buffering, Relay, whole};
 pub use tunnel::UpgradeTunnel;

@@ -72,6 +72,22 @@ enum Received {
     End,
 }
 
+/// The whole body, if it has been read already: most answers come in one piece, and need no relay.
+pub fn whole(mut asked: Asked, attempt: &Attempt) -> Result<Bytes, Box<Asked>> {
+    let Framing::Length(length) = asked.head.framing else { return Err(Box::new(asked)) };
+    if (asked.connection.buffer.len() as u64) < length {
+        return Err(Box::new(asked));
+    }
+    let body = asked.connection.buffer.split_to(length as usize).freeze();
+    attempt.progress.body.set(length);
+    // It came with the head.
+    attempt.progress.complete.set(attempt.head);
+    if asked.head.keep && asked.unsent.is_none() && asked.connection.buffer.is_empty() {
+        asked.ticket.keep(asked.connection);
+    }
+    Ok(body)
+}
+
 impl Relay {
     /// Goes on where the head ended. The body's framing stays with the head's other facts.
     pub fn new(
@@ -93,22 +109,6 @@ impl Relay {
             progress: Rc::clone(&attempt.progress),
             begun: attempt.begun,
             store: Store::default(),
-        }
-    }
-
-    /// The whole body, if it has been read already: most answers come in one piece.
-    /// `Err`: it has not, or it is broken; the relay goes on with what there is.
-    pub fn whole(mut self: Box<Self>) -> Result<Bytes, Box<Self>> {
-        let Framing::Length(length) = self.framing else { return Err(self) };
-        match &mut self.peer {
-            Some((connection, _)) if connection.buffer.len() as u64 >= length => {
-                let body = connection.buffer.split_to(length as usize).freeze();
-                self.framing = Framing::Length(0);
-                self.progress.body.set(length);
-                self.finish();
-                Ok(body)
-            }
-            _ => Err(self),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{clock, connection::PeerAddress, exchange::Exchange};
 
 pub const VARIABLES: &[Variable] = &[
     // The connection.
-    variable("remote_addr", |exchange, _| Some(exchange.client.peer.address_text())),
+    variable("remote_addr", |exchange, _| Some(exchange.client.peer.address_text().clone())),
     variable("remote_port", |exchange, _| port(&exchange.client.peer.address)),
     variable("binary_remote_addr", |exchange, _| {
         Some(match &exchange.client.peer.address {

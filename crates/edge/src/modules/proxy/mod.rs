@@ -138,7 +138,7 @@ impl Pass {
             folder: core.client_body_temp_path().unwrap_or(&self.spool).to_owned(),
             timeout: core.client_body_timeout(),
         };
-        let spool = exchange.body.spool(&rules).await?;
+        let spool = Box::pin(exchange.body.spool(&rules)).await?;
         let length = BodyLength::Known(spool.len());
         Ok(Outbound { bytes: RequestBytes::Whole(Some(spool)), length, set: Bytes::new() })
     }

@@ -12,7 +12,7 @@ use crate::{
     exchange::{Carried, Exchange},
     headers::{Header, Headers},
     response::{Body, Response, Stream},
-    upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel},
+    upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel, whole},
     uri::{self, Slashes},
 };
 
@@ -76,7 +76,7 @@ impl ResponseRules {
             }
             exchange.sent.status = status;
             // The page takes the body's place; what there is of it is read, if it is here.
-            let _unread = self.body(exchange, asked, limits);
+            let _unread = self.body(exchange, asked, limits, None);
             return Answer::Status(status);
         }
         Answer::response(self.response(exchange, asked, limits))
@@ -97,7 +97,7 @@ impl ResponseRules {
         }
         let content_type = asked.head.headers.get("content-type").cloned();
         exchange.carried = Some(Carried { content_type, headers: kept });
-        let _unread = self.body(exchange, asked, limits);
+        let _unread = self.body(exchange, asked, limits, None);
         if uri.first() == Some(&b'@') {
             return Answer::Named(String::from_utf8_lossy(uri).into_owned());
         }
@@ -126,15 +126,15 @@ impl ResponseRules {
         }
         let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
         response.charset = charset.cloned();
+        let buffering = self.buffering(&asked.head.headers);
         let headers = std::mem::take(&mut asked.head.headers);
         response.headers = Headers::with_capacity(headers.len() + 2);
-        for header in &headers {
+        for header in headers {
             self.pass(exchange, &mut response, header);
         }
         let head_length = asked.head.content_length;
         let no_body = exchange.is_head() || response.status == 304;
-        asked.head.headers = headers;
-        response.body = self.body(exchange, asked, limits);
+        response.body = self.body(exchange, asked, limits, buffering);
         if no_body {
             response.body = Body::Absent(head_length);
         }
@@ -142,7 +142,7 @@ impl ResponseRules {
     }
 
     /// One field, to where it belongs.
-    fn pass(&self, exchange: &mut Exchange, response: &mut Response, header: &Header) {
+    fn pass(&self, exchange: &mut Exchange, response: &mut Response, header: Header) {
         let (name, value) = (&header.name, &header.value);
         match name.len() {
             4 if header.is("date") && !self.is_hidden("date") => (),
@@ -180,7 +180,7 @@ impl ResponseRules {
             || SINGLE.iter().any(|single| header.is(single) && response.headers.contains(single));
         let hidden = || self.hidden.iter().any(|hidden| header.is(hidden));
         if !hidden() && !repeated() {
-            response.headers.push(name.clone(), value.clone());
+            response.headers.push(header.name, header.value);
         }
     }
 
@@ -188,7 +188,24 @@ impl ResponseRules {
         self.hidden.iter().any(|hidden| hidden == name)
     }
 
-    fn body(&self, exchange: &Exchange, asked: Asked, limits: &Limits) -> Body {
+    /// `X-Accel-Buffering`: another buffering than the location's, for this answer.
+    fn buffering(&self, headers: &Headers) -> Option<Buffering> {
+        let word = headers.get("x-accel-buffering").filter(|_| !self.ignored.buffering)?;
+        let enabled = match &word.to_ascii_lowercase()[..] {
+            b"no" => false,
+            b"yes" => true,
+            _ => return None,
+        };
+        Some(Buffering { enabled, ..(*self.buffering).clone() })
+    }
+
+    fn body(
+        &self,
+        exchange: &Exchange,
+        asked: Asked,
+        limits: &Limits,
+        buffering: Option<Buffering>,
+    ) -> Body {
         let head = &asked.head;
         if head.status == 101 && matches!(head.framing, Framing::UntilClose) {
             let Asked { connection, ticket, .. } = asked;
@@ -200,23 +217,14 @@ impl ResponseRules {
             Framing::Length(length) => Some(length),
             Framing::Chunked(_) | Framing::UntilClose => None,
         };
-        let buffering = match head.headers.get("x-accel-buffering") {
-            Some(word) if !self.ignored.buffering => {
-                let mut buffering = (*self.buffering).clone();
-                if word.eq_ignore_ascii_case(b"no") {
-                    buffering.enabled = false;
-                } else if word.eq_ignore_ascii_case(b"yes") {
-                    buffering.enabled = true;
-                }
-                Arc::new(buffering)
-            }
-            _ => Arc::clone(&self.buffering),
-        };
-        let relay = Relay::new(&exchange.client, asked, limits, buffering, attempt);
-        match Box::new(relay).whole() {
+        match whole(asked, attempt) {
             Ok(body) if body.is_empty() => Body::Empty,
             Ok(body) => Body::Bytes(body),
-            Err(relay) => Body::Stream(Stream { length, source: relay }),
+            Err(asked) => {
+                let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
+                let relay = Relay::new(&exchange.client, *asked, limits, buffering, attempt);
+                Body::Stream(Stream { length, source: Box::new(relay) })
+            }
         }
     }
 }

@@ -198,8 +198,27 @@ fn replace(exchange: &Exchange, with: &Bytes, replaces: usize) -> Bytes {
     target.into()
 }
 
+/// Whether path and arguments are the very bytes of the target, which is what they are unless
+/// something was decoded or rewritten.
+fn is_the_targets_own(exchange: &Exchange) -> bool {
+    let (target, uri, args) = (&exchange.request.target, &exchange.uri, &exchange.args);
+    if uri.as_ptr() != target.as_ptr() {
+        return false;
+    }
+    match target.get(uri.len()..) {
+        Some([]) => args.is_empty(),
+        Some([b'?', rest @ ..]) => {
+            rest.len() == args.len() && (rest.is_empty() || rest.as_ptr() == args.as_ptr())
+        }
+        _ => false,
+    }
+}
+
 /// Whether path and arguments are still what the client's target says.
 fn is_unchanged(exchange: &Exchange) -> bool {
+    if is_the_targets_own(exchange) {
+        return true;
+    }
     let core = &exchange.server.outer.core;
     let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
     let target = &exchange.request.target;

@@ -21,14 +21,14 @@ pub(super) const VARIABLES: &[Variable] = &[
         let address = exchange.client.peer.address_text();
         let mut known = exchange.request.headers.all("x-forwarded-for").peekable();
         if known.peek().is_none() {
-            return Some(address);
+            return Some(address.clone());
         }
         let mut list = Vec::new();
         for value in known {
             list.extend_from_slice(value);
             list.extend_from_slice(b", ");
         }
-        list.extend_from_slice(&address);
+        list.extend_from_slice(address);
         Some(list.into())
     }),
     volatile("upstream_addr", |exchange, _| each(exchange, |attempt| attempt.address.to_string())),

@@ -1,12 +1,14 @@
 //! What an `if` asks: a variable, a comparison, a pattern, or a file.
 
-use std::{fs, os::unix::ffi::OsStrExt, os::unix::fs::PermissionsExt, path::Path};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
 use crate::{
+    body::file::{self, Kind, Opening},
     conf::ConfError,
     exchange::Exchange,
     load::Args,
     log::Level,
+    modules::static_files::failure,
     regex::{Captures, Case, Regex},
     vars::{Template, VarId},
 };
@@ -104,7 +106,7 @@ impl Condition {
         Ok(Condition { test, negative })
     }
 
-    pub(super) fn holds(&self, exchange: &Exchange, rewrite_log: bool) -> bool {
+    pub(super) fn holds(&self, exchange: &Exchange, rewrite_log: bool, how: &Opening) -> bool {
         let value = |id: &VarId| exchange.var(*id).unwrap_or_default();
         let holds = match &self.test {
             Test::Variable(id) => !matches!(&value(id)[..], b"" | b"0"),
@@ -121,22 +123,28 @@ impl Condition {
                 }
                 matched
             }
-            Test::File(test, path) => test.holds(&path.render(exchange)),
+            Test::File(test, path) => test.holds(&path.render(exchange), exchange, how),
         };
         holds != self.negative
     }
 }
 
 impl FileTest {
-    fn holds(self, path: &[u8]) -> bool {
-        let Ok(data) = fs::metadata(Path::new(std::ffi::OsStr::from_bytes(path))) else {
+    fn holds(self, path: &[u8], exchange: &Exchange, how: &Opening) -> bool {
+        if path.contains(&0) {
             return false;
-        };
-        match self {
-            FileTest::Regular => data.is_file(),
-            FileTest::Folder => data.is_dir(),
-            FileTest::Exists => true,
-            FileTest::Executable => data.permissions().mode() & 0o100 != 0,
+        }
+        let path = Path::new(OsStr::from_bytes(path));
+        match (file::look(path, &how.of(exchange)), self) {
+            (Ok(seen), FileTest::Regular) => seen.kind == Kind::Regular,
+            (Ok(seen), FileTest::Folder) => seen.kind == Kind::Directory,
+            (Ok(_), FileTest::Exists) => true,
+            (Ok(seen), FileTest::Executable) => seen.is_executable(),
+            (Err(error), _) if file::is_absent(&error) => false,
+            (Err(error), _) => {
+                exchange.log(Level::Crit, &failure(path, &error));
+                false
+            }
         }
     }
 }

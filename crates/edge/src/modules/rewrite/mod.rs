@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
+    body::file::Opening,
     conf::ConfError,
     engine::plan::{self, Answer, Plan, Rewritten},
     exchange::Exchange,
@@ -21,7 +22,7 @@ use crate::{
         Arity::{AtLeast, Between, Exactly},
         Block, Body, Directive, Module, Scope, Setting, Site, block, directive,
     },
-    modules::types::Types,
+    modules::{open_file_cache::OpenFileCache, types::Types},
     response::{self, Response},
     vars::{Template, VarId},
 };
@@ -89,19 +90,27 @@ impl Module for Rewrite {
         self.uninitialized_variable_warn.inherit(&outer.uninitialized_variable_warn);
     }
 
-    fn install(self: Arc<Self>, plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
+    fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         plan.quiet_about_unset = !self.uninitialized_variable_warn.or(true);
         if !self.program.is_empty() {
-            plan.rewrite.push(self);
+            let opening = site.get::<OpenFileCache>().opening();
+            plan.rewrite.push(Arc::new(Program { rules: self, opening }));
         }
         Ok(())
     }
 }
 
-impl plan::Rewrite for Rewrite {
+/// One block's rules, with how its files are looked at.
+struct Program {
+    rules: Arc<Rewrite>,
+    opening: Opening,
+}
+
+impl plan::Rewrite for Program {
     fn rewrite(&self, exchange: &mut Exchange) -> Rewritten {
-        let mut run = Run { rewrite_log: self.tells_steps.or(false), relocate: false };
-        match run.steps(&self.program, exchange) {
+        let rewrite_log = self.rules.tells_steps.or(false);
+        let mut run = Run { rewrite_log, opening: &self.opening, relocate: false };
+        match run.steps(&self.rules.program, exchange) {
             Flow::Answer(answer) => Rewritten::Answer(answer),
             Flow::Next | Flow::End if run.relocate => Rewritten::Relocate,
             Flow::Next | Flow::End => Rewritten::Unchanged,
@@ -110,13 +119,14 @@ impl plan::Rewrite for Rewrite {
 }
 
 /// One run of a program.
-struct Run {
+struct Run<'a> {
     rewrite_log: bool,
+    opening: &'a Opening,
     /// Whether the URI was changed, so that its location must be searched for again.
     relocate: bool,
 }
 
-impl Run {
+impl Run<'_> {
     fn steps(&mut self, steps: &[Step], exchange: &mut Exchange) -> Flow {
         let here = Arc::clone(&exchange.location);
         for step in steps {
@@ -138,7 +148,7 @@ impl Run {
                     ended => return ended,
                 },
                 Step::If { condition, enters, steps } => {
-                    if !condition.holds(exchange, self.rewrite_log) {
+                    if !condition.holds(exchange, self.rewrite_log, self.opening) {
                         continue;
                     }
                     if let Some(scope) = enters {

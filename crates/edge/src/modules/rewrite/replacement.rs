@@ -92,7 +92,7 @@ impl Replacement {
         Ok(Replacement { regex, pattern, to, keep_args, then })
     }
 
-    pub(super) fn run(&self, run: &mut Run, exchange: &mut Exchange) -> Flow {
+    pub(super) fn run(&self, run: &mut Run<'_>, exchange: &mut Exchange) -> Flow {
         let subject = exchange.uri.clone();
         let matched = self.regex.matches(exchange, &subject);
         if run.rewrite_log {
