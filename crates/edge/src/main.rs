@@ -107,7 +107,7 @@ fn start(options: Options, startup: &mut Startup) -> Result<ExitCode, ConfError>
     let master_process = config.main.master_process();
     let first = Generation::first(config, sockets);
     if !master_process {
-        return Ok(process::alone(&first, waiting));
+        return Ok(process::alone(first, waiting));
     }
     Ok(Master::new(options, first, waiting).map_err(io_error)?.run())
 }

@@ -83,6 +83,84 @@ fn a_graceful_stop_answers_what_has_begun() {
 }
 
 #[test]
+fn a_server_that_finishes_listens_no_more() {
+    let mut edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%; listen unix:%%DIR%%/http.sock; return 200 ok; }",
+    );
+    let mut half = half_a_request(&edge);
+    edge.signal(Signal::SIGQUIT);
+    wait_until_refused(&edge);
+    assert!(UnixStream::connect(edge.site.path("http.sock")).is_err());
+    half.write_all(b"Host: x\r\n\r\n").unwrap();
+    assert_eq!(read_response(&mut half, "GET").text(), "ok");
+    assert!(edge.wait().success());
+}
+
+#[test]
+fn a_worker_that_finishes_listens_no_more_where_the_next_one_does_not() {
+    let site = Site::new();
+    site.port("PORT1");
+    let edge = Edge::start_in(site, PLAIN);
+    let mut half = half_a_request(&edge);
+    let config = edge.site.config(&PLAIN.replace("PORT", "PORT1"));
+    edge.site.write("nginx.conf", config);
+    edge.signal(Signal::SIGHUP);
+    wait_until_refused(&edge);
+    assert_eq!(edge.request_to("PORT1", "GET", "/", &[], b"").text(), "ok");
+    half.write_all(b"Host: x\r\n\r\n").unwrap();
+    assert_eq!(read_response(&mut half, "GET").text(), "ok");
+}
+
+/// A connection that is known to be in a worker's hands.
+fn half_a_request(edge: &Edge) -> std::net::TcpStream {
+    let mut half = edge.connect();
+    half.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    for _ in 0..8 {
+        assert_eq!(edge.get("/").status, 200);
+    }
+    half
+}
+
+/// Whether a signal waits for a process to look at it.
+fn has_been_sent(process: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
+    let pending = u64::from_str_radix(pending.trim(), 16).unwrap();
+    pending & (1 << (signal as u64 - 1)) != 0
+}
+
+fn wait_until_refused(edge: &Edge) {
+    while std::net::TcpStream::connect(("127.0.0.1", edge.site.port("PORT"))).is_ok() {
+        pause();
+    }
+}
+
+#[test]
+fn who_has_connected_before_the_end_is_answered() {
+    if is_nginx() {
+        // It resets whom it has not accepted.
+        return;
+    }
+    let mut edge = Edge::start(PLAIN);
+    let workers = edge.children();
+    // As on a busy machine: the connections wait in the kernel when the worker hears of its end.
+    workers.iter().for_each(|worker| kill(*worker, Signal::SIGSTOP).unwrap());
+    let mut waiting: Vec<_> = (0..20).map(|_| edge.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    }
+    edge.signal(Signal::SIGQUIT);
+    while !workers.iter().all(|worker| has_been_sent(*worker, Signal::SIGQUIT)) {
+        pause();
+    }
+    workers.iter().for_each(|worker| kill(*worker, Signal::SIGCONT).unwrap());
+    for stream in &mut waiting {
+        assert_eq!(read_response(stream, "GET").text(), "ok");
+    }
+    assert!(edge.wait().success());
+}
+
+#[test]
 fn a_worker_that_is_killed_is_replaced() {
     let mut edge = Edge::start(PLAIN);
     let workers = edge.children();

@@ -5,6 +5,8 @@
 //! so an uneven start would leave cores idle for as long.
 
 use std::{
+    io::ErrorKind,
+    net::SocketAddr,
     os::fd::OwnedFd,
     rc::Rc,
     sync::{
@@ -15,7 +17,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::mpsc,
 };
 
@@ -104,20 +106,24 @@ impl Acceptor {
 
     async fn accept(self: Rc<Self>, listener: Listener, address: usize) {
         let _busy = self.drain.busy();
+        let assign = |(stream, peer, local)| {
+            let address = self.address_of(&local, address);
+            self.assign(stream, peer, local, address);
+        };
         loop {
             let accepted = tokio::select! {
-                biased;
                 accepted = listener.accept() => accepted,
-                // Only when nothing waits to be accepted: who has connected is answered.
-                () = self.drain.begun() => return,
+                () = self.drain.begun() => break,
             };
             match accepted {
-                Ok((stream, peer, local)) => {
-                    let address = self.address_of(&local, address);
-                    self.assign(stream, peer, local, address);
-                }
+                Ok(accepted) => assign(accepted),
                 Err(error) => self.refused(&error, address).await,
             }
+        }
+        // Who has connected is answered. The kernel is asked itself: the runtime only knows of those
+        // that had come when it last looked.
+        if let Err(error) = listener.last(assign) {
+            self.refused(&error, address).await;
         }
     }
 
@@ -136,7 +142,7 @@ impl Acceptor {
     async fn refused(&self, error: &std::io::Error, address: usize) {
         let log = &self.http.addresses[address].default.outer.error_log;
         let line = format!("accept4() failed ({})", crate::conf::errno(error));
-        if error.kind() == std::io::ErrorKind::ConnectionAborted {
+        if error.kind() == ErrorKind::ConnectionAborted {
             log.write(Level::Error, None, &line);
             return;
         }
@@ -250,18 +256,67 @@ fn listener(address: &ListenAddress, fd: OwnedFd) -> std::io::Result<Listener> {
 }
 
 impl Listener {
-    async fn accept(&self) -> std::io::Result<(Io, PeerAddress, PeerAddress)> {
-        match self {
-            Listener::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                let local = stream.local_addr()?;
-                Ok((Io::Tcp(stream), PeerAddress::Ip(peer), PeerAddress::Ip(local)))
-            }
-            Listener::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                let local = stream.local_addr()?.as_pathname().map(std::path::Path::to_path_buf);
-                Ok((Io::Unix(stream), PeerAddress::Unix(None), PeerAddress::Unix(local)))
+    /// Takes those that wait to be accepted now. After them, nobody listens here.
+    fn last(self, mut take: impl FnMut(Accept)) -> std::io::Result<()> {
+        let listener = match self {
+            Listener::Tcp(listener) => Last::Tcp(listener.into_std()?),
+            Listener::Unix(listener) => Last::Unix(listener.into_std()?),
+        };
+        loop {
+            match listener.accept() {
+                Ok(accepted) => take(accepted),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return Ok(()),
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => (),
+                    _ => return Err(error),
+                },
             }
         }
     }
+
+    async fn accept(&self) -> std::io::Result<Accept> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                over_tcp(stream, peer)
+            }
+            Listener::Unix(listener) => over_unix(listener.accept().await?.0),
+        }
+    }
+}
+
+/// A listener asked by system calls alone.
+enum Last {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Last {
+    fn accept(&self) -> std::io::Result<Accept> {
+        match self {
+            Last::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                over_tcp(TcpStream::from_std(stream)?, peer)
+            }
+            Last::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                over_unix(UnixStream::from_std(stream)?)
+            }
+        }
+    }
+}
+
+/// A connection, who made it, and what address it was made to.
+type Accept = (Io, PeerAddress, PeerAddress);
+
+fn over_tcp(stream: TcpStream, peer: SocketAddr) -> std::io::Result<Accept> {
+    let local = stream.local_addr()?;
+    Ok((Io::Tcp(stream), PeerAddress::Ip(peer), PeerAddress::Ip(local)))
+}
+
+fn over_unix(stream: UnixStream) -> std::io::Result<Accept> {
+    let local = stream.local_addr()?.as_pathname().map(std::path::Path::to_path_buf);
+    Ok((Io::Unix(stream), PeerAddress::Unix(None), PeerAddress::Unix(local)))
 }

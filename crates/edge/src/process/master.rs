@@ -98,14 +98,23 @@ impl Generation {
     }
 
     /// Removes the files of unix sockets, but for those that are kept.
-    pub(super) fn close_paths(&self, keep: impl Fn(&ListenAddress) -> bool, tell: &dyn Fn(&str)) {
-        for socket in self.sockets.iter().filter(|socket| !keep(&socket.address)) {
-            if let ListenAddress::Unix(path) = &socket.address
-                && let Err(error) = std::fs::remove_file(path)
-            {
-                let name = format!("\"{}\"", path.display());
-                tell(&ConfError::io("unlink()", &name, &error).to_string());
-            }
+    fn close_paths(&self, keep: impl Fn(&ListenAddress) -> bool, tell: &dyn Fn(&str)) {
+        let addresses = self.sockets.iter().map(|socket| &socket.address);
+        remove_paths(addresses.filter(|address| !keep(address)), tell);
+    }
+}
+
+/// Removes the files of unix sockets.
+pub(super) fn remove_paths<'a>(
+    addresses: impl IntoIterator<Item = &'a ListenAddress>,
+    tell: &dyn Fn(&str),
+) {
+    for address in addresses {
+        if let ListenAddress::Unix(path) = address
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            let name = format!("\"{}\"", path.display());
+            tell(&ConfError::io("unlink()", &name, &error).to_string());
         }
     }
 }
@@ -236,15 +245,34 @@ impl Master {
 
     fn stop(&mut self, signal: Signal, kill_at: Option<Instant>) {
         self.respawn.at = None;
-        self.next = None;
+        self.give_up_next();
         self.stopping = Some(Stop { kill_at });
+        // Before the worker hears of it: whoever connects once the worker has stopped accepting
+        // would otherwise wait in a queue that nobody empties, and be reset at the end.
+        self.close();
         self.dismiss(signal, |_| true);
+    }
+
+    /// Nobody can connect any more but through the worker.
+    fn close(&mut self) {
+        self.current.close_paths(|_| false, &|error| self.log(Level::Alert, error));
+        self.current.sockets.clear();
+    }
+
+    /// What was opened for a configuration that will not come into force.
+    fn give_up_next(&mut self) -> bool {
+        let Some(next) = self.next.take() else { return false };
+        let kept = |address: &ListenAddress| {
+            self.current.sockets.iter().any(|socket| socket.address == *address)
+        };
+        next.close_paths(kept, &|error| self.log(Level::Alert, error));
+        true
     }
 
     /// A new configuration, if there is nothing wrong with it.
     fn reload(&mut self) -> Flow {
         self.log(Level::Notice, "reconfiguring");
-        if self.next.take().is_some() {
+        if self.give_up_next() {
             let number = self.current.number;
             self.dismiss(Signal::SIGQUIT, |worker| worker.generation > number);
         }
@@ -301,12 +329,12 @@ impl Master {
                 self.workers.clear();
                 self.next = None;
                 self.waiting = Waiting::nobody();
-                self.current = generation;
-                Break(worker::run(&self.current, master, ready))
+                self.current.sockets.clear();
+                Break(worker::run(generation, master, ready))
             }
             Err(error) => {
                 self.log(Level::Alert, &format!("fork() failed ({})", error.desc()));
-                self.next = None;
+                self.give_up_next();
                 if self.pid_file.is_none() {
                     return Break(self.end(ExitCode::FAILURE));
                 }
@@ -396,7 +424,8 @@ impl Master {
         if self.stopping.is_some() || worker.leaving {
             return Continue(());
         }
-        if self.next.take_if(|next| next.number == worker.generation).is_some() {
+        if self.next.as_ref().is_some_and(|next| next.number == worker.generation) {
+            self.give_up_next();
             let line = "the new worker did not start; the old configuration stays in force";
             self.log(Level::Alert, line);
             return Continue(());
@@ -452,7 +481,7 @@ impl Master {
         if let Some(path) = self.pid_file.take() {
             self.remove_pid_file(&path);
         }
-        self.current.close_paths(|_| false, &|error| self.log(Level::Alert, error));
+        self.close();
         self.log(Level::Notice, "exit");
         code
     }

@@ -19,7 +19,11 @@ use tokio::{
 };
 
 use super::{
-    Drain, Waiting, identity, master::Generation, pidfile, signals::Signals, sys::wait_for,
+    Drain, Waiting, identity,
+    master::{Generation, remove_paths},
+    pidfile,
+    signals::Signals,
+    sys::wait_for,
 };
 use crate::{
     listen::{Acceptor, Desk, Socket},
@@ -41,8 +45,8 @@ enum Phase {
 }
 
 /// The worker process, from its first moment to its last.
-pub(super) fn run(generation: &Generation, master: Pid, ready: OwnedFd) -> ExitCode {
-    let config = &generation.config;
+pub(super) fn run(generation: Generation, master: Pid, ready: OwnedFd) -> ExitCode {
+    let Generation { config, sockets, .. } = generation;
     let log = |level, message: &str| config.error_log.write(level, None, message);
     if let Err(error) = identity::become_worker(&config.main, master) {
         log(Level::Emerg, &error.to_string());
@@ -52,8 +56,7 @@ pub(super) fn run(generation: &Generation, master: Pid, ready: OwnedFd) -> ExitC
         // A master that has gone is noticed by its signal.
         let _gone = File::from(ready).write_all(b"r");
     };
-    match Signals::watch().and_then(|signals| serve(config, &generation.sockets, signals, announce))
-    {
+    match Signals::watch().and_then(|signals| serve(&config, sockets, signals, announce)) {
         Ok(()) => {
             log(Level::Notice, "exiting");
             log(Level::Notice, "exit");
@@ -67,8 +70,9 @@ pub(super) fn run(generation: &Generation, master: Pid, ready: OwnedFd) -> ExitC
 }
 
 /// `master_process off`: the one process there is answers, too.
-pub fn alone(generation: &Generation, waiting: Waiting) -> ExitCode {
-    let config = &generation.config;
+pub fn alone(generation: Generation, waiting: Waiting) -> ExitCode {
+    let Generation { config, sockets, .. } = generation;
+    let addresses: Vec<_> = sockets.iter().map(|socket| socket.address.clone()).collect();
     let log = |level, message: &str| config.error_log.write(level, None, message);
     let (mut waiting, pid_file) = (waiting, config.main.pid());
     let announce = || {
@@ -79,9 +83,8 @@ pub fn alone(generation: &Generation, waiting: Waiting) -> ExitCode {
     };
     log(Level::Notice, "using the \"epoll\" event method");
     log(Level::Notice, crate::SERVER_TOKEN);
-    let served =
-        Signals::watch().and_then(|signals| serve(config, &generation.sockets, signals, announce));
-    generation.close_paths(|_| false, &|error| log(Level::Alert, error));
+    let served = Signals::watch().and_then(|signals| serve(&config, sockets, signals, announce));
+    remove_paths(&addresses, &|error| log(Level::Alert, error));
     if let Err(error) = pidfile::remove(&pid_file) {
         log(Level::Alert, &error.to_string());
     }
@@ -97,10 +100,11 @@ pub fn alone(generation: &Generation, waiting: Waiting) -> ExitCode {
     }
 }
 
-/// Answers until a signal ends it.
+/// Answers until a signal ends it. Only the threads keep the sockets: when they stop accepting,
+/// nobody listens any more.
 fn serve(
     config: &Arc<Config>,
-    sockets: &[Socket],
+    sockets: Vec<Socket>,
     signals: Signals,
     announce: impl FnOnce(),
 ) -> io::Result<()> {
@@ -117,6 +121,7 @@ fn serve(
             let (http, desks) = (Arc::clone(&http), Arc::clone(&desks));
             let limit = config.main.worker_connections();
             let (watched, started, running) = (watched.clone(), started.clone(), running.clone());
+            let sockets = sockets.clone();
             let thread = std::thread::Builder::new().name(format!("edge-{desk}"));
             let spawned = thread.spawn_scoped(scope, move || {
                 let _running = running;
@@ -128,7 +133,7 @@ fn serve(
                 return Err(error);
             }
         }
-        drop((running, started));
+        drop((running, started, sockets));
         for _ in 0..threads {
             let start = starts.recv().unwrap_or_else(|_| Err(io::Error::other("a thread ended")));
             if let Err(error) = start {
@@ -150,7 +155,7 @@ fn serve(
 /// One thread, from start to end.
 fn answer(
     acceptor: Acceptor,
-    sockets: &[Socket],
+    sockets: Vec<Socket>,
     inbox: tokio::sync::mpsc::Receiver<crate::listen::Accepted>,
     mut watched: watch::Receiver<Phase>,
     started: &mpsc::SyncSender<io::Result<()>>,
@@ -165,7 +170,8 @@ fn answer(
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let drain = acceptor.drain.clone();
-        let start = Rc::new(acceptor).start(sockets, inbox);
+        let start = Rc::new(acceptor).start(&sockets, inbox);
+        drop(sockets);
         let failed = start.is_err();
         let _nobody_waits = started.send(start);
         if failed {
