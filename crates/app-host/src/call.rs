@@ -48,6 +48,9 @@ pub(crate) fn serve(
         Err(fault) => fault::answer(py, &fault, &mut response),
     };
     errors::end_of_request(py);
+    if let Some(line) = response.story.line() {
+        log::entry(py, Level::Info, &line);
+    }
     let broken = response.is_broken();
     connection.out = response.end(app_status);
     Ok(if broken { KeepConnection::No } else { keep })

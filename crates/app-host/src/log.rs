@@ -15,6 +15,7 @@ use pyo3::types::PyString;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
+    Info,
     Warning,
     Error,
 }
@@ -22,6 +23,7 @@ pub(crate) enum Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Level::Info => "INFO",
             Level::Warning => "WARNING",
             Level::Error => "ERROR",
         })

@@ -18,7 +18,9 @@ const HTML: &str = "<!doctype html><link rel=stylesheet href=/static/a.css>\
 
 fn board(seen: &Seen) -> Reply {
     match seen.path.as_str() {
-        "/" => Reply::new(302, "Location: /question/\r\nSet-Cookie: sessionid=hush; Path=/\r\n", ""),
+        "/" => {
+            Reply::new(302, "Location: /question/\r\nSet-Cookie: sessionid=hush; Path=/\r\n", "")
+        }
         "/question/" => Reply::new(200, PAGE, HTML),
         "/static/a.css" => Reply::new(200, FILE, "@import 'b.css'; a{b:url(p.png)}"),
         "/static/b.css" => Reply::new(200, FILE, "a{b:url(q.png)}"),
