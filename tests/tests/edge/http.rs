@@ -265,3 +265,20 @@ fn some_browsers_are_not_kept() {
     let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Version/15 Safari/605.1";
     assert_eq!(agent(safari).as_deref(), Some("close"));
 }
+
+/// A client that sends more than it may is answered at once, and must be read on until it has read
+/// the answer: a connection closed under it would be reset, and the answer lost.
+#[test]
+fn an_early_answer_survives_what_is_still_being_sent() {
+    let edge = Edge::start(CONF);
+    let mut stream = edge.connect();
+    let length = 4 << 20;
+    let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    for _ in 0..length / 4096 {
+        stream.write_all(&[b'x'; 4096]).expect("it is read to its end");
+    }
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("an end, and no reset");
+    assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+}

@@ -38,3 +38,4 @@ mod types;
 mod upstream;
 mod variables;
 mod websocket;
+mod workers;
