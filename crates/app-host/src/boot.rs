@@ -23,7 +23,7 @@ use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
-use crate::worker::{Shared, Worker};
+use crate::worker::{Listens, Shared, Worker};
 
 const BOOT_FAILED: i32 = 3;
 const APPLICATION_FAILED: i32 = 4;
@@ -49,6 +49,7 @@ const LOAD: &std::ffi::CStr =
 
 /// Threads that serve.
 struct Served {
+    worker: Py<Worker>,
     shared: Arc<Shared>,
     threads: Vec<Py<PyAny>>,
     /// A socket file we made, and unlink.
@@ -71,13 +72,14 @@ fn boot(
     let application = application.inspect_err(|_| unlink(socket_file.as_deref()))?;
     let shared = Arc::new(Shared::new(options.threads).map_err(std::io::Error::from)?);
     let threads = options.threads;
-    let worker = Worker::new(application.unbind(), options, listener, Arc::clone(&shared));
+    let listens = if control.is_supervised() { Listens::Alone } else { Listens::WithOthers };
+    let worker = Worker::new(application.unbind(), options, listener, listens, Arc::clone(&shared));
     let worker = Bound::new(py, worker.map_err(std::io::Error::from)?)?;
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
     control.ready();
-    Ok(Served { shared, threads, socket_file })
+    Ok(Served { worker: worker.unbind(), shared, threads, socket_file })
 }
 
 /// Real Python threads: their state lives as long as they do, and libraries find them where they
@@ -100,7 +102,7 @@ impl Served {
             match control.wait(py, self.shared.done.as_fd())? {
                 Order::Stop => {
                     unlink(self.socket_file.as_deref());
-                    self.shared.stop();
+                    self.worker.get().stop();
                 }
                 Order::Quit => {
                     unlink(self.socket_file.as_deref());

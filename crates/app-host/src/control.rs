@@ -92,6 +92,11 @@ impl Control {
         Ok(())
     }
 
+    /// Whether a gateway started us, which gives each of its workers a socket of its own.
+    pub(crate) fn is_supervised(&self) -> bool {
+        self.pipe.is_some()
+    }
+
     /// The gateway hears that requests may be sent. That it is gone already, the lifeline says.
     pub(crate) fn ready(&mut self) {
         self.tell(&format!("ready {}\n", std::process::id()));

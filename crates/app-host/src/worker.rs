@@ -2,9 +2,12 @@
 //!
 //! Stopping is gentle without a poll before every read. A connection that waits for a request is
 //! shut for reading by the main thread: what is queued is still read and answered, then comes the
-//! end. One that is in a request is left alone until it has answered. The listening socket may be
-//! shared with other processes, so it is only no longer accepted from.
+//! end. One that is in a request is left alone until it has answered. A listening socket of our own
+//! (a gateway gives each of its workers one) is shut first: nobody connects any more, and those who
+//! had connected are still served, so no request is ever taken and not answered. One that may be
+//! shared with other processes is only no longer accepted from.
 
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -14,10 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastcgi::KeepConnection;
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
-    AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt,
+    AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, shutdown, sockopt,
 };
 use pyo3::prelude::*;
 
@@ -35,7 +39,15 @@ pub(crate) struct Worker {
     options: HostOptions,
     listener: OwnedFd,
     is_tcp: bool,
+    listens: Listens,
     shared: Arc<Shared>,
+}
+
+/// Who else may accept from the listening socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listens {
+    Alone,
+    WithOthers,
 }
 
 /// What the main thread and the serving threads know of each other.
@@ -124,8 +136,7 @@ impl Shared {
         })
     }
 
-    /// No new connection, no new request; what is in hand is finished.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         let _ = self.stop.write(1);
         self.slots.iter().for_each(Slot::shut_if_waiting);
@@ -143,11 +154,26 @@ impl Worker {
         application: Py<PyAny>,
         options: HostOptions,
         listener: OwnedFd,
+        listens: Listens,
         shared: Arc<Shared>,
     ) -> nix::Result<Worker> {
         let address: SockaddrStorage = getsockname(listener.as_raw_fd())?;
         let is_tcp = address.family() != Some(AddressFamily::Unix);
-        Ok(Worker { application, options, listener, is_tcp, shared })
+        Ok(Worker { application, options, listener, is_tcp, listens, shared })
+    }
+
+    /// No new connection, no new request; what is in hand is finished.
+    pub(crate) fn stop(&self) {
+        if self.drains() {
+            let _ = shutdown(self.listener.as_raw_fd(), nix::sys::socket::Shutdown::Read);
+        }
+        self.shared.stop();
+    }
+
+    /// Whether those that have connected already are served after all. A TCP socket that is shut
+    /// has forgotten them.
+    fn drains(&self) -> bool {
+        self.listens == Listens::Alone && !self.is_tcp
     }
 
     /// Waits for a connection. `None`: we are stopping.
@@ -161,7 +187,8 @@ impl Worker {
                 Ok(_) | Err(Errno::EINTR) => (),
                 Err(error) => return Err(error.into()),
             }
-            if self.shared.stopping.load(Ordering::SeqCst) {
+            let stopping = self.shared.stopping.load(Ordering::SeqCst);
+            if stopping && !self.drains() {
                 return Ok(None);
             }
             match sys::accept(self.listener.as_fd()) {
@@ -171,6 +198,10 @@ impl Worker {
                     }
                     return Ok(Some(socket));
                 }
+                // It was shut before `stopping` was set: the last who had connected is served.
+                Err(error) if stopping && error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                // Shut, but we have not been told yet.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(None),
                 // Another thread or process was faster; or the peer has given up already.
                 Err(error) if is_passing(&error) => (),
                 Err(error) => return Err(error),

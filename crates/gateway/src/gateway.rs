@@ -3,7 +3,11 @@
 use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
 
 use crate::{
-    access_log::AccessLog, front::Connections, log::Log, pool::Pool, settings::Settings,
+    access_log::AccessLog,
+    front::Connections,
+    log::Log,
+    pool::Pool,
+    settings::{self, Request, Settings},
     supervisor::Inbox,
 };
 
@@ -47,30 +51,30 @@ impl Budget {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::settings::{self, Request};
-
-    /// One that serves nothing, for those who only look at it.
-    pub(crate) fn gateway(flags: &[&str]) -> Gateway {
-        let arguments = ["causeway-gateway", "a:b"].iter().chain(flags).map(Into::into).collect();
-        let Ok(Request::Run { settings, .. }) = settings::read(arguments, &|_| None, false) else {
-            panic!("{flags:?} are flags");
-        };
-        let inbox = Rc::new(Inbox::default());
-        Gateway {
-            log: Log::open(&settings.error_logfile, settings.log_level).unwrap(),
-            access: None,
-            pool: Pool::new(Rc::clone(&inbox)),
-            inbox,
-            connections: Connections::new(),
-            memory: Rc::new(Budget::new(1024)),
-            dropped_names: RefCell::default(),
-            script_name: Vec::new(),
-            settings: *settings,
-        }
+/// One that serves nothing, for those who only look at it: tests and benches.
+pub(crate) fn idle(flags: &[&str]) -> Gateway {
+    let arguments = ["causeway-gateway", "a:b"].iter().chain(flags).map(Into::into).collect();
+    let Ok(Request::Run { settings, .. }) = settings::read(arguments, &|_| None, false) else {
+        panic!("{flags:?} are flags");
+    };
+    let inbox = Rc::new(Inbox::default());
+    Gateway {
+        log: Log::open(&settings.error_logfile, settings.log_level)
+            .expect("standard error is open"),
+        access: None,
+        pool: Pool::new(Rc::clone(&inbox)),
+        inbox,
+        connections: Connections::new(),
+        memory: Rc::new(Budget::new(1024)),
+        dropped_names: RefCell::default(),
+        script_name: Vec::new(),
+        settings: *settings,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_budget_has_an_end() {

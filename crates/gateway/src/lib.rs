@@ -26,4 +26,7 @@ mod pid_file;
 mod story; // what happened to one request, and when
 mod sys; // the system calls nobody wraps
 
+#[doc(hidden)]
+pub mod measure; // what the benches reach of all this
+
 pub use supervisor::run;

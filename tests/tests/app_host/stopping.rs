@@ -1,6 +1,7 @@
 //! Signals and the lifeline.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 
@@ -28,6 +29,28 @@ fn term_finishes_what_is_in_hand() {
     let answer = busy.answer();
     assert_eq!((answer.text(), answer.app_status()), ("begun to the end", 0));
     assert!(matches!(busy.next(), Arrival::Closed));
+    assert_eq!(host.wait().code(), Some(0));
+    assert_eq!(host.log(), "");
+}
+
+#[test]
+fn term_turns_nobody_away_who_had_connected() {
+    let mut host = Host::start("stopping");
+    let mut busy = in_request(&host);
+    let mut waiting = host.connect();
+    let mut wire = begin("/pid", &[]);
+    fastcgi::stdin_end(&mut wire, 1);
+    waiting.send(&wire);
+    host.signal(Signal::SIGTERM);
+    // From now on nobody can; by that it is known that stopping has begun.
+    while UnixStream::connect(&host.socket).is_ok() {
+        std::thread::yield_now();
+    }
+    busy.stdin(b"to the end");
+    busy.stdin(b"");
+    assert_eq!(busy.answer().text(), "begun to the end");
+    assert_eq!(waiting.answer().status(), 200);
+    assert!(matches!(waiting.next(), Arrival::Closed));
     assert_eq!(host.wait().code(), Some(0));
     assert_eq!(host.log(), "");
 }

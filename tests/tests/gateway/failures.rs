@@ -278,3 +278,19 @@ fn a_worker_told_to_stop_loses_no_upload() {
         gateway.log.wait_for_nth("Worker ready", 3 + round);
     }
 }
+
+#[test]
+fn workers_told_to_stop_under_load_lose_nothing() {
+    for threads in ["1", "3"] {
+        let gateway = start(&["--workers", "2", "--threads", threads]);
+        let load = Load::post(gateway.place(), 6, Habit::KeepAlive, "/echo");
+        for round in 0..8 {
+            // Both are ready, so that one is there for what the other does not take.
+            gateway.log.wait_for_nth("Worker ready", 2 + round);
+            let worker = gateway.worker();
+            kill_worker(worker, Signal::SIGTERM);
+            gateway.log.wait_for(&format!("Worker exiting (pid: {worker})"));
+        }
+        assert_none_lost(&load.finish(), &gateway.log);
+    }
+}

@@ -487,12 +487,27 @@ pub(crate) enum Habit {
 
 impl Load {
     pub(crate) fn start(place: &Place, clients: usize, habit: Habit, target: &str) -> Load {
+        Load::repeat(place, clients, habit, &format!("GET {target} HTTP/1.1"), "")
+    }
+
+    /// Of what may not be asked twice.
+    pub(crate) fn post(place: &Place, clients: usize, habit: Habit, target: &str) -> Load {
+        Load::repeat(place, clients, habit, &format!("POST {target} HTTP/1.1"), "body")
+    }
+
+    fn repeat(place: &Place, clients: usize, habit: Habit, line: &str, body: &str) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new((Mutex::new(0), Condvar::new()));
+        let connection = if habit == Habit::Close { "close" } else { "keep-alive" };
+        let length = body.len();
+        let request = format!(
+            "{line}\r\nHost: test\r\nConnection: {connection}\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
         let client = || {
             let (place, stop, seen) = (place.clone(), Arc::clone(&stop), Arc::clone(&seen));
-            let target = target.to_owned();
-            thread::spawn(move || ask_until(&place, habit, &target, &stop, &seen))
+            let request = request.clone();
+            thread::spawn(move || ask_until(&place, habit, &request, &stop, &seen))
         };
         Load { clients: (0..clients).map(|_| client()).collect(), stop, seen }
     }
@@ -517,13 +532,10 @@ impl Load {
 fn ask_until(
     place: &Place,
     habit: Habit,
-    target: &str,
+    request: &str,
     stop: &AtomicBool,
     seen: &(Mutex<usize>, Condvar),
 ) -> Vec<Outcome> {
-    let connection = if habit == Habit::Close { "close" } else { "keep-alive" };
-    let request =
-        format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n");
     let mut outcomes = Vec::new();
     let mut open: Option<Stream> = None;
     while !stop.load(Ordering::Relaxed) {

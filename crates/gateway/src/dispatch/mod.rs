@@ -21,6 +21,8 @@ use crate::{
 /// A worker may die with a request it has not looked at. It is sent again, but not for ever: it may
 /// be what kills them.
 const MOST_TRIES: u32 = 4;
+/// Where no worker can have looked at it: several may be about to leave.
+const MOST_UNSEEN_TRIES: u32 = 32;
 
 pub(crate) async fn answer(
     gateway: &Rc<Gateway>,
@@ -52,7 +54,7 @@ async fn attempt(
             Err(error) => Err(error),
         };
         match answered {
-            Err(error) if error.may_be_sent_again(head.is_safe()) && tries < MOST_TRIES => {
+            Err(error) if may_be_sent_again(&error, head, tries) => {
                 tries += 1;
                 gateway.log.warning(format_args!(
                     "{} {} is sent again: {error}{}",
@@ -64,6 +66,13 @@ async fn attempt(
             other => return other,
         }
     }
+}
+
+fn may_be_sent_again(error: &DispatchError, head: &Head, tries: u32) -> bool {
+    // Then asking twice is asking once, even where it is not safe.
+    let is_unseen = error.may_be_sent_again(false);
+    let most = if is_unseen { MOST_UNSEEN_TRIES } else { MOST_TRIES };
+    error.may_be_sent_again(head.is_safe()) && tries < most
 }
 
 /// With timing on, every request is followed; without, those that already are.

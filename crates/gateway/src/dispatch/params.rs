@@ -35,7 +35,7 @@ impl Sink for Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// The records that begin a request, up to its body.
-pub(super) fn write(
+pub(crate) fn write(
     gateway: &Gateway,
     local: &Local,
     head: &Head,
@@ -202,12 +202,12 @@ mod tests {
     use bytes::BytesMut;
 
     use super::*;
-    use crate::{front::HeadReader, front::Limits, gateway::tests::gateway};
+    use crate::{front::HeadReader, front::Limits, gateway};
 
     /// Checks the variables of `request`, as gunicorn 27 gives them.
     #[track_caller]
     fn check(local: &Local, peer: Peer, flags: &[&str], request: &str, expected: &[(&str, &str)]) {
-        let gateway = gateway(flags);
+        let gateway = gateway::idle(flags);
         let limits = Limits::new(&gateway.settings, true);
         let head = HeadReader::new(&limits).read(&mut BytesMut::from(request)).unwrap().unwrap();
         let story = Story::begin(peer);

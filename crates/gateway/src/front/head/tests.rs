@@ -1,6 +1,7 @@
 //! Heads that are good, and heads nobody may answer, whole and byte by byte.
 
 use bytes::BytesMut;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -190,4 +191,70 @@ fn continue_is_for_bodies() {
     assert!(!expects(""));
     let old = good("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
     assert!(!old.expects_continue());
+}
+
+/// Every line a head may be made of, and what nobody should send.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let fragments = vec![
+        "GET / HTTP/1.1",
+        "POST /a%20b?c HTTP/1.1",
+        "OPTIONS * HTTP/1.0",
+        "CONNECT a:1 HTTP/1.1",
+        "Host: a",
+        "Content-Length: 3",
+        "Content-Length: 99999999999999999999",
+        "X_Y: z",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "Connection: close",
+        "Expect: 100-continue",
+        "SCRIPT_NAME: /a",
+        "X-Forwarded-Proto: https",
+        " folded",
+        ":",
+        " ",
+        "\r\n",
+        "\r\n",
+        "\r\n",
+        "\r\n\r\n",
+        "\n",
+        "\r",
+        "http://",
+        "?",
+        "#",
+        "\0",
+    ];
+    let known = prop::sample::select(fragments).prop_map(|text| text.as_bytes().to_vec());
+    let arbitrary = prop::collection::vec(any::<u8>(), 0..12);
+    let piece = prop_oneof![4 => known, 1 => arbitrary];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// What came of reading: the head's own bytes and what is left behind it, or why not.
+fn outcome(pieces: &[&[u8]], limits: &Limits) -> Result<Option<(String, Vec<u8>)>, Refusal> {
+    let read = read_pieces(pieces, limits)?;
+    Ok(read.map(|(head, rest)| (format!("{head:?}"), rest.to_vec())))
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_however_they_are_cut(
+        bytes in pieces(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        trusted in any::<bool>(),
+    ) {
+        let limits = Limits { trusted, ..LIMITS };
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.sort_unstable();
+        let bounds: Vec<usize> = [vec![0], cuts, vec![bytes.len()]].concat();
+        let cut: Vec<&[u8]> = bounds.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+        let (whole, split) = (outcome(&[&bytes], &limits), outcome(&cut, &limits));
+        // Cut, it may be refused for another reason (what is too long is known sooner), but what is
+        // accepted is accepted, and the same.
+        match (whole, split) {
+            (Ok(whole), Ok(split)) => prop_assert_eq!(whole, split),
+            (Err(_), Err(_)) => (),
+            (whole, split) => prop_assert!(false, "{:?} whole, {:?} cut", whole, split),
+        }
+    }
 }
