@@ -200,6 +200,13 @@ impl Module for Proxy {
         directive("proxy_temp_path", HTTP, Between(1, 4), |proxy, args| {
             proxy.temp_path.set(args.path(0), args)
         }),
+        // No table of fields is hashed.
+        directive("proxy_headers_hash_max_size", HTTP, Exactly(1), |_, args| {
+            args.number::<u64>(0).map(drop)
+        }),
+        directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
+            args.number::<u64>(0).map(drop)
+        }),
         directive("proxy_bind", HTTP, AtLeast(1), not_yet),
         directive("proxy_cache", HTTP, AtLeast(1), not_yet),
         directive("proxy_cache_path", HTTP, AtLeast(1), not_yet),
