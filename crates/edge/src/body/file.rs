@@ -205,10 +205,10 @@ pub fn look(path: &Path, how: &Opening) -> Result<Seen, OpenError> {
         let file = symlinks::open(path, &how.symlinks, OFlag::O_PATH)?;
         return fstat(&file).map(|found| Seen::new(&found)).map_err(failed("fstat()"));
     }
-    if let Some(caching) = &how.cache {
-        if let Some(found) = kept::believed(path, caching) {
-            return found.map(|file| Seen { kind: file.kind, mode: file.identity.mode });
-        }
+    if let Some(caching) = &how.cache
+        && let Some(found) = kept::believed(path, caching)
+    {
+        return found.map(|file| Seen { kind: file.kind, mode: file.identity.mode });
     }
     stat(path).map(|found| Seen::new(&found)).map_err(failed("stat()"))
 }

@@ -1,12 +1,6 @@
 //! One request, asked of one peer after another until one of them answers.
 
-use std::{
-    io,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -104,7 +98,7 @@ pub async fn ask(
     limits: &Limits,
 ) -> Result<Asked, Failure> {
     let upstream = question.upstream;
-    let begun = Instant::now();
+    let mut begun = None;
     let mut tried = Tried::default();
     let mut tries = upstream.tries();
     if limits.tries != 0 {
@@ -116,6 +110,7 @@ pub async fn ask(
         let name = place.map_or(&upstream.name, |place| &upstream.peer(place).name);
         let mut attempt = Attempt::new(name, &question.target);
         attempt.after_redirect = std::mem::take(&mut after_redirect);
+        let begun = *begun.get_or_insert(attempt.begun);
         exchange.story.attempts.push(attempt);
         let Some(place) = place else {
             exchange.log(Level::Error, "no live upstreams while connecting to upstream");
