@@ -44,9 +44,9 @@ fn a_worker_is_the_user_it_is_told_to_be() {
 
 /// Real, effective, saved, and of the file system.
 fn ids(process: Pid, key: &str) -> Vec<u32> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-    line.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line of ids");
+    line.split_whitespace().map(|id| id.parse().expect("a number")).collect()
 }
 
 #[test]

@@ -11,14 +11,12 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
-    collections::HashMap,
     ffi::OsStr,
     fs::File,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,7 +26,10 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fstat, stat},
 };
 
-use super::symlinks::{self, Symlinks};
+use super::{
+    kept,
+    symlinks::{self, Symlinks},
+};
 use crate::{
     clock,
     exchange::Exchange,
@@ -97,7 +98,7 @@ pub struct OpenFile {
     pub modified: i64,
     /// nginx's: time and size, in hexadecimal.
     pub etag: Bytes,
-    identity: Identity,
+    pub(super) identity: Identity,
     content: Content,
 }
 
@@ -109,7 +110,7 @@ enum Content {
 
 /// What stays the same as long as a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: i64,
@@ -120,13 +121,8 @@ struct Identity {
 
 /// A file up to this size is kept in memory; above it, sendfile costs less than the copy.
 const SMALL: u64 = 16 << 10;
-/// And so many of them, and of their bytes, a thread.
-const KEPT: usize = 1024;
-const KEPT_BYTES: usize = 8 << 20;
 /// Seconds after a change in which another could go unseen.
 const UNSETTLED: i64 = 2;
-/// Lookups between two searches for entries that nobody asks for any more.
-const SWEEP: u64 = 256;
 
 impl OpenFile {
     /// The whole file, as a response's body.
@@ -153,18 +149,18 @@ impl OpenFile {
     }
 
     /// Whether an unseen change could hide behind the same times.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let (now, _) = clock::now();
         let newest = self.identity.changed.0.max(self.modified);
         newest + UNSETTLED < now as i64
     }
 
-    fn is_small(&self) -> bool {
+    pub(super) fn is_small(&self) -> bool {
         self.kind == Kind::Regular && self.size <= SMALL
     }
 
     /// The same file with its content in memory; `None` if it can not be read as it was announced.
-    fn load(&self) -> Option<OpenFile> {
+    pub(super) fn load(&self) -> Option<OpenFile> {
         let Content::Descriptor(file) = &self.content else { return None };
         let mut content = vec![0; self.size as usize];
         let mut filled = 0;
@@ -186,7 +182,7 @@ impl OpenFile {
         })
     }
 
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         match &self.content {
             Content::Memory(bytes) => bytes.len(),
             Content::Descriptor(_) => 0,
@@ -200,7 +196,7 @@ pub fn open(path: &Path, how: &Opening) -> Result<Rc<OpenFile>, OpenError> {
         let file = File::from(symlinks::open(path, &how.symlinks, OFlag::O_RDONLY)?);
         return examine(file).map(Rc::new);
     }
-    KNOWN.with_borrow_mut(|known| known.open(path, how.cache.as_ref()))
+    kept::open(path, how.cache.as_ref())
 }
 
 /// What a name means, without opening it: what `index`, `try_files` and `if` ask.
@@ -209,11 +205,10 @@ pub fn look(path: &Path, how: &Opening) -> Result<Seen, OpenError> {
         let file = symlinks::open(path, &how.symlinks, OFlag::O_PATH)?;
         return fstat(&file).map(|found| Seen::new(&found)).map_err(failed("fstat()"));
     }
-    if let Some(caching) = &how.cache {
-        let believed = KNOWN.with_borrow_mut(|known| known.believed(path, caching));
-        if let Some(found) = believed {
-            return found.map(|file| Seen { kind: file.kind, mode: file.identity.mode });
-        }
+    if let Some(caching) = &how.cache
+        && let Some(found) = kept::believed(path, caching)
+    {
+        return found.map(|file| Seen { kind: file.kind, mode: file.identity.mode });
     }
     stat(path).map(|found| Seen::new(&found)).map_err(failed("stat()"))
 }
@@ -246,7 +241,7 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> OpenError {
 }
 
 /// Without waiting: a pipe without a writer opens at once, and is refused by its kind.
-fn open_now(path: &Path) -> Result<OpenFile, OpenError> {
+pub(super) fn open_now(path: &Path) -> Result<OpenFile, OpenError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     let file = open_path(path, flags, Mode::empty()).map_err(failed("open()"))?;
     examine(File::from(file))
@@ -265,7 +260,7 @@ fn kind(found: &FileStat) -> Kind {
     }
 }
 
-fn identity(found: &FileStat) -> Identity {
+pub(super) fn identity(found: &FileStat) -> Identity {
     Identity {
         device: found.st_dev,
         inode: found.st_ino,
@@ -273,155 +268,6 @@ fn identity(found: &FileStat) -> Identity {
         mode: found.st_mode,
         modified: (found.st_mtime, found.st_mtime_nsec),
         changed: (found.st_ctime, found.st_ctime_nsec),
-    }
-}
-
-thread_local! {
-    static KNOWN: RefCell<Known> = RefCell::default();
-}
-
-#[derive(Default)]
-struct Known {
-    /// By the path's bytes: a `Path` is compared and hashed by its parts, and that is not needed.
-    entries: HashMap<Box<[u8]>, Entry>,
-    bytes: usize,
-    lookups: u64,
-}
-
-struct Entry {
-    found: Result<Rc<OpenFile>, OpenError>,
-    uses: u32,
-    used: Instant,
-    /// When the system was last asked.
-    checked: Instant,
-    inactive: Duration,
-}
-
-impl Known {
-    fn open(&mut self, path: &Path, caching: Option<&Caching>) -> Result<Rc<OpenFile>, OpenError> {
-        if let Some(caching) = caching
-            && let Some(found) = self.believed(path, caching)
-        {
-            return found;
-        }
-        let mut uses = 1;
-        if let Some(entry) = self.entries.get_mut(path.as_os_str().as_bytes()) {
-            let now = Instant::now();
-            let same = match (&entry.found, stat(path)) {
-                (Ok(known), Ok(found)) => known.identity == identity(&found),
-                _ => false,
-            };
-            if same {
-                (entry.checked, entry.used) = (now, now);
-                entry.uses = entry.uses.saturating_add(1);
-                return entry.found.clone();
-            }
-            uses = entry.uses.saturating_add(1);
-            self.forget(path);
-        }
-        let found = open_now(path).map(Rc::new);
-        match caching {
-            None => Ok(self.keep_small(path, found?)),
-            Some(caching) => self.keep(path, found, uses, caching),
-        }
-    }
-
-    /// What `open_file_cache` says without asking the system.
-    fn believed(
-        &mut self,
-        path: &Path,
-        caching: &Caching,
-    ) -> Option<Result<Rc<OpenFile>, OpenError>> {
-        self.lookups += 1;
-        if self.lookups.is_multiple_of(SWEEP) {
-            self.sweep();
-        }
-        let entry = self.entries.get_mut(path.as_os_str().as_bytes())?;
-        let now = Instant::now();
-        if now.duration_since(entry.checked) >= caching.valid {
-            return None;
-        }
-        entry.used = now;
-        entry.uses = entry.uses.saturating_add(1);
-        Some(entry.found.clone())
-    }
-
-    fn keep_small(&mut self, path: &Path, file: Rc<OpenFile>) -> Rc<OpenFile> {
-        if !file.is_small() || !file.is_settled() {
-            return file;
-        }
-        let Some(loaded) = file.load() else { return file };
-        let loaded = Rc::new(loaded);
-        self.insert(path, Ok(Rc::clone(&loaded)), 1, KEPT, Duration::MAX);
-        loaded
-    }
-
-    fn keep(
-        &mut self,
-        path: &Path,
-        found: Result<Rc<OpenFile>, OpenError>,
-        uses: u32,
-        caching: &Caching,
-    ) -> Result<Rc<OpenFile>, OpenError> {
-        if found.is_err() {
-            if caching.errors {
-                self.insert(path, found.clone(), uses, caching.max, caching.inactive);
-            }
-            return found;
-        }
-        if uses < caching.min_uses {
-            return found;
-        }
-        let file = found?;
-        let loaded = if file.is_small() && file.is_settled() { file.load() } else { None };
-        let file = loaded.map_or(file, Rc::new);
-        self.insert(path, Ok(Rc::clone(&file)), uses, caching.max, caching.inactive);
-        Ok(file)
-    }
-
-    fn insert(
-        &mut self,
-        path: &Path,
-        found: Result<Rc<OpenFile>, OpenError>,
-        uses: u32,
-        max: usize,
-        inactive: Duration,
-    ) {
-        let weight = found.as_ref().map_or(0, |file| file.weight());
-        if self.entries.len() >= max || self.bytes + weight > KEPT_BYTES {
-            self.make_room();
-        }
-        self.bytes += weight;
-        let now = Instant::now();
-        let entry = Entry { found, uses, used: now, checked: now, inactive };
-        self.entries.insert(path.as_os_str().as_bytes().into(), entry);
-    }
-
-    fn forget(&mut self, path: &Path) {
-        if let Some(Entry { found: Ok(file), .. }) =
-            self.entries.remove(path.as_os_str().as_bytes())
-        {
-            self.bytes -= file.weight();
-        }
-    }
-
-    /// Lets go of the half that was not asked for the longest: seldom, and so cheap on the whole.
-    fn make_room(&mut self) {
-        let mut times: Vec<Instant> = self.entries.values().map(|entry| entry.used).collect();
-        times.sort_unstable();
-        let Some(middle) = times.get(times.len() / 2).copied() else { return };
-        self.retain(|entry| entry.used > middle);
-    }
-
-    fn sweep(&mut self) {
-        let now = Instant::now();
-        self.retain(|entry| now.duration_since(entry.used) < entry.inactive);
-    }
-
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        self.entries.retain(|_, entry| keep(entry));
-        let files = self.entries.values().filter_map(|entry| entry.found.as_ref().ok());
-        self.bytes = files.map(|file| file.weight()).sum();
     }
 }
 
@@ -523,7 +369,7 @@ mod tests {
             std::fs::write(&path, "x").unwrap();
             open(&path, &how).unwrap();
         }
-        assert!(KNOWN.with_borrow(|known| known.entries.len()) <= CACHING.max);
+        assert!(kept::count() <= CACHING.max);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The request's body: read when somebody wants it, as the framing says, never beyond its limit.
 
 pub mod file; // files to be sent
+mod kept; // what a thread remembers of them
 mod spool; // a body that has come in whole
 pub mod symlinks; // opening without following links
 

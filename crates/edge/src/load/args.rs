@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    blocks::{Draft, Loader},
     module::{Block, Module},
+    read::{Draft, Loader},
 };
 use crate::{
     conf::{ConfError, Node, Word},

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::{
-    blocks::{Family, Name},
+    blocks::Name,
     module::{Block, Module},
+    settle::Family,
 };
 
 pub struct Site<'a> {

@@ -1,28 +1,19 @@
 //! One request, asked of one peer after another until one of them answers.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
+use std::{io, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http1::chunk_head;
 
 use super::{
-    Connection, Head, Outgoing, Tried, Upstream,
-    codec::{self, Expectation, HeadError},
+    Connection, Head, NextUpstream, Outgoing, Tried, Upstream,
+    codec::Expectation,
     connection::{Address, Look},
     keepalive,
     peers::Occupied,
+    talk::{Talk, gone, while_reading},
+    wait::{Interruption, watch},
 };
-use crate::{
-    body::Spool, conf::errno, connection::Client, exchange::Exchange, log::Level, story::Attempt,
-};
+use crate::{body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt};
 
 /// What is asked, in bytes.
 pub struct Question<'a> {
@@ -63,51 +54,6 @@ pub struct Limits {
     pub owner: usize,
 }
 
-/// What makes another peer worth asking: a set of nginx's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NextUpstream(u16);
-
-impl NextUpstream {
-    pub const OFF: NextUpstream = NextUpstream(0);
-    pub const ERROR: NextUpstream = NextUpstream(1);
-    pub const TIMEOUT: NextUpstream = NextUpstream(1 << 1);
-    pub const INVALID_HEADER: NextUpstream = NextUpstream(1 << 2);
-    pub const NON_IDEMPOTENT: NextUpstream = NextUpstream(1 << 3);
-    const STATUSES: [(u16, NextUpstream); 7] = [
-        (500, NextUpstream(1 << 4)),
-        (502, NextUpstream(1 << 5)),
-        (503, NextUpstream(1 << 6)),
-        (504, NextUpstream(1 << 7)),
-        (403, NextUpstream(1 << 8)),
-        (404, NextUpstream(1 << 9)),
-        (429, NextUpstream(1 << 10)),
-    ];
-
-    pub fn parse(word: &str) -> Option<NextUpstream> {
-        Some(match word {
-            "error" => NextUpstream::ERROR,
-            "timeout" => NextUpstream::TIMEOUT,
-            "invalid_header" => NextUpstream::INVALID_HEADER,
-            "non_idempotent" => NextUpstream::NON_IDEMPOTENT,
-            "off" => NextUpstream::OFF,
-            _ => NextUpstream::of_status(word.strip_prefix("http_")?.parse().ok()?)?,
-        })
-    }
-
-    fn of_status(status: u16) -> Option<NextUpstream> {
-        let known = NextUpstream::STATUSES.iter().find(|(known, _)| *known == status);
-        known.map(|(_, word)| *word)
-    }
-
-    pub fn with(self, other: NextUpstream) -> NextUpstream {
-        NextUpstream(self.0 | other.0)
-    }
-
-    fn has(self, other: NextUpstream) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
 /// A head, and the connection its body comes from.
 pub struct Asked {
     pub head: Head,
@@ -141,7 +87,7 @@ pub enum Failure {
 }
 
 /// Why one peer gave no answer. It has been logged.
-enum Trouble {
+pub(super) enum Trouble {
     Peer { why: NextUpstream, status: u16, sent: bool, stale: bool },
     Final(Failure),
 }
@@ -152,7 +98,7 @@ pub async fn ask(
     limits: &Limits,
 ) -> Result<Asked, Failure> {
     let upstream = question.upstream;
-    let begun = Instant::now();
+    let mut begun = None;
     let mut tried = Tried::default();
     let mut tries = upstream.tries();
     if limits.tries != 0 {
@@ -164,6 +110,7 @@ pub async fn ask(
         let name = place.map_or(&upstream.name, |place| &upstream.peer(place).name);
         let mut attempt = Attempt::new(name, &question.target);
         attempt.after_redirect = std::mem::take(&mut after_redirect);
+        let begun = *begun.get_or_insert(attempt.begun);
         exchange.story.attempts.push(attempt);
         let Some(place) = place else {
             exchange.log(Level::Error, "no live upstreams while connecting to upstream");
@@ -358,269 +305,4 @@ fn is_usual(error: &io::Error) -> bool {
             | TimedOut
             | WouldBlock
     )
-}
-
-fn gone(exchange: &Exchange, stage: &str) -> Trouble {
-    let message =
-        "client prematurely closed connection, so upstream connection is closed too while";
-    exchange.log(Level::Info, &format!("{message} {stage}"));
-    Trouble::Final(Failure::Gone)
-}
-
-fn while_reading(message: &str) -> String {
-    format!("{message} while reading response header from upstream")
-}
-
-/// Sending a request and reading the head of its response, which may come before all is sent.
-struct Talk<'a> {
-    connection: &'a mut Connection,
-    outgoing: &'a mut Outgoing,
-    limits: &'a Limits,
-    expected: Expectation,
-}
-
-/// Why the talk ended without a head.
-enum Broken {
-    Send(io::Error),
-    SendTimeout,
-    Read(io::Error),
-    ReadTimeout,
-    /// The peer closed; whether it had said anything before.
-    Closed {
-        silent: bool,
-    },
-    Head(HeadError),
-    Gone {
-        sending: bool,
-    },
-    /// The client's body is at fault.
-    Client(u16),
-}
-
-/// One wait's outcome.
-enum Step {
-    Sent,
-    SendFailed(io::Error),
-    Read(io::Result<usize>),
-}
-
-impl Talk<'_> {
-    /// The head, and whether the whole request has been sent.
-    async fn head(&mut self, exchange: &Exchange) -> Result<Option<(Head, bool)>, Broken> {
-        let mut sent = false;
-        let mut send_error = None;
-        let mut read_any = false;
-        loop {
-            let limit = if sent { self.limits.read } else { self.limits.send };
-            let step = watch(&exchange.client, self.limits, limit, |context| {
-                self.poll_step(context, sent)
-            });
-            match step.await {
-                Err(Interruption::Gone) => return Err(Broken::Gone { sending: !sent }),
-                Err(Interruption::Timeout) if sent => return Err(Broken::ReadTimeout),
-                Err(Interruption::Timeout) => return Err(Broken::SendTimeout),
-                Ok(Step::Sent) => sent = true,
-                Ok(Step::SendFailed(error)) => {
-                    // The peer reads no more, but it may have said why before it closed.
-                    send_error = Some(error);
-                    sent = true;
-                }
-                Ok(Step::Read(Err(error))) => {
-                    return Err(send_error.map_or(Broken::Read(error), Broken::Send));
-                }
-                Ok(Step::Read(Ok(0))) => {
-                    return Err(match send_error {
-                        Some(error) => Broken::Send(error),
-                        None => Broken::Closed { silent: !read_any },
-                    });
-                }
-                Ok(Step::Read(Ok(_))) => {
-                    read_any = true;
-                    let head = codec::head(&mut self.connection.buffer, self.expected);
-                    if let Some(mut head) = head.map_err(Broken::Head)? {
-                        head.keep &= send_error.is_none();
-                        return Ok(Some((head, sent)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn poll_step(&mut self, context: &mut Context<'_>, sent: bool) -> Poll<Step> {
-        if !sent {
-            match self.outgoing.poll_send(context, self.connection) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Step::Sent),
-                Poll::Ready(Err(error)) => return Poll::Ready(Step::SendFailed(error)),
-                Poll::Pending => (),
-            }
-        }
-        self.connection.poll_read(context).map(Step::Read)
-    }
-
-    /// Sends the body as it comes from the client. A head that comes before the end ends it.
-    async fn stream(
-        &mut self,
-        exchange: &mut Exchange,
-        chunked: bool,
-    ) -> Result<Option<Head>, Broken> {
-        let client = Rc::clone(&exchange.client);
-        let mut last = false;
-        loop {
-            // What is there is sent before more is read: that is the client's backpressure.
-            loop {
-                let step = watch(&client, self.limits, self.limits.send, |context| {
-                    self.poll_step(context, false)
-                });
-                match step.await {
-                    Err(Interruption::Gone) => return Err(Broken::Gone { sending: true }),
-                    Err(Interruption::Timeout) => return Err(Broken::SendTimeout),
-                    Ok(Step::Sent) => break,
-                    // `head` reads what the peer has said before.
-                    Ok(Step::SendFailed(_)) => return Ok(None),
-                    Ok(Step::Read(Err(error))) => return Err(Broken::Read(error)),
-                    Ok(Step::Read(Ok(0))) => return Err(Broken::Closed { silent: false }),
-                    Ok(Step::Read(Ok(_))) => {
-                        let head = codec::head(&mut self.connection.buffer, self.expected);
-                        if let Some(head) = head.map_err(Broken::Head)? {
-                            return Ok(Some(head));
-                        }
-                    }
-                }
-            }
-            if last {
-                return Ok(None);
-            }
-            let piece = match self.next_piece(exchange).await? {
-                Next::Piece(piece) => piece,
-                Next::Head(head) => return Ok(Some(*head)),
-            };
-            last = piece.is_none();
-            match (piece, chunked) {
-                (Some(piece), true) => {
-                    let mut size = Vec::with_capacity(10);
-                    chunk_head(piece.len(), &mut size);
-                    self.outgoing.push(size.into());
-                    self.outgoing.push(piece);
-                    self.outgoing.push(Bytes::from_static(b"\r\n"));
-                }
-                (None, true) => self.outgoing.push(Bytes::from_static(b"0\r\n\r\n")),
-                (Some(piece), false) => self.outgoing.push(piece),
-                (None, false) => (),
-            }
-        }
-    }
-
-    /// More from the client, or an answer from the peer, whichever is first.
-    async fn next_piece(&mut self, exchange: &mut Exchange) -> Result<Next, Broken> {
-        let mut chunk = pin!(exchange.body.chunk(self.limits.client_body));
-        poll_fn(|context| {
-            if let Poll::Ready(piece) = chunk.as_mut().poll(context) {
-                return Poll::Ready(match piece {
-                    Ok(piece) => Ok(Next::Piece(piece)),
-                    Err(error) => Err(Broken::Client(error.status())),
-                });
-            }
-            loop {
-                match self.connection.poll_read(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Read(error))),
-                    Poll::Ready(Ok(0)) => {
-                        return Poll::Ready(Err(Broken::Closed { silent: false }));
-                    }
-                    Poll::Ready(Ok(_)) => {
-                        match codec::head(&mut self.connection.buffer, self.expected) {
-                            Ok(None) => (),
-                            Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
-                            Err(error) => return Poll::Ready(Err(Broken::Head(error))),
-                        }
-                    }
-                }
-            }
-        })
-        .await
-    }
-}
-
-enum Next {
-    /// `None`: that was the last.
-    Piece(Option<Bytes>),
-    Head(Box<Head>),
-}
-
-impl Broken {
-    /// Says it in the log, and what follows from it.
-    fn trouble(self, exchange: &Exchange, cached: bool) -> Trouble {
-        let sending = |message: String| format!("{message} while sending request to upstream");
-        let mut stale = false;
-        let (why, status, level, message) = match self {
-            Broken::Gone { sending: true } => {
-                return gone(exchange, "sending request to upstream");
-            }
-            Broken::Gone { sending: false } => {
-                return gone(exchange, "reading response header from upstream");
-            }
-            Broken::Client(status) => {
-                let message = "client prematurely closed connection";
-                exchange.log(Level::Info, &sending(message.to_owned()));
-                return Trouble::Final(Failure::Status(status));
-            }
-            Broken::Send(error) => {
-                stale = cached;
-                let message = format!("writev() failed ({})", errno(&error));
-                (NextUpstream::ERROR, 502, Level::Error, sending(message))
-            }
-            Broken::SendTimeout => {
-                let message = "upstream timed out (110: Connection timed out)".to_owned();
-                (NextUpstream::TIMEOUT, 504, Level::Error, sending(message))
-            }
-            Broken::ReadTimeout => {
-                let message = "upstream timed out (110: Connection timed out)";
-                (NextUpstream::TIMEOUT, 504, Level::Error, while_reading(message))
-            }
-            Broken::Read(error) => {
-                stale = cached;
-                let message = format!("recv() failed ({})", errno(&error));
-                (NextUpstream::ERROR, 502, Level::Error, while_reading(&message))
-            }
-            Broken::Closed { silent } => {
-                stale = cached && silent;
-                let message = "upstream prematurely closed connection";
-                (NextUpstream::ERROR, 502, Level::Error, while_reading(message))
-            }
-            Broken::Head(error) => {
-                let message = while_reading(&error.to_string());
-                (NextUpstream::INVALID_HEADER, 502, Level::Error, message)
-            }
-        };
-        // That an idle connection is closed in the very moment it is used is nobody's fault.
-        exchange.log(if stale { Level::Info } else { level }, &message);
-        Trouble::Peer { why, status, sent: true, stale }
-    }
-}
-
-/// Why a wait ended before what was waited for.
-enum Interruption {
-    Timeout,
-    Gone,
-}
-
-/// Waits for `step`, no longer than `limit`, and no longer than the client does.
-async fn watch<T>(
-    client: &Client,
-    limits: &Limits,
-    limit: Duration,
-    mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Result<T, Interruption> {
-    let mut deadline = None;
-    poll_fn(|context| {
-        if let Poll::Ready(done) = step(context) {
-            return Poll::Ready(Ok(done));
-        }
-        if !limits.ignore_client_abort && client.poll_gone(context).is_ready() {
-            return Poll::Ready(Err(Interruption::Gone));
-        }
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
-        client.poll_deadline(context, deadline).map(|()| Err(Interruption::Timeout))
-    })
-    .await
 }

@@ -6,6 +6,9 @@
 
 mod ask; // one request, asked of one peer after another
 mod balance; // which peer is next
+mod next; // after which failures another is asked
+mod talk; // one request on one connection
+mod wait; // no longer than the client does
 mod codec; // bytes to a response head, and how its body ends
 mod connection; // one socket to a peer
 mod keepalive; // idle connections of a thread
@@ -14,11 +17,12 @@ mod peers; // who they are and how they fare
 mod relay; // a response's body on its way to the client
 mod tunnel; // after 101
 
-pub use ask::{Asked, Failure, Limits, NextUpstream, Question, RequestBytes, ask};
+pub use ask::{Asked, Failure, Limits, Question, RequestBytes, ask};
 pub use balance::{Balance, HashKey};
 pub use codec::{Framing, Head};
 pub use connection::{Address, Connection};
 pub use keepalive::Keepalive;
+pub use next::NextUpstream;
 pub use outgoing::Outgoing;
 pub use peers::{Peer, PeerOptions, Tried, Upstream};
 pub use relay::{Buffering, Relay, whole};

@@ -4,6 +4,7 @@ mod request; // what the upstream is told
 mod response; // what the client is told
 mod rewrite; // places as seen from outside
 mod settings; // the directives
+mod settle; // what a location makes of them
 mod target; // which upstream, which URI
 mod variables; // $upstream_*, $proxy_*
 

@@ -5,9 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use http1::Version;
 
 use super::{
-    Pass, RequestHead, ResponseRules, Target,
-    response::{HIDDEN, Ignored},
-    rewrite::{Pattern, Rewrites, Rule},
+    Pass, RequestHead,
+    response::Ignored,
+    rewrite::{Pattern, Rule},
     variables,
 };
 use crate::{
@@ -20,61 +20,61 @@ use crate::{
     },
     modules::core::Core,
     regex::Case,
-    upstream::{Buffering, Limits, NextUpstream},
+    upstream::NextUpstream,
     vars::{Template, Variable},
 };
 
 #[derive(Clone, Default)]
 pub struct Proxy {
-    pass: Option<To>,
-    set_header: List<(String, Template)>,
-    hide_header: List<String>,
-    pass_header: List<String>,
-    ignore_headers: Setting<Ignored>,
-    http_version: Setting<Version>,
-    method: Setting<Template>,
-    set_body: Setting<Template>,
-    pass_request_headers: Setting<bool>,
-    pass_request_body: Setting<bool>,
-    redirect: List<Redirect>,
-    cookie_path: List<CookieRule>,
-    cookie_domain: List<CookieRule>,
-    intercept_errors: Setting<bool>,
-    ignore_client_abort: Setting<bool>,
-    connect_timeout: Setting<Duration>,
-    send_timeout: Setting<Duration>,
-    read_timeout: Setting<Duration>,
-    next_upstream: Setting<NextUpstream>,
-    next_upstream_tries: Setting<usize>,
-    next_upstream_timeout: Setting<Duration>,
-    buffering: Setting<bool>,
-    request_buffering: Setting<bool>,
-    buffers: Setting<(usize, usize)>,
-    buffer_size: Setting<usize>,
-    busy_buffers_size: Setting<u64>,
-    max_temp_file_size: Setting<u64>,
-    temp_file_write_size: Setting<u64>,
-    temp_path: Setting<PathBuf>,
+    pub(super) pass: Option<To>,
+    pub(super) set_header: List<(String, Template)>,
+    pub(super) hide_header: List<String>,
+    pub(super) pass_header: List<String>,
+    pub(super) ignore_headers: Setting<Ignored>,
+    pub(super) http_version: Setting<Version>,
+    pub(super) method: Setting<Template>,
+    pub(super) set_body: Setting<Template>,
+    pub(super) pass_request_headers: Setting<bool>,
+    pub(super) pass_request_body: Setting<bool>,
+    pub(super) redirect: List<Redirect>,
+    pub(super) cookie_path: List<CookieRule>,
+    pub(super) cookie_domain: List<CookieRule>,
+    pub(super) intercept_errors: Setting<bool>,
+    pub(super) ignore_client_abort: Setting<bool>,
+    pub(super) connect_timeout: Setting<Duration>,
+    pub(super) send_timeout: Setting<Duration>,
+    pub(super) read_timeout: Setting<Duration>,
+    pub(super) next_upstream: Setting<NextUpstream>,
+    pub(super) next_upstream_tries: Setting<usize>,
+    pub(super) next_upstream_timeout: Setting<Duration>,
+    pub(super) buffering: Setting<bool>,
+    pub(super) request_buffering: Setting<bool>,
+    pub(super) buffers: Setting<(usize, usize)>,
+    pub(super) buffer_size: Setting<usize>,
+    pub(super) busy_buffers_size: Setting<u64>,
+    pub(super) max_temp_file_size: Setting<u64>,
+    pub(super) temp_file_write_size: Setting<u64>,
+    pub(super) temp_path: Setting<PathBuf>,
 }
 
 /// `proxy_pass`, as it stands in the file.
 #[derive(Clone)]
-struct To {
-    url: Template,
-    text: String,
-    span: Span,
-    prefix: PathBuf,
+pub(super) struct To {
+    pub(super) url: Template,
+    pub(super) text: String,
+    pub(super) span: Span,
+    pub(super) prefix: PathBuf,
 }
 
 #[derive(Clone)]
-enum Redirect {
+pub(super) enum Redirect {
     Off,
     Default,
     Rule(Rule),
 }
 
 /// `None`: `off`.
-type CookieRule = Option<Rule>;
+pub(super) type CookieRule = Option<Rule>;
 
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
 
@@ -199,6 +199,13 @@ impl Module for Proxy {
         }),
         directive("proxy_temp_path", HTTP, Between(1, 4), |proxy, args| {
             proxy.temp_path.set(args.path(0), args)
+        }),
+        // No table of fields is hashed.
+        directive("proxy_headers_hash_max_size", HTTP, Exactly(1), |_, args| {
+            args.number::<u64>(0).map(drop)
+        }),
+        directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
+            args.number::<u64>(0).map(drop)
         }),
         directive("proxy_bind", HTTP, AtLeast(1), not_yet),
         directive("proxy_cache", HTTP, AtLeast(1), not_yet),
@@ -350,87 +357,4 @@ impl Proxy {
         self.redirect.push(rule);
         Ok(())
     }
-
-    fn target(&self, to: &To, site: &Site<'_>) -> Result<Target, ConfError> {
-        Target::settle(&to.url, site).map_err(|message| to.span.error(message))
-    }
-
-    fn limits(&self, core: &Core) -> Limits {
-        Limits {
-            connect: self.connect_timeout.or(MINUTE),
-            send: self.send_timeout.or(MINUTE),
-            read: self.read_timeout.or(MINUTE),
-            client_body: core.client_body_timeout(),
-            head_size: self.buffer_size.or(4 << 10),
-            next: self.next_upstream.or(NextUpstream::ERROR.with(NextUpstream::TIMEOUT)),
-            tries: self.next_upstream_tries.or(0),
-            next_timeout: self.next_upstream_timeout.or(Duration::ZERO),
-            ignore_client_abort: self.ignore_client_abort.or(false),
-            owner: std::ptr::from_ref(self).addr(),
-        }
-    }
-
-    fn response_rules(&self, to: &To, site: &Site<'_>) -> Result<ResponseRules, ConfError> {
-        let mut hidden: Vec<String> = HIDDEN.iter().map(|name| (*name).to_owned()).collect();
-        hidden.extend(self.hide_header.iter().cloned());
-        hidden.retain(|name| !self.pass_header.contains(name));
-        let (number, size) = self.buffers.or((8, 4 << 10));
-        let buffering = Buffering {
-            enabled: self.buffering.or(true),
-            memory: number * size,
-            file: self.max_temp_file_size.or(1 << 30),
-            folder: self.temp_path.or(to.prefix.join("proxy_temp")),
-        };
-        let cookies =
-            |rules: &List<CookieRule>| Rewrites(rules.iter().flatten().cloned().collect());
-        Ok(ResponseRules {
-            hidden,
-            ignored: self.ignore_headers.or(Ignored::default()),
-            intercept_errors: self.intercept_errors.or(false),
-            location: self.redirects(to, site)?,
-            cookie_path: cookies(&self.cookie_path),
-            cookie_domain: cookies(&self.cookie_domain),
-            buffering: Arc::new(buffering),
-        })
-    }
-
-    fn redirects(&self, to: &To, site: &Site<'_>) -> Result<Rewrites, ConfError> {
-        let mut rules = Vec::new();
-        let unsaid = self.redirect.is_empty();
-        let said = self.redirect.iter().cloned();
-        for redirect in said.chain(unsaid.then_some(Redirect::Default)) {
-            match redirect {
-                Redirect::Off => return Ok(Rewrites::default()),
-                Redirect::Rule(rule) => rules.push(rule),
-                Redirect::Default => match self.default_redirect(to, site) {
-                    Some(rule) => rules.push(rule),
-                    None if unsaid => (),
-                    None => {
-                        let message = "\"proxy_redirect default\" cannot be used with \
-                                       \"proxy_pass\" directive with variables";
-                        return Err(to.span.error(message));
-                    }
-                },
-            }
-        }
-        Ok(Rewrites(rules))
-    }
-
-    /// What `proxy_pass` replaces, the other way round; with variables, nothing is known.
-    fn default_redirect(&self, to: &To, site: &Site<'_>) -> Option<Rule> {
-        to.url.as_literal()?;
-        let rest = to.text.get(7..)?;
-        let has_uri = match rest.strip_prefix("unix:") {
-            Some(path) => path.contains(':'),
-            None => rest.contains('/'),
-        };
-        let (from, to) = match site.name.prefix() {
-            Some(name) if has_uri => (to.text.clone(), name),
-            _ => (format!("{}/", to.text), "/"),
-        };
-        let from = Pattern::Text(Template::literal(&from));
-        Some(Rule { from, to: Template::literal(to) })
-    }
 }
-
-const MINUTE: Duration = Duration::from_mins(1);

@@ -1,24 +1,21 @@
 //! What nearly every request asks for: limits and times of a connection, `root` and `alias`,
 //! redirects, tokens. nginx calls this family core, too.
 
-use std::{
-    ffi::OsString,
-    os::unix::ffi::OsStringExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod root; // which file a URI means
+mod values; // what is said, or what holds unsaid
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use root::{Root, RootKind};
 
 use crate::{
     conf::ConfError,
     engine::plan::Plan,
-    exchange::Exchange,
     load::{
         Args,
         Arity::{AtLeast, Between, Exactly},
-        Block, Body, Directive, Module, Name, Scope, Setting, Site, block, directive,
+        Block, Body, Directive, Module, Scope, Setting, Site, block, directive,
     },
-    vars::Template,
 };
 
 #[derive(Clone, Default)]
@@ -56,21 +53,6 @@ pub struct Core {
     server_name_in_redirect: Setting<bool>,
     port_in_redirect: Setting<bool>,
     chunked_transfer_encoding: Setting<bool>,
-}
-
-/// Which folder a location's files are in.
-#[derive(Clone)]
-struct Root {
-    path: Template,
-    kind: RootKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RootKind {
-    /// The whole URI is looked up below it.
-    Root,
-    /// It stands for the location's own name.
-    Alias,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,35 +266,6 @@ impl Module for Core {
 }
 
 impl Core {
-    fn set_root(&mut self, kind: RootKind, args: &mut Args<'_>) -> Result<(), ConfError> {
-        if let Some(root) = self.root.said() {
-            let name = match kind {
-                RootKind::Root => "root",
-                RootKind::Alias => "alias",
-            };
-            let other = match root.kind {
-                RootKind::Root => "root",
-                RootKind::Alias => "alias",
-            };
-            return Err(if name == other {
-                args.refuse("is duplicate")
-            } else {
-                args.complain(format!(
-                    "\"{name}\" directive is duplicate, \"{other}\" directive was specified earlier"
-                ))
-            });
-        }
-        let word = args.word(0);
-        let path = if word.starts_with('/') || word.starts_with('$') {
-            word.to_owned()
-        } else {
-            args.loader.prefix.join(word).to_string_lossy().into_owned()
-        };
-        let path = if kind == RootKind::Root { path.trim_end_matches('/') } else { &path };
-        let path = args.template_of(path)?;
-        self.root.set(Root { path, kind }, args)
-    }
-
     fn set_limit_except(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
         const METHODS: &[&str] = &[
             "GET",
@@ -354,202 +307,4 @@ impl Core {
         let (methods, scope) = self.limit_except.as_ref()?;
         (!methods.iter().any(|known| known.as_bytes() == method)).then_some(*scope)
     }
-
-    /// The file a URI means: `root` + URI, or `alias` in place of the location's name.
-    /// `None`: no file can (an alias under a name the URI does not begin with, or a step out of
-    /// the alias, which a request must not take).
-    pub fn map(&self, exchange: &Exchange) -> Option<PathBuf> {
-        self.map_uri(exchange, &exchange.uri)
-    }
-
-    pub fn map_uri(&self, exchange: &Exchange, uri: &[u8]) -> Option<PathBuf> {
-        let mut path = Vec::with_capacity(64);
-        match self.root.said() {
-            None => path.extend_from_slice(b"html"),
-            Some(root) => {
-                root.path.render_into(exchange, &mut path);
-                // Nobody writes `..` after a variable: it came with the request.
-                if root.path.as_literal().is_none() && steps_up(&path) {
-                    return None;
-                }
-            }
-        }
-        if self.is_alias() {
-            match &exchange.location.name {
-                // The pattern's alias names the file itself.
-                Name::Pattern(..) => return Some(to_path(path)),
-                name => {
-                    let name = name.prefix().unwrap_or_default();
-                    let rest = uri.strip_prefix(name.as_bytes())?;
-                    // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
-                    // /x/secret; here an alias is the end of the way up.
-                    if steps_up(rest) {
-                        return None;
-                    }
-                    path.extend_from_slice(rest);
-                }
-            }
-        } else {
-            path.extend_from_slice(uri);
-        }
-        Some(to_path(path))
-    }
-
-    /// `$document_root`.
-    pub fn document_root(&self, exchange: &Exchange) -> PathBuf {
-        let root = self.root.said().map(|root| root.path.render(exchange));
-        root.map_or_else(|| PathBuf::from("html"), |root| to_path(root.to_vec()))
-    }
-
-    pub fn is_alias(&self) -> bool {
-        self.root.said().is_some_and(|root| root.kind == RootKind::Alias)
-    }
-
-    pub fn internal(&self) -> bool {
-        self.internal
-    }
-
-    pub fn satisfy(&self) -> Satisfy {
-        self.satisfy.or(Satisfy::All)
-    }
-
-    /// 0 is no limit.
-    pub fn client_max_body_size(&self) -> u64 {
-        self.client_max_body_size.or(1 << 20)
-    }
-
-    /// What of a request's body is kept in memory; the rest goes to a file.
-    pub fn client_body_buffer_size(&self) -> u64 {
-        self.client_body_buffer_size.or(16 << 10)
-    }
-
-    pub fn client_body_temp_path(&self) -> Option<&Path> {
-        self.client_body_temp_path.said().map(PathBuf::as_path)
-    }
-
-    pub fn client_header_timeout(&self) -> Duration {
-        self.client_header_timeout.or(MINUTE)
-    }
-
-    pub fn client_body_timeout(&self) -> Duration {
-        self.client_body_timeout.or(MINUTE)
-    }
-
-    pub fn send_timeout(&self) -> Duration {
-        self.send_timeout.or(MINUTE)
-    }
-
-    pub fn keepalive_timeout(&self) -> Duration {
-        self.keepalive_timeout.or((Duration::from_secs(75), None)).0
-    }
-
-    /// What the `Keep-Alive` field says, if it is sent.
-    pub fn keepalive_header(&self) -> Option<Duration> {
-        self.keepalive_timeout.said().and_then(|(_, header)| *header)
-    }
-
-    pub fn keepalive_requests(&self) -> u64 {
-        self.keepalive_requests.or(1000)
-    }
-
-    pub fn large_client_header_buffers(&self) -> HeaderBuffers {
-        self.large_client_header_buffers.or(HeaderBuffers { number: 4, size: 8 << 10 })
-    }
-
-    pub fn max_headers(&self) -> usize {
-        self.max_headers.or(1000)
-    }
-
-    pub fn lingering_close(&self) -> LingeringClose {
-        self.lingering_close.or(LingeringClose::On)
-    }
-
-    /// Whether the client is a browser whose connections must not be kept.
-    pub fn keepalive_disabled(&self, agent: &[u8], method: &[u8]) -> bool {
-        let contains = |text: &[u8]| memchr::memmem::find(agent, text).is_some();
-        let disabled = |browser: &Browser| match browser {
-            Browser::Msie6 => {
-                method == b"POST"
-                    && !contains(b"SV1")
-                    && [b"MSIE 4.", b"MSIE 5.", b"MSIE 6."].iter().any(|name| contains(&name[..]))
-            }
-            Browser::Safari => contains(b"Safari/") && contains(b"Mac OS X"),
-        };
-        match self.keepalive_disable.said() {
-            None => disabled(&Browser::Msie6),
-            Some(browsers) => browsers.iter().any(disabled),
-        }
-    }
-
-    /// Whether a client that is not waited for any more is told so with a reset.
-    pub fn reset_timedout_connection(&self) -> bool {
-        self.reset_timedout_connection.or(false)
-    }
-
-    pub fn lingering_time(&self) -> Duration {
-        self.lingering_time.or(Duration::from_secs(30))
-    }
-
-    pub fn lingering_timeout(&self) -> Duration {
-        self.lingering_timeout.or(Duration::from_secs(5))
-    }
-
-    pub fn sendfile(&self) -> bool {
-        self.sendfile.or(false)
-    }
-
-    pub fn tcp_nopush(&self) -> bool {
-        self.tcp_nopush.or(false)
-    }
-
-    pub fn tcp_nodelay(&self) -> bool {
-        self.tcp_nodelay.or(true)
-    }
-
-    pub fn log_not_found(&self) -> bool {
-        self.log_not_found.or(true)
-    }
-
-    /// What the `Server` field and the built-in pages say.
-    pub fn server_token(&self) -> &'static str {
-        if self.server_tokens.or(true) { crate::SERVER_TOKEN } else { crate::SERVER_NAME }
-    }
-
-    pub fn merge_slashes(&self) -> bool {
-        self.merge_slashes.or(true)
-    }
-
-    pub fn underscores_in_headers(&self) -> bool {
-        self.underscores_in_headers.or(false)
-    }
-
-    pub fn ignore_invalid_headers(&self) -> bool {
-        self.ignore_invalid_headers.or(true)
-    }
-
-    pub fn absolute_redirect(&self) -> bool {
-        self.absolute_redirect.or(true)
-    }
-
-    pub fn server_name_in_redirect(&self) -> bool {
-        self.server_name_in_redirect.or(false)
-    }
-
-    pub fn port_in_redirect(&self) -> bool {
-        self.port_in_redirect.or(true)
-    }
-
-    pub fn chunked_transfer_encoding(&self) -> bool {
-        self.chunked_transfer_encoding.or(true)
-    }
-}
-
-const MINUTE: Duration = Duration::from_mins(1);
-
-fn steps_up(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/').any(|segment| segment == b"..")
-}
-
-fn to_path(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(OsString::from_vec(bytes))
 }
