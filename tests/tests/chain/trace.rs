@@ -18,7 +18,8 @@ async fn one_trace_id_is_found_in_all_three_logs() -> Result<()> {
     let path = "/stream?n=3&delay=0&fail=2";
     let mut wire = chain.wire().await?;
     let header = format!("traceparent: 00-{ID}-00f067aa0ba902b7-01\r\n");
-    assert!(wire.request("GET", path, &header).await.is_err(), "the answer is cut short");
+    let answer = wire.request("GET", path, &header).await;
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 502), "it has failed");
 
     let mark = format!("trace={ID}");
     let edge = chain.edge_access_log().line_with(&mark).await?;

@@ -7,7 +7,9 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::stack::{Habit, Listens, Load, Outcome, assert_none_lost, start, start_on};
+use crate::stack::{
+    Habit, Listens, Load, Outcome, Setup, assert_none_lost, fixtures, start, start_on,
+};
 
 fn kill_worker(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
@@ -32,6 +34,23 @@ fn a_killed_worker_is_replaced_and_its_request_told_why() {
     assert!(died.ends_with("client 127.0.0.1)"), "{died}");
     let failed = gateway.log.wait_for("502 for GET /endless?held");
     assert!(failed.contains("was killed by SIGKILL"), "{failed}");
+    assert_ne!(gateway.worker(), worker);
+}
+
+#[test]
+fn a_temporary_folder_that_is_tidied_up_takes_nothing_that_is_needed() {
+    let folder = fixtures();
+    let mut setup =
+        Setup::new(Listens::Tcp, &["--chdir", folder.to_str().unwrap(), "app:application"]);
+    let temporary = setup.scratch.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    setup.command.env("TMPDIR", &temporary);
+    let gateway = setup.launch();
+    gateway.log.wait_for("Booting worker");
+    let worker = gateway.worker();
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    kill_worker(worker, Signal::SIGKILL);
+    gateway.log.wait_for_nth("Booting worker with pid: ", 2);
     assert_ne!(gateway.worker(), worker);
 }
 
