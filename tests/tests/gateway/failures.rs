@@ -44,6 +44,23 @@ fn a_killed_worker_is_replaced_and_its_request_told_why() {
 }
 
 #[test]
+fn a_temporary_folder_that_is_tidied_up_takes_nothing_that_is_needed() {
+    let folder = fixtures();
+    let mut setup =
+        Setup::new(Listens::Tcp, &["--chdir", folder.to_str().unwrap(), "app:application"]);
+    let temporary = setup.scratch.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    setup.command.env("TMPDIR", &temporary);
+    let gateway = setup.launch();
+    gateway.log.wait_for("Booting worker");
+    let worker = gateway.worker();
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    kill_worker(worker, Signal::SIGKILL);
+    gateway.log.wait_for_nth("Booting worker with pid: ", 2);
+    assert_ne!(gateway.worker(), worker);
+}
+
+#[test]
 fn a_worker_that_leaves_on_its_own_is_told_of_too() {
     let gateway = start(&["--workers", "1"]);
     let worker = gateway.worker();

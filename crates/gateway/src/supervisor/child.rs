@@ -2,8 +2,9 @@
 //!
 //! It gets a listening socket as its standard input (as FastCGI has it), the writing end of a control
 //! pipe to say `ready` or why not, and the reading end of a lifeline that closes when this process
-//! dies, even by kill -9. Its socket has a name only for the moment it takes to look its inode up, so
-//! that no file is ever left behind and nobody else can connect.
+//! dies, even by kill -9. Its socket has a name only for the moment it takes to look its inode up, in a
+//! folder made for that moment: no file is ever left behind, nobody else can connect, and whoever
+//! tidies up old temporary folders takes nothing away that is needed again.
 
 use std::{
     fs::File,
@@ -12,7 +13,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixListener, process::CommandExt, process::ExitStatusExt},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     rc::Rc,
     time::Duration,
@@ -41,8 +42,6 @@ pub(super) struct Nursery {
     pub(super) python: PathBuf,
     pub(super) library: PathBuf,
     pub(super) options: HostOptions,
-    /// 0700, empty but for a socket's first moment.
-    folder: tempfile::TempDir,
 }
 
 /// A worker that was started. Dropping the lifeline tells it that nobody is left.
@@ -53,22 +52,14 @@ pub(super) struct Started {
 }
 
 impl Nursery {
-    pub(super) fn new(
-        python: PathBuf,
-        library: PathBuf,
-        options: HostOptions,
-    ) -> io::Result<Nursery> {
-        let folder = tempfile::Builder::new().prefix("causeway-gateway-").tempdir()?;
-        Ok(Nursery { python, library, options, folder })
-    }
-
     pub(super) fn spawn(
         &self,
         worker: WorkerId,
         settings: &Settings,
         inbox: &Rc<Inbox>,
     ) -> io::Result<Started> {
-        let (listener, socket) = nameless_socket(self.folder.path(), worker, settings.threads)?;
+        let (listener, socket) = nameless_socket(settings.threads)
+            .map_err(|error| io::Error::new(error.kind(), format!("no socket for it: {error}")))?;
         let (control_read, control_write) = pipe2(OFlag::O_CLOEXEC)?;
         let (lifeline_read, lifeline_write) = pipe2(OFlag::O_CLOEXEC)?;
         let mut command = causeway_app_host::command(&self.python, &self.library, &self.options);
@@ -85,7 +76,11 @@ impl Nursery {
             command.stderr(Stdio::from(log)).env("CAUSEWAY_ERRORLOG", std::path::absolute(path)?);
         }
         sys::hand_over(&mut command, beyond(&control_write)?, beyond(&lifeline_read)?);
-        let child = Command::from(command).spawn()?;
+        let child = Command::from(command).spawn().map_err(|error| {
+            let python = self.python.display();
+            let reason = format!("interpreter \"{python}\" can not be started: {error}");
+            io::Error::new(error.kind(), reason)
+        })?;
         let pid = child.id().expect("it was not waited for yet");
         let control = Receiver::from_owned_fd(control_read)?;
         tokio::task::spawn_local(watch(worker, child, control, Rc::clone(inbox)));
@@ -94,19 +89,17 @@ impl Nursery {
 }
 
 /// A listening socket, and its inode to connect to.
-fn nameless_socket(
-    folder: &Path,
-    worker: WorkerId,
-    threads: usize,
-) -> io::Result<(UnixListener, OwnedFd)> {
-    let path = folder.join(format!("{worker}.sock"));
+fn nameless_socket(threads: usize) -> io::Result<(UnixListener, OwnedFd)> {
+    // 0700: nobody else reaches the name while there is one.
+    let folder = tempfile::Builder::new().prefix("causeway-gateway-").tempdir()?;
+    let path = folder.path().join("socket");
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
     socket.bind(&socket2::SockAddr::unix(&path)?)?;
     // Connections are made before a thread accepts them; twice as many leaves room for those that
     // are given up and made anew.
     socket.listen(i32::try_from(threads * 2 + 8).unwrap_or(i32::MAX))?;
     let inode = open(&path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
-    std::fs::remove_file(&path)?;
+    folder.close()?;
     Ok((socket.into(), inode?))
 }
 

@@ -123,13 +123,16 @@ pub(crate) struct Fleet {
     given_up: Option<(u64, String)>,
     /// Asked to reload before there was anything to keep serving meanwhile.
     hung_up_early: bool,
-    /// Workers in a row that did not live.
+    /// Workers in a row that did not live, and when the last of them ended.
     failures: u32,
+    failed_at: Option<Instant>,
     not_before: Option<Instant>,
 }
 
 /// A worker that dies this soon after it was ready counts as one that did not live.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
+/// So many workers in a row may be killed while they boot before it counts as a failure to boot.
+const ACCIDENTS: u32 = 3;
 /// Between abort and kill.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// INT and QUIT mean now.
@@ -148,6 +151,7 @@ impl Fleet {
             given_up: None,
             hung_up_early: false,
             failures: 0,
+            failed_at: None,
             not_before: None,
         }
     }
@@ -249,8 +253,13 @@ impl Fleet {
         let expected = matches!(member.state, State::Retiring | State::Leaving | State::Aborted);
         if !expected {
             let was_booting = member.state == State::Booting;
+            let killed = matches!(end, Ended::Signal(_)) && member.refusal.is_none();
             let reason = member.refusal.unwrap_or_else(|| (3, how_it_ended(end)));
-            if was_booting {
+            if was_booting && killed && self.phase == Phase::Serving && self.failures < ACCIDENTS {
+                // Whoever killed it says nothing about the application, whose next worker may boot.
+                self.back_off(now);
+                orders.push(Order::Say(Level::Error, format!("Worker lost: {}", reason.1)));
+            } else if was_booting {
                 self.boot_failed(member.generation, reason, now, orders);
             } else if now - member.since < SHORT_LIFE {
                 self.back_off(now);
@@ -300,6 +309,16 @@ impl Fleet {
     }
 
     fn back_off(&mut self, now: Instant) {
+        // One that came after the last failure and lives has ended the row.
+        let lives = |it: &Member| it.state == State::Ready && now - it.since >= SHORT_LIFE;
+        if self
+            .members
+            .values()
+            .any(|it| lives(it) && self.failed_at.is_some_and(|at| it.since > at))
+        {
+            self.failures = 0;
+        }
+        self.failed_at = Some(now);
         self.failures += 1;
         // The first is replaced at once: it may have been an accident.
         if let Some(doublings) = self.failures.checked_sub(2) {

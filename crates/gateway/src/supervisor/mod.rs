@@ -144,8 +144,7 @@ fn nursery(settings: &Settings) -> Result<Nursery, String> {
         pythonpath: settings.pythonpath.clone(),
         bind: None,
     };
-    let python = python(settings);
-    Nursery::new(python, library, options).map_err(|error| format!("no runtime folder: {error}"))
+    Ok(Nursery { python: python(settings), library, options })
 }
 
 /// The interpreter whose packages the operator means.
@@ -351,8 +350,7 @@ impl Supervisor {
                 self.children.insert(worker, Child { pid, _lifeline: lifeline });
             }
             Err(error) => {
-                let python = self.nursery.python.display();
-                let reason = format!("interpreter \"{python}\" can not be started: {error}");
+                let reason = error.to_string();
                 gateway.inbox.put(Event::Refused { worker, code: 3, reason });
                 gateway.inbox.put(Event::Exited { worker, end: Ended::Code(3) });
             }

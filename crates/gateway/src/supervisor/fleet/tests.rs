@@ -151,6 +151,54 @@ fn workers_that_never_live_are_tried_later_and_later() {
 }
 
 #[test]
+fn workers_killed_while_they_boot_are_replaced_and_nobody_is_sent_away() {
+    let mut case = serving(2);
+    assert_eq!(case.is_killed(1), ["spawn 3"]);
+    assert_eq!(case.is_killed(2), ["spawn 4"]);
+    let lost = "Worker lost: the worker was killed by SIGKILL while it started";
+    assert_eq!(case.is_killed(3), [lost, "spawn 5"]);
+    assert_eq!(case.is_killed(4), [lost]);
+    assert_eq!(case.after(1), ["spawn 6"]);
+    assert_eq!(case.on(Event::Ready(5)), ["available"]);
+    assert_eq!(case.on(Event::Ready(6)), ["available"]);
+}
+
+#[test]
+fn workers_killed_again_and_again_while_they_boot_are_a_failure_to_boot() {
+    let mut case = serving(1);
+    case.is_killed(1);
+    for worker in 2..5 {
+        assert_eq!(case.is_killed(worker).len(), 1 + usize::from(worker == 2));
+        case.after(2);
+    }
+    let orders = case.is_killed(5);
+    assert_eq!(orders[1], "unavailable: the worker was killed by SIGKILL while it started");
+}
+
+#[test]
+fn a_worker_killed_during_a_reload_is_replaced_and_the_reload_goes_on() {
+    let mut case = serving(2);
+    case.on(Event::Hangup);
+    assert_eq!(case.is_killed(3).last().unwrap(), "spawn 5");
+    assert_eq!(case.on(Event::Ready(4)), ["available"]);
+    assert_eq!(case.on(Event::Ready(5)), ["available", "retire 1", "retire 2"]);
+}
+
+#[test]
+fn failures_of_long_ago_delay_nothing() {
+    let mut case = serving(1);
+    case.is_killed(1);
+    for worker in 2..8 {
+        case.refuses(worker, 3, "broken");
+        case.after(30);
+    }
+    assert_eq!(case.on(Event::Ready(8)), ["available"]);
+    case.after(60);
+    assert_eq!(case.on(Event::More), ["spawn 9"]);
+    assert_eq!(case.is_killed(9).last().unwrap(), "spawn 10");
+}
+
+#[test]
 fn a_crash_loop_of_ready_workers_backs_off_as_well() {
     let mut case = serving(1);
     assert_eq!(case.is_killed(1), ["spawn 2"]);
