@@ -11,7 +11,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::server::{Edge, Site, is_nginx, listing, pause, read_response};
+use crate::server::{Edge, PATIENCE, Site, is_nginx, listing, pause, read_response};
 
 const PLAIN: &str = "server { listen 127.0.0.1:%%PORT%%; location / { return 200 ok; } }";
 
@@ -114,7 +114,7 @@ fn a_worker_that_finishes_listens_no_more_where_the_next_one_does_not() {
 /// A connection that is known to be in a worker's hands.
 fn half_a_request(edge: &Edge) -> std::net::TcpStream {
     let mut half = edge.connect();
-    half.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\n").expect("it reads");
     for _ in 0..8 {
         assert_eq!(edge.get("/").status, 200);
     }
@@ -123,14 +123,18 @@ fn half_a_request(edge: &Edge) -> std::net::TcpStream {
 
 /// Whether a signal waits for a process to look at it.
 fn has_been_sent(process: Pid, signal: Signal) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
-    let pending = u64::from_str_radix(pending.trim(), 16).unwrap();
+    let status =
+        std::fs::read_to_string(format!("/proc/{process}/status")).expect("as proc(5) has it");
+    let pending =
+        status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).expect("as proc(5) has it");
+    let pending = u64::from_str_radix(pending.trim(), 16).expect("as proc(5) has it");
     pending & (1 << (signal as u64 - 1)) != 0
 }
 
 fn wait_until_refused(edge: &Edge) {
+    let deadline = std::time::Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(("127.0.0.1", edge.site.port("PORT"))).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "somebody still listens");
         pause();
     }
 }
