@@ -148,7 +148,9 @@ fn who_has_connected_before_the_end_is_answered() {
     let mut edge = Edge::start(PLAIN);
     let workers = edge.children();
     // As on a busy machine: the connections wait in the kernel when the worker hears of its end.
-    workers.iter().for_each(|worker| kill(*worker, Signal::SIGSTOP).unwrap());
+    for worker in &workers {
+        kill(*worker, Signal::SIGSTOP).unwrap();
+    }
     let mut waiting: Vec<_> = (0..20).map(|_| edge.connect()).collect();
     for stream in &mut waiting {
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -157,7 +159,9 @@ fn who_has_connected_before_the_end_is_answered() {
     while !workers.iter().all(|worker| has_been_sent(*worker, Signal::SIGQUIT)) {
         pause();
     }
-    workers.iter().for_each(|worker| kill(*worker, Signal::SIGCONT).unwrap());
+    for worker in &workers {
+        kill(*worker, Signal::SIGCONT).unwrap();
+    }
     for stream in &mut waiting {
         assert_eq!(read_response(stream, "GET").text(), "ok");
     }
