@@ -4,6 +4,9 @@
 //! configuration is a new [`Generation`]: it takes over when its worker answers, and until then, or
 //! if that worker fails, the one before it stays in force.
 
+mod workers; // started, greeted, missed
+mod reload; // another configuration
+
 use std::{
     ops::ControlFlow::{self, Break, Continue},
     os::fd::{AsFd, OwnedFd},
@@ -14,25 +17,19 @@ use std::{
 };
 
 use nix::{
-    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::{Pid, pipe2},
+    sys::signal::Signal,
+    unistd::Pid,
 };
 
 use super::{
     Identity, Waiting, identity, pidfile,
     signals::{Received, Signals},
-    sys::{Side, split},
-    worker,
 };
 use crate::{
     conf::ConfError,
-    listen::{self, ListenAddress, Socket},
-    load::{self, Config, Options},
+    listen::{ListenAddress, Socket},
+    load::{Config, Options},
     log::Level,
 };
 
@@ -257,223 +254,6 @@ impl Master {
     fn close(&mut self) {
         self.current.close_paths(|_| false, &|error| self.log(Level::Alert, error));
         self.current.sockets.clear();
-    }
-
-    /// What was opened for a configuration that will not come into force.
-    fn give_up_next(&mut self) -> bool {
-        let Some(next) = self.next.take() else { return false };
-        let kept = |address: &ListenAddress| {
-            self.current.sockets.iter().any(|socket| socket.address == *address)
-        };
-        next.close_paths(kept, &|error| self.log(Level::Alert, error));
-        true
-    }
-
-    /// A new configuration, if there is nothing wrong with it.
-    fn reload(&mut self) -> Flow {
-        self.log(Level::Notice, "reconfiguring");
-        if self.give_up_next() {
-            let number = self.current.number;
-            self.dismiss(Signal::SIGQUIT, |worker| worker.generation > number);
-        }
-        match self.read() {
-            Ok(next) => {
-                let config = &next.config;
-                for warning in &config.warnings {
-                    config.error_log.write(Level::Warn, None, &warning.to_string());
-                }
-                config.error_log.write(Level::Notice, None, EPOLL);
-                config.error_log.write(Level::Notice, None, "start worker processes");
-                self.next = Some(next.clone());
-                self.respawn.never = false;
-                self.spawn(next)?;
-            }
-            Err(error) => self.log(Level::Emerg, &error.to_string()),
-        }
-        Continue(())
-    }
-
-    fn read(&self) -> Result<Generation, ConfError> {
-        let config = Arc::new(load::load(&self.options)?);
-        config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
-        let tell = |level, message: &str| self.log(level, message);
-        let sockets = listen::open(&config, &self.current.sockets, listen::For::Serving, &tell)?;
-        let number = self.current.number.max(self.newest()) + 1;
-        Ok(Generation { number, config, sockets })
-    }
-
-    fn newest(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.generation).max().unwrap_or(0)
-    }
-
-    /// Starts a worker. In the worker, this does not come back before its end.
-    fn spawn(&mut self, generation: Generation) -> Flow {
-        let master = Pid::this();
-        let forked = pipe2(OFlag::O_CLOEXEC).and_then(|pipe| Ok((split()?, pipe)));
-        match forked {
-            Ok((Side::Parent(pid), (starting, _))) => {
-                let log = &generation.config.error_log;
-                log.write(Level::Notice, None, &format!("start worker process {pid}"));
-                self.workers.push(Worker {
-                    pid,
-                    generation: generation.number,
-                    born: Instant::now(),
-                    starting: Some(starting),
-                    leaving: false,
-                });
-                Continue(())
-            }
-            Ok((Side::Child, (_, ready))) => {
-                // What is the master's alone must not stay open here: a socket that is listened on
-                // by a process which never accepts would swallow connections.
-                self.workers.clear();
-                self.next = None;
-                self.waiting = Waiting::nobody();
-                self.current.sockets.clear();
-                Break(worker::run(generation, master, ready))
-            }
-            Err(error) => {
-                self.log(Level::Alert, &format!("fork() failed ({})", error.desc()));
-                self.give_up_next();
-                if self.pid_file.is_none() {
-                    return Break(self.end(ExitCode::FAILURE));
-                }
-                self.respawn_later();
-                Continue(())
-            }
-        }
-    }
-
-    /// Workers that have said they answer: a new generation takes over.
-    fn greet(&mut self) -> Flow {
-        let mut answering = Vec::new();
-        for worker in &mut self.workers {
-            let Some(pipe) = &worker.starting else { continue };
-            let mut watched = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-            if poll(&mut watched, PollTimeout::ZERO) != Ok(1) {
-                continue;
-            }
-            // An end without a word: it has died, and will be reaped.
-            let said = nix::unistd::read(pipe, &mut [0]);
-            worker.starting = None;
-            if said == Ok(1) {
-                answering.push(worker.generation);
-            }
-        }
-        for generation in answering {
-            self.answers(generation)?;
-        }
-        Continue(())
-    }
-
-    fn answers(&mut self, generation: u64) -> Flow {
-        if let Some(next) = self.next.take_if(|next| next.number == generation) {
-            let kept = |address: &ListenAddress| next.sockets.iter().any(|s| s.address == *address);
-            let tell = |error: &str| self.log(Level::Alert, error);
-            self.current.close_paths(kept, &tell);
-            self.current = next;
-            self.dismiss(Signal::SIGQUIT, |worker| worker.generation != generation);
-        }
-        let path = self.current.config.main.pid();
-        if self.pid_file.as_ref() != Some(&path) {
-            if let Err(error) = pidfile::write(&path, Pid::this()) {
-                self.log(Level::Emerg, &error.to_string());
-                if self.pid_file.is_none() {
-                    self.pid_file = Some(path);
-                    self.stop(Signal::SIGTERM, Some(Instant::now() + PATIENCE));
-                    return Continue(());
-                }
-            } else if let Some(old) = self.pid_file.replace(path) {
-                self.remove_pid_file(&old);
-            }
-        }
-        self.waiting.ready();
-        Continue(())
-    }
-
-    fn reap(&mut self) -> Flow {
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            let (pid, fatal) = match status {
-                WaitStatus::Exited(pid, code) => {
-                    let fatal = code == i32::from(worker::FATAL);
-                    let line = format!("worker process {pid} exited with code {code}");
-                    self.log(Level::Notice, &line);
-                    (pid, fatal)
-                }
-                WaitStatus::Signaled(pid, signal, dumped) => {
-                    let dumped = if dumped { " (core dumped)" } else { "" };
-                    let number = signal as i32;
-                    let line = format!("worker process {pid} exited on signal {number}{dumped}");
-                    self.log(Level::Alert, &line);
-                    (pid, false)
-                }
-                WaitStatus::StillAlive => break,
-                _ => continue,
-            };
-            let Some(place) = self.workers.iter().position(|worker| worker.pid == pid) else {
-                continue;
-            };
-            let worker = self.workers.remove(place);
-            self.miss(&worker, fatal)?;
-        }
-        Continue(())
-    }
-
-    /// What the end of a worker means.
-    fn miss(&mut self, worker: &Worker, fatal: bool) -> Flow {
-        if self.stopping.is_some() || worker.leaving {
-            return Continue(());
-        }
-        if self.next.as_ref().is_some_and(|next| next.number == worker.generation) {
-            self.give_up_next();
-            let line = "the new worker did not start; the old configuration stays in force";
-            self.log(Level::Alert, line);
-            return Continue(());
-        }
-        if self.pid_file.is_none() {
-            // The first worker never answered: the server has not started.
-            return Break(self.end(ExitCode::FAILURE));
-        }
-        if fatal {
-            let line = format!(
-                "worker process {} exited with fatal code 2 and cannot be respawned",
-                worker.pid
-            );
-            self.log(Level::Alert, &line);
-            return Continue(());
-        }
-        if worker.born.elapsed() >= AT_ONCE {
-            self.respawn.pause = Duration::ZERO;
-        }
-        self.respawn_later();
-        Continue(())
-    }
-
-    fn respawn_later(&mut self) {
-        if self.respawn.never {
-            return;
-        }
-        let pause = self.respawn.pause;
-        self.respawn.at = Some(Instant::now() + pause);
-        self.respawn.pause = (pause * 2).clamp(AT_ONCE, LONGEST_PAUSE);
-        if !pause.is_zero() {
-            let line = format!("the worker is started again in {} s", pause.as_secs());
-            self.log(Level::Notice, &line);
-        }
-    }
-
-    fn tell(&self, signal: Signal, whom: impl Fn(&Worker) -> bool) {
-        for worker in self.workers.iter().filter(|worker| whom(worker)) {
-            // One that has just died is reaped next.
-            let _gone = kill(worker.pid, signal);
-        }
-    }
-
-    /// Tells workers to end, and expects them to.
-    fn dismiss(&mut self, signal: Signal, whom: impl Fn(&Worker) -> bool) {
-        self.tell(signal, &whom);
-        let dismissed = self.workers.iter_mut().filter(|worker| whom(worker));
-        dismissed.for_each(|worker| worker.leaving = true);
     }
 
     /// Leaves nothing behind.
