@@ -199,18 +199,7 @@ impl Client {
         parts: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> Result<(), ClientError> {
-        let mut parts = parts;
-        IoSlice::advance_slices(&mut parts, 0);
-        while !parts.is_empty() {
-            let mut deadline = Deadline::after(timeout);
-            let written = poll_fn(|context| {
-                let written = self.poll_write(context, parts);
-                self.or_deadline(context, &mut deadline, written)
-            })
-            .await?;
-            IoSlice::advance_slices(&mut parts, written);
-        }
-        Ok(())
+        self.write_by(parts, timeout, |context, parts| self.poll_write(context, parts)).await
     }
 
     /// Writes once, as much as the client takes.
@@ -256,16 +245,28 @@ impl Client {
         parts: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> Result<(), ClientError> {
-        let mut parts = parts;
+        self.write_by(parts, timeout, |context, parts| {
+            self.poll_send(context, |socket| {
+                let flags = MORE | MsgFlags::MSG_NOSIGNAL;
+                Ok(sendmsg::<()>(socket.as_raw_fd(), parts, &[], flags, None)?)
+            })
+        })
+        .await
+    }
+
+    /// Writes until nothing is left, by whichever call writes once.
+    async fn write_by(
+        &self,
+        mut parts: &mut [IoSlice<'_>],
+        timeout: Duration,
+        write: impl Fn(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Result<(), ClientError> {
+        // Takes empty slices off the front, so that no call is made for them.
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
             let mut deadline = Deadline::after(timeout);
             let written = poll_fn(|context| {
-                let send = |socket: BorrowedFd<'_>| {
-                    let flags = MORE | MsgFlags::MSG_NOSIGNAL;
-                    Ok(sendmsg::<()>(socket.as_raw_fd(), parts, &[], flags, None)?)
-                };
-                let written = self.poll_send(context, send);
+                let written = write(context, parts);
                 self.or_deadline(context, &mut deadline, written)
             })
             .await?;

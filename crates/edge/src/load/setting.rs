@@ -20,10 +20,6 @@ impl<T: Clone> Setting<T> {
         self.0.as_ref()
     }
 
-    pub fn is_said(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Sets the value without asking whether there was one; for what may be said again.
     pub fn replace(&mut self, value: T) {
         self.0 = Some(value);

@@ -71,11 +71,6 @@ impl Template {
         self.0.is_empty()
     }
 
-    /// Whether `$1` to `$9` are in it.
-    pub fn has_captures(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Capture(_)))
-    }
-
     pub fn render(&self, exchange: &Exchange) -> Bytes {
         match &self.0[..] {
             [] => Bytes::new(),
