@@ -32,7 +32,7 @@ async fn exchange(prefixes: usize) -> Exchange {
     let address = listener.local_addr().expect("bound");
     let stream = TcpStream::connect(address).await.expect("connected");
     let peer = Peer::new(1, PeerAddress::Ip(address), PeerAddress::Ip(address));
-    let client = Rc::new(Client::new(Io::Tcp(stream), peer));
+    let client = Rc::new(Client::new(Io::Tcp(stream), Rc::new(peer)));
     let request = Request {
         line: Bytes::from_static(b"GET / HTTP/1.1"),
         method: Bytes::from_static(b"GET"),

@@ -11,31 +11,25 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::PathBuf,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use nix::sys::socket::{MsgFlags, recv, sendmsg};
-use tokio::{
-    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
-    net::{TcpStream, UnixStream},
-    time::Sleep,
-};
+use nix::sys::socket::{MsgFlags, sendmsg};
+use tokio::time::Sleep;
 
+use super::Io;
 use crate::{process::Drain, response::FilePart};
 
 pub struct Client {
     io: RefCell<Io>,
     /// Read and not yet used: the next request, or a part of this one's body.
     pub buffer: RefCell<BytesMut>,
-    pub peer: Peer,
+    /// Shared with whoever else speaks for the same connection.
+    pub peer: Rc<Peer>,
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
-}
-
-pub enum Io {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 /// Who is at the other end.
@@ -118,7 +112,7 @@ impl Peer {
 }
 
 impl Client {
-    pub fn new(io: Io, peer: Peer) -> Client {
+    pub fn new(io: Io, peer: Rc<Peer>) -> Client {
         let (io, buffer) = (RefCell::new(io), RefCell::new(BytesMut::new()));
         Client { io, buffer, peer, timer: RefCell::new(None) }
     }
@@ -137,11 +131,7 @@ impl Client {
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
-            let ready = match &*self.io.borrow() {
-                Io::Tcp(tcp) => tcp.poll_read_ready(context),
-                Io::Unix(unix) => unix.poll_read_ready(context),
-            };
-            match ready {
+            match self.io.borrow().poll_read_ready(context) {
                 Poll::Ready(Ok(())) => return Poll::Ready(true),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => (),
@@ -166,10 +156,7 @@ impl Client {
         room: usize,
     ) -> Poll<io::Result<usize>> {
         buffer.reserve(room);
-        match &mut *self.io.borrow_mut() {
-            Io::Tcp(tcp) => pin!(tcp.read_buf(buffer)).poll(context),
-            Io::Unix(unix) => pin!(unix.read_buf(buffer)).poll(context),
-        }
+        self.io.borrow_mut().poll_read(context, buffer)
     }
 
     /// Reads more into the connection's own buffer.
@@ -208,12 +195,7 @@ impl Client {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match (&mut *self.io.borrow_mut(), parts) {
-            (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
-            (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
-            (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
-            (Io::Unix(unix), parts) => Pin::new(unix).poll_write_vectored(context, parts),
-        }
+        self.io.borrow_mut().poll_write(context, parts)
     }
 
     /// Sends a stretch of a file without its bytes passing through here. `Ok` with less than its
@@ -279,71 +261,25 @@ impl Client {
     fn poll_send(
         &self,
         context: &mut Context<'_>,
-        mut send: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        send: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let io = self.io.borrow();
-        loop {
-            ready!(match &*io {
-                Io::Tcp(tcp) => tcp.poll_write_ready(context),
-                Io::Unix(unix) => unix.poll_write_ready(context),
-            })?;
-            let sent = match &*io {
-                Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
-                Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
-            };
-            match sent {
-                // Not ready after all: ask again, and wait.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                sent => return Poll::Ready(sent),
-            }
-        }
+        self.io.borrow().poll_send(context, send)
     }
 
     /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
-        let peeked = match &*self.io.borrow() {
-            Io::Tcp(tcp) => {
-                let mut byte = [0];
-                ready!(tcp.poll_peek(context, &mut tokio::io::ReadBuf::new(&mut byte)))
-            }
-            Io::Unix(unix) => loop {
-                if let Err(error) = ready!(unix.poll_read_ready(context)) {
-                    break Err(error);
-                }
-                let peek = || Ok(recv(unix.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK)?);
-                match unix.try_io(Interest::READABLE, peek) {
-                    // Not ready after all: ask again, and wait.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
-                    peeked => break peeked,
-                }
-            },
-        };
-        match peeked {
-            Ok(0) | Err(_) => Poll::Ready(()),
-            // More requests: the reader will be woken by nothing new until they are read.
-            Ok(_) => Poll::Pending,
-        }
+        self.io.borrow().poll_gone(context)
     }
 
     /// Makes the close that follows a reset, which leaves nothing behind in the kernel
     /// (`reset_timedout_connection`).
     pub fn reset_on_close(&self) {
-        let linger = Some(Duration::ZERO);
-        // A socket that is gone already needs no reset.
-        let _gone = match &*self.io.borrow() {
-            Io::Tcp(tcp) => socket2::SockRef::from(tcp).set_linger(linger),
-            Io::Unix(_) => Ok(()),
-        };
+        self.io.borrow().reset_on_close();
     }
 
     /// Says that no more will come, and lets the client go on reading.
     pub async fn shutdown(&self) {
-        let _closed_already = poll_fn(|context| match &mut *self.io.borrow_mut() {
-            Io::Tcp(tcp) => pin!(tcp.shutdown()).poll(context),
-            Io::Unix(unix) => pin!(unix.shutdown()).poll(context),
-        })
-        .await;
+        let _closed_already = poll_fn(|context| self.io.borrow_mut().poll_shutdown(context)).await;
     }
 
     fn or_deadline(

@@ -4,6 +4,7 @@
 //! The codec is our own, over `http1`: nginx answers a malformed request with a page and a log
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
+mod io; // the kinds of sockets
 mod client; // the socket, its buffer and its deadlines
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
@@ -12,7 +13,8 @@ mod linger; // how to close without losing what was sent
 
 use std::{pin::pin, rc::Rc, sync::Arc};
 
-pub use client::{Client, ClientError, Deadline, Io, Peer, PeerAddress};
+pub use client::{Client, ClientError, Deadline, Peer, PeerAddress};
+pub use io::Io;
 
 use crate::{
     body::RequestBody,

@@ -210,7 +210,7 @@ impl Acceptor {
             // The socket may have been reset already; serving it will tell.
             let _reset = stream.set_nodelay(true);
         }
-        let peer = Peer::new(number, peer, local);
+        let peer = Rc::new(Peer::new(number, peer, local));
         let client = Rc::new(Client::new(io, peer));
         let serving = Serving::begin(self);
         let (http, drain) = (Arc::clone(&self.http), self.drain.clone());

@@ -4,19 +4,13 @@ use std::{
     fmt,
     io::{self, IoSlice},
     net::SocketAddr,
-    os::fd::AsFd,
     path::PathBuf,
-    pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::BytesMut;
-use nix::sys::socket::{MsgFlags, recv};
-use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
-    net::{TcpStream, UnixStream},
-};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::{clock, connection::Io};
 
@@ -70,10 +64,7 @@ impl Connection {
         if self.buffer.capacity() - self.buffer.len() < ROOM {
             self.buffer.reserve(READ);
         }
-        match &mut self.io {
-            Io::Tcp(tcp) => pin!(tcp.read_buf(&mut self.buffer)).poll(context),
-            Io::Unix(unix) => pin!(unix.read_buf(&mut self.buffer)).poll(context),
-        }
+        self.io.poll_read(context, &mut self.buffer)
     }
 
     pub(super) fn poll_write(
@@ -81,45 +72,23 @@ impl Connection {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match (&mut self.io, parts) {
-            (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
-            (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
-            (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
-            (Io::Unix(unix), parts) => Pin::new(unix).poll_write_vectored(context, parts),
-        }
+        self.io.poll_write(context, parts)
     }
 
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Io::Unix(unix) => Pin::new(unix).poll_shutdown(context),
-        }
+        self.io.poll_shutdown(context)
     }
 
     /// Whether an idle connection can carry another request: the peer has neither closed it nor
     /// said something nobody asked for.
     pub(super) fn is_reusable(&self, look: Look) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        let ready = match &self.io {
-            Io::Tcp(tcp) => tcp.poll_read_ready(&mut context),
-            Io::Unix(unix) => unix.poll_read_ready(&mut context),
-        };
-        match (ready, look) {
+        match (self.io.poll_read_ready(&mut context), look) {
             (Poll::Ready(Err(_)), _) => false,
             // The runtime has heard of nothing to read, and it listens.
             (Poll::Pending, Look::Quick) => true,
-            (Poll::Pending, Look::Sure) | (Poll::Ready(Ok(())), _) => self.is_silent(),
+            (Poll::Pending, Look::Sure) | (Poll::Ready(Ok(())), _) => self.io.is_silent(),
         }
-    }
-
-    fn is_silent(&self) -> bool {
-        use std::os::fd::AsRawFd;
-        let fd = match &self.io {
-            Io::Tcp(tcp) => tcp.as_fd(),
-            Io::Unix(unix) => unix.as_fd(),
-        };
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        recv(fd.as_raw_fd(), &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
     }
 }
 
