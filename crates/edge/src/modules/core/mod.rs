@@ -4,7 +4,7 @@
 mod root; // which file a URI means
 mod values; // what is said, or what holds unsaid
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use root::{Root, RootKind};
 
@@ -25,11 +25,7 @@ pub struct Core {
     /// The methods that stay, and the unnamed location for the others.
     limit_except: Option<(Vec<&'static str>, Scope)>,
     satisfy: Setting<Satisfy>,
-    client_max_body_size: Setting<u64>,
-    client_body_buffer_size: Setting<u64>,
-    client_body_temp_path: Setting<PathBuf>,
     client_header_timeout: Setting<Duration>,
-    client_body_timeout: Setting<Duration>,
     send_timeout: Setting<Duration>,
     keepalive_timeout: Setting<(Duration, Option<Duration>)>,
     keepalive_requests: Setting<u64>,
@@ -113,20 +109,8 @@ impl Module for Core {
             };
             core.satisfy.set(satisfy, args)
         }),
-        directive("client_max_body_size", HTTP, Exactly(1), |core, args| {
-            core.client_max_body_size.set(args.size(0)?, args)
-        }),
-        directive("client_body_buffer_size", HTTP, Exactly(1), |core, args| {
-            core.client_body_buffer_size.set(args.size(0)?, args)
-        }),
-        directive("client_body_temp_path", HTTP, Between(1, 4), |core, args| {
-            core.client_body_temp_path.set(args.path(0), args)
-        }),
         directive("client_header_timeout", SERVER, Exactly(1), |core, args| {
             core.client_header_timeout.set(args.time(0)?, args)
-        }),
-        directive("client_body_timeout", HTTP, Exactly(1), |core, args| {
-            core.client_body_timeout.set(args.time(0)?, args)
         }),
         directive("send_timeout", HTTP, Exactly(1), |core, args| {
             core.send_timeout.set(args.time(0)?, args)
@@ -230,11 +214,7 @@ impl Module for Core {
         // An `if` is a part of its location; a nested location says for itself who may enter.
         self.internal |= outer.internal && into.is_unnamed();
         self.satisfy.inherit(&outer.satisfy);
-        self.client_max_body_size.inherit(&outer.client_max_body_size);
-        self.client_body_buffer_size.inherit(&outer.client_body_buffer_size);
-        self.client_body_temp_path.inherit(&outer.client_body_temp_path);
         self.client_header_timeout.inherit(&outer.client_header_timeout);
-        self.client_body_timeout.inherit(&outer.client_body_timeout);
         self.send_timeout.inherit(&outer.send_timeout);
         self.keepalive_timeout.inherit(&outer.keepalive_timeout);
         self.keepalive_requests.inherit(&outer.keepalive_requests);

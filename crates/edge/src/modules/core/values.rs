@@ -1,9 +1,6 @@
 //! The settings as they are asked for: what is said, or else what nginx does unasked.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{Browser, Core, HeaderBuffers, LingeringClose, Satisfy};
 
@@ -16,26 +13,8 @@ impl Core {
         self.satisfy.or(Satisfy::All)
     }
 
-    /// 0 is no limit.
-    pub fn client_max_body_size(&self) -> u64 {
-        self.client_max_body_size.or(1 << 20)
-    }
-
-    /// What of a request's body is kept in memory; the rest goes to a file.
-    pub fn client_body_buffer_size(&self) -> u64 {
-        self.client_body_buffer_size.or(16 << 10)
-    }
-
-    pub fn client_body_temp_path(&self) -> Option<&Path> {
-        self.client_body_temp_path.said().map(PathBuf::as_path)
-    }
-
     pub fn client_header_timeout(&self) -> Duration {
         self.client_header_timeout.or(MINUTE)
-    }
-
-    pub fn client_body_timeout(&self) -> Duration {
-        self.client_body_timeout.or(MINUTE)
     }
 
     pub fn send_timeout(&self) -> Duration {
