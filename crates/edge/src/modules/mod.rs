@@ -22,6 +22,7 @@ pub mod index; // which file stands for its folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
+pub mod charset; // which letters the bytes mean
 pub mod gzip; // compresses
 pub mod range; // parts of a body
 pub mod server_timing; // the edge's share of the time
@@ -34,7 +35,6 @@ pub const WITHOUT: &[&str] = &[
     "http_auth_basic_module",
     "http_autoindex_module",
     "http_browser_module",
-    "http_charset_module",
     "http_empty_gif_module",
     "http_fastcgi_module",
     "http_geo_module",
@@ -88,6 +88,7 @@ pub const MODULES: &[Entry] = &[
     // The response's way out, in this order.
     Entry::of::<not_modified::NotModified>(),
     Entry::of::<headers::Headers>(),
+    Entry::of::<charset::Charset>(),
     Entry::of::<gzip::Gzip>(),
     Entry::of::<range::Range>(),
     Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.

@@ -3,7 +3,12 @@
 //! Last of the filters: a body that nobody changed is still a file here, and a range of it is still
 //! a file, which goes by sendfile.
 
-use std::{ops::Range as Span, sync::Arc};
+use std::{
+    io,
+    ops::Range as Span,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 
@@ -16,7 +21,7 @@ use crate::{
     },
     exchange::Exchange,
     load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
-    response::{Body, FilePart, Part, Response},
+    response::{Body, FilePart, Part, Response, Source, Stream},
 };
 
 #[derive(Clone, Default)]
@@ -57,6 +62,13 @@ impl Filter for Range {
         let wanted = match list {
             Some(list) if is_still_the_same(exchange, &response) => parse(list, length, most),
             _ => Wanted::Everything,
+        };
+        let wanted = match wanted {
+            // A stream goes by once, and a later part may stand before an earlier one.
+            Wanted::Ranges(ranges) if ranges.len() > 1 && is_stream(&response) => {
+                Wanted::Everything
+            }
+            wanted => wanted,
         };
         match wanted {
             Wanted::Everything => {
@@ -165,9 +177,67 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
     response.body = match body {
         Body::Bytes(bytes) => Body::Bytes(slice(&bytes, range)),
         Body::Parts(parts) => Body::Parts(cut(&parts, range)),
+        Body::Stream(stream) => {
+            let length = Some(range.end - range.start);
+            let window = Window { skip: range.start, left: range.end - range.start };
+            let source = Box::new(Windowed { source: stream.source, window });
+            Body::Stream(Stream { length, source })
+        }
         // Nothing else has both a length and ranges.
         other => other,
     };
+}
+
+fn is_stream(response: &Response) -> bool {
+    matches!(response.body, Body::Stream(_))
+}
+
+/// The part of a stream that is still to be let through, after what is still to be left out.
+struct Window {
+    skip: u64,
+    left: u64,
+}
+
+impl Window {
+    fn cut(&mut self, piece: &Bytes) -> Bytes {
+        let length = piece.len() as u64;
+        let start = self.skip.min(length);
+        let end = start + self.left.min(length - start);
+        self.skip -= start;
+        self.left -= end - start;
+        slice(piece, &(start..end))
+    }
+}
+
+/// A range of a stream.
+struct Windowed {
+    source: Box<dyn Source>,
+    window: Window,
+}
+
+impl Source for Windowed {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        while self.window.left > 0 {
+            match ready!(self.source.poll_chunk(context)) {
+                Some(Ok(piece)) => {
+                    let piece = self.window.cut(&piece);
+                    if !piece.is_empty() {
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                }
+                end => return Poll::Ready(end),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn poll_ahead(&mut self, context: &mut Context<'_>) {
+        self.source.poll_ahead(context);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.window.left == 0
+    }
 }
 
 /// `multipart/byteranges`: every range with a head of its own, between boundaries.
@@ -293,6 +363,13 @@ mod tests {
         assert_eq!(parse(b"0-1,2-3", 100, 1), Wanted::Everything);
         assert_eq!(parse(b"0-99,0-99", 100, 10), Wanted::Everything);
         assert_eq!(parse(b"0-", 0, 10), Wanted::Everything);
+    }
+
+    #[test]
+    fn a_window_slides_over_pieces() {
+        let mut window = Window { skip: 4, left: 5 };
+        let cut = ["abc", "def", "ghi", "jkl"].map(|piece| window.cut(&piece.into()));
+        assert_eq!(cut, ["", "ef", "ghi", ""]);
     }
 
     #[test]

@@ -1,17 +1,15 @@
 //! `gzip`: compresses on the way out, for clients that say they understand it.
-//!
-//! A stream is flushed whenever its source pauses, so that what a slow application has said so far
-//! reaches the client although the compressor would like to see more.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    task::{Context, Poll},
-};
+mod accept; // what the client says
+mod compressed; // the bytes
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::{Compression, GzBuilder, write::GzEncoder};
 use http1::Version;
+
+use accept::accepts_gzip;
+use compressed::Compressed;
 
 use super::not_modified::parse_date;
 use crate::{
@@ -25,7 +23,7 @@ use crate::{
         Block, Directive, List, Module, Setting, Site, directive,
     },
     regex::{Case, Regex},
-    response::{Body, Part, Response, Source, Stream},
+    response::{Body, Response, Stream},
 };
 
 #[derive(Clone, Default)]
@@ -226,12 +224,7 @@ impl Filter for Gzip {
             response.body = Body::Absent(None);
             return response;
         }
-        let source: Box<dyn Source> = match body {
-            Body::Stream(stream) => stream.source,
-            Body::Parts(parts) => Box::new(Stored { parts: parts.into() }),
-            Body::Bytes(bytes) => Box::new(Stored { parts: [Part::Bytes(bytes)].into() }),
-            Body::Empty | Body::Absent(_) | Body::Tunnel(_) => return response,
-        };
+        let Some(source) = body.into_source() else { return response };
         let source = Box::new(Compressed::new(source, self.level.or(1)));
         response.body = Body::Stream(Stream { length: None, source });
         response
@@ -248,164 +241,9 @@ fn weaken_etag(response: &mut Response) {
     response.headers.replace("ETag", weak);
 }
 
-/// Whether `Accept-Encoding` has `gzip` with a weight above zero.
-fn accepts_gzip(list: &[u8]) -> bool {
-    for part in list.split(|byte| *byte == b',') {
-        let mut words = part.splitn(2, |byte| *byte == b';');
-        let name = words.next().unwrap_or_default().trim_ascii();
-        if !name.eq_ignore_ascii_case(b"gzip") {
-            continue;
-        }
-        let Some(weight) = words.next() else { return true };
-        let weight = weight.trim_ascii();
-        let Some((b'q' | b'Q', weight)) = weight.split_first() else { return false };
-        let Some((b'=', digits)) = weight.split_first() else { return false };
-        return is_positive_weight(digits);
-    }
-    false
-}
-
-/// `0.001` to `1.000`.
-fn is_positive_weight(digits: &[u8]) -> bool {
-    let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
-        Some(dot) => (&digits[..dot], &digits[dot + 1..]),
-        None => (digits, &b""[..]),
-    };
-    if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let has_some = fraction.iter().any(|digit| *digit != b'0');
-    match whole {
-        b"1" => !has_some,
-        b"0" => has_some,
-        _ => false,
-    }
-}
-
-/// Bytes and files that are here already, a piece at a time.
-struct Stored {
-    parts: std::collections::VecDeque<Part>,
-}
-
-/// What is read of a file, and compressed, before the other connections have their turn.
-const PIECE: u64 = 64 << 10;
-
-impl Source for Stored {
-    fn poll_chunk(&mut self, _context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        loop {
-            match self.parts.pop_front() {
-                None => return Poll::Ready(None),
-                Some(Part::Bytes(bytes)) if bytes.is_empty() => (),
-                Some(Part::Bytes(bytes)) => return Poll::Ready(Some(Ok(bytes))),
-                Some(Part::File(file)) if file.length == 0 => (),
-                Some(Part::File(mut file)) => {
-                    let mut piece = vec![0; file.length.min(PIECE) as usize];
-                    let read = nix::sys::uio::pread(&*file.file, &mut piece, file.offset as i64);
-                    return Poll::Ready(Some(match read {
-                        Ok(0) => Err(io::Error::other("the file has become shorter")),
-                        Err(error) => Err(error.into()),
-                        Ok(read) => {
-                            piece.truncate(read);
-                            file.offset += read as u64;
-                            file.length -= read as u64;
-                            self.parts.push_front(Part::File(file));
-                            Ok(piece.into())
-                        }
-                    }));
-                }
-            }
-        }
-    }
-}
-
-struct Compressed {
-    source: Box<dyn Source>,
-    /// `None` after the end.
-    encoder: Option<GzEncoder<Vec<u8>>>,
-    /// Something was taken in since the last flush.
-    holds: bool,
-}
-
-impl Compressed {
-    fn new(source: Box<dyn Source>, level: u32) -> Compressed {
-        // 3 is Unix.
-        let builder = GzBuilder::new().operating_system(3);
-        let encoder = Some(builder.write(Vec::new(), Compression::new(level)));
-        Compressed { source, encoder, holds: false }
-    }
-}
-
-/// Compressed bytes go out in pieces of about this size.
-const OUTPUT: usize = 16 << 10;
-
-impl Source for Compressed {
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Some(encoder) = &mut self.encoder else { return Poll::Ready(None) };
-        loop {
-            match self.source.poll_chunk(context) {
-                Poll::Ready(Some(Ok(piece))) => {
-                    if let Err(error) = encoder.write_all(&piece) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                    self.holds = true;
-                    if encoder.get_ref().len() >= OUTPUT {
-                        return Poll::Ready(Some(Ok(std::mem::take(encoder.get_mut()).into())));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.encoder = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                Poll::Ready(None) => {
-                    let end = self.encoder.take().map(GzEncoder::finish);
-                    return Poll::Ready(end.map(|end| end.map(Bytes::from)));
-                }
-                Poll::Pending => {
-                    if self.holds {
-                        self.holds = false;
-                        if let Err(error) = encoder.flush() {
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                        // The source has noted who waits; what it has given so far goes out.
-                        return Poll::Ready(Some(Ok(std::mem::take(encoder.get_mut()).into())));
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    /// A slow client must not hold the source, compressed or not.
-    fn poll_ahead(&mut self, context: &mut Context<'_>) {
-        self.source.poll_ahead(context);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
-
-    #[test]
-    fn weights() {
-        let check = |list: &str, expected| {
-            assert_eq!(accepts_gzip(list.as_bytes()), expected, "{list}");
-        };
-        check("gzip", true);
-        check("deflate, GZIP;q=0.5", true);
-        check("gzip;q=1.000", true);
-        check("gzip; q=0.001", true);
-        check("gzip;q=0", false);
-        check("gzip;q=0.000", false);
-        check("gzip;q=2", false);
-        check("gzip;q=1.001", false);
-        check("gzip;q=0.0001", false);
-        check("x-gzip", false);
-        check("identity", false);
-        check("", false);
-        check("*", false);
-    }
 
     #[test]
     fn types_are_compared_without_their_parameters() {
@@ -414,38 +252,5 @@ mod tests {
         assert!(!gzip.lists(b"text/css"));
         gzip.types.push("text/css".to_owned());
         assert!(gzip.lists(b"TEXT/CSS"));
-    }
-
-    /// A source that pauses between its pieces.
-    struct Slow(Vec<Option<&'static str>>);
-
-    impl Source for Slow {
-        fn poll_chunk(&mut self, _context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-            match self.0.pop() {
-                None => Poll::Ready(None),
-                Some(None) => Poll::Pending,
-                Some(Some(text)) => Poll::Ready(Some(Ok(text.into()))),
-            }
-        }
-    }
-
-    #[test]
-    fn a_pause_lets_out_what_was_said() {
-        let slow = Slow(vec![Some("world"), None, Some("hello, ")]);
-        let mut compressed = Compressed::new(Box::new(slow), 1);
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let Poll::Ready(Some(Ok(first))) = compressed.poll_chunk(&mut context) else {
-            panic!("nothing came")
-        };
-        let mut text = [0; 7];
-        flate2::read::MultiGzDecoder::new(&first[..]).read_exact(&mut text).unwrap();
-        assert_eq!(&text, b"hello, ");
-        let mut whole = first.to_vec();
-        while let Poll::Ready(Some(Ok(piece))) = compressed.poll_chunk(&mut context) {
-            whole.extend_from_slice(&piece);
-        }
-        let mut text = String::new();
-        flate2::read::MultiGzDecoder::new(&whole[..]).read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello, world");
     }
 }
