@@ -19,6 +19,7 @@ pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
+pub mod autoindex; // what is in a folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
@@ -33,7 +34,6 @@ use crate::load::Entry;
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
     "http_auth_basic_module",
-    "http_autoindex_module",
     "http_browser_module",
     "http_empty_gif_module",
     "http_fastcgi_module",
@@ -84,6 +84,7 @@ pub const MODULES: &[Entry] = &[
     // Content: a location's own handler, then the list.
     Entry::of::<proxy::Proxy>(),
     Entry::of::<index::Index>(),
+    Entry::of::<autoindex::Autoindex>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
     Entry::of::<not_modified::NotModified>(),

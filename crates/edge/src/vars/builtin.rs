@@ -80,15 +80,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("is_args", |exchange, _| {
         Some(Bytes::from_static(if exchange.args.is_empty() { b"" } else { b"?" }))
     }),
-    volatile("arg_", |exchange, rest| {
-        let pairs = exchange.args.split(|byte| *byte == b'&');
-        let mut pairs = pairs.filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            Some((&pair[..equals], &pair[equals + 1..]))
-        });
-        let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(rest.as_bytes()))?;
-        Some(exchange.args.slice_ref(found.1))
-    }),
+    volatile("arg_", argument),
     volatile("document_root", |exchange, _| {
         Some(path(&exchange.location.core.document_root(exchange)))
     }),
@@ -122,6 +114,17 @@ pub const VARIABLES: &[Variable] = &[
         Some(Bytes::from_static(version.as_bytes()))
     }),
 ];
+
+/// The first argument of this name, as it came.
+pub fn argument(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
+    let pairs = exchange.args.split(|byte| *byte == b'&');
+    let mut pairs = pairs.filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    });
+    let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))?;
+    Some(exchange.args.slice_ref(found.1))
+}
 
 /// The name in `Authorization: Basic`.
 pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
