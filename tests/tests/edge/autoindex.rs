@@ -33,12 +33,12 @@ fn start() -> Edge {
         "server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www; autoindex on;
             location /html/ { alias %%DIR%%/www/; charset utf-8; }
             location /bytes/ { alias %%DIR%%/www/; }
-            location /rounded/ { alias %%DIR%%/www/; autoindex_exact_size off; }
+            location /rounded/ { alias %%DIR%%/www/; autoindex_exact_size off; charset utf-8; }
             location /xml/ { alias %%DIR%%/www/; autoindex_format xml; }
             location /json/ { alias %%DIR%%/www/; autoindex_format json; }
             location /jsonp/ { alias %%DIR%%/www/; autoindex_format jsonp; }
             location /off/ { alias %%DIR%%/www/; autoindex off; }
-            location /local/ { alias %%DIR%%/www/; autoindex_localtime on; } }",
+            location /local/ { alias %%DIR%%/www/; autoindex_localtime on; charset utf-8; } }",
     )
 }
 
