@@ -40,6 +40,7 @@ async fn exchange(prefixes: usize) -> Exchange {
         version: http1::Version::Http11,
         headers: Headers::default(),
         host: Some(Bytes::from_static(b"localhost")),
+        port: None,
         keep_alive: true,
         head_size: 0,
     };

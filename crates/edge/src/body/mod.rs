@@ -15,7 +15,6 @@ pub use spool::{Spool, SpoolRules, read_at, unnamed_file};
 use crate::{
     connection::{Client, ClientError, Deadline},
     exchange::Request,
-    headers::has_token,
 };
 
 pub struct RequestBody {
@@ -74,9 +73,10 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
+        // Also without a body: who asks is told.
         let continue_pending = request.version == http1::Version::Http11
-            && expects.is_some_and(|list| has_token(list, "100-continue"))
-            && !matches!(framing, Framing::Empty | Framing::Unknown);
+            && expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+            && !matches!(framing, Framing::Unknown);
         let declared = match framing {
             Framing::Empty => Some(0),
             Framing::Length(length) => Some(length),

@@ -8,6 +8,8 @@ mod io; // the kinds of sockets
 mod client; // the socket, its buffer and its deadlines
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
+mod host; // which host, on which port
+mod head_space; // how large a head may be
 mod framing; // where a body ends
 mod linger; // how to close without losing what was sent
 

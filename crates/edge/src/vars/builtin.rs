@@ -57,12 +57,10 @@ pub const VARIABLES: &[Variable] = &[
     }),
     variable("server_name", |exchange, _| Some(Bytes::from(exchange.server.name.clone()))),
     variable("http_", |exchange, rest| {
-        let fields = &exchange.request.headers;
-        let separator: &[u8] = if rest == "cookie" { b"; " } else { b", " };
-        join(fields.iter().map(|field| (&field.name[..], &field.value[..])), rest, separator)
+        fields(exchange, rest, if rest == "cookie" { b"; " } else { b", " })
     }),
     variable("content_length", |exchange, _| exchange.header("content-length").cloned()),
-    variable("content_type", |exchange, _| exchange.header("content-type").cloned()),
+    variable("content_type", |exchange, _| fields(exchange, "content_type", b", ")),
     variable("cookie_", cookie),
     variable("remote_user", |exchange, _| basic_user(exchange)),
     volatile("request_length", |exchange, _| {
@@ -185,6 +183,12 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
         Some((&line[..colon], line[colon + 1..].trim_ascii()))
     });
     join(fields, wanted, b", ")
+}
+
+/// The values of all fields of a name in the request.
+fn fields(exchange: &Exchange, wanted: &str, separator: &[u8]) -> Option<Bytes> {
+    let fields = exchange.request.headers.iter();
+    join(fields.map(|field| (&field.name[..], &field.value[..])), wanted, separator)
 }
 
 /// The values of all fields of a name, which is written with `_` for `-`.
