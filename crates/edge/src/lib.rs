@@ -33,6 +33,7 @@ pub mod defaults {
     pub const CONF_PATH: &str = "/etc/nginx/nginx.conf";
     pub const ERROR_LOG: &str = "stderr";
     pub const ACCESS_LOG: &str = "/var/log/nginx/access.log";
+    pub const CLIENT_BODY_TEMP_PATH: &str = "client_body_temp";
     pub const PID_PATH: &str = "/run/nginx.pid";
     pub const USER: &str = "nobody";
 }

@@ -175,6 +175,16 @@ impl Client {
         .await
     }
 
+    /// Reads what has come, without waiting. `false`: nothing, or it is over, as the next read will
+    /// say.
+    pub async fn fill_now(&self, room: usize) -> bool {
+        poll_fn(|context| {
+            let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
+        })
+        .await
+    }
+
     /// As [`Client::fill`], with the room a head wants.
     pub async fn fill_head(&self, deadline: &mut Deadline) -> Result<(), ClientError> {
         self.fill(FIRST_READ, deadline).await

@@ -203,7 +203,7 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     if exchange.location.core.internal() && !exchange.internal {
         return Some(Answer::Status(404));
     }
-    let limit = exchange.location.core.client_max_body_size();
+    let limit = exchange.location.client_body.max_size();
     if let Some(length) = exchange.body.declared_length()
         && limit != 0
         && length > limit
@@ -211,6 +211,7 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     {
         let message = format!("client intended to send too large body: {length} bytes");
         exchange.log(Level::Error, &message);
+        exchange.body.refuse();
         return Some(Answer::Status(413));
     }
     exchange.body.limit(limit);

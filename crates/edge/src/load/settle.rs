@@ -184,6 +184,7 @@ fn install(
     Ok(Arc::new(Location {
         name: draft.name,
         core: find(families),
+        client_body: find(families),
         error_log: find(families),
         error_pages: find(families),
         types: find(families),

@@ -5,6 +5,7 @@
 pub mod main; // outside of http: processes, pid, user, events
 pub mod error_log; // where the errors go
 pub mod core; // what nearly every request asks for
+pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
@@ -63,6 +64,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<main::Main>(),
     Entry::of::<error_log::ErrorLog>(),
     Entry::of::<core::Core>(),
+    Entry::of::<client_body::ClientBody>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),

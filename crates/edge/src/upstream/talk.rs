@@ -145,18 +145,20 @@ impl Talk<'_> {
                 Next::Piece(piece) => piece,
                 Next::Head(head) => return Ok(Some(*head)),
             };
-            last = piece.is_none();
-            match (piece, chunked) {
-                (Some(piece), true) => {
+            last = piece.is_none() || exchange.body.is_given_out();
+            if let Some(piece) = piece {
+                if chunked {
                     let mut size = Vec::with_capacity(10);
                     chunk_head(piece.len(), &mut size);
                     self.outgoing.push(size.into());
-                    self.outgoing.push(piece);
+                }
+                self.outgoing.push(piece);
+                if chunked {
                     self.outgoing.push(Bytes::from_static(b"\r\n"));
                 }
-                (None, true) => self.outgoing.push(Bytes::from_static(b"0\r\n\r\n")),
-                (Some(piece), false) => self.outgoing.push(piece),
-                (None, false) => (),
+            }
+            if last && chunked {
+                self.outgoing.push(Bytes::from_static(b"0\r\n\r\n"));
             }
         }
     }

@@ -5,10 +5,7 @@ mod root; // which file a URI means
 mod settings; // what is a word each
 mod keepalive; // whose connections last, and for how long
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use keepalive::KeepAlive;
 use root::{Root, RootKind};
@@ -34,7 +31,6 @@ pub struct Core {
     keepalive: KeepAlive,
     large_client_header_buffers: Setting<HeaderBuffers>,
     server_tokens: Setting<bool>,
-    client_body_temp_path: Setting<PathBuf>,
 }
 
 /// How large a request's head may be: each line, and how many of that size.
@@ -76,9 +72,6 @@ impl Module for Core {
         directive("server_tokens", HTTP, Exactly(1), |core, args| {
             core.server_tokens.set(args.flag()?, args)
         }),
-        directive("client_body_temp_path", HTTP, Between(1, 4), |core, args| {
-            core.client_body_temp_path.set(args.path(0), args)
-        }),
         // Tables grow as they need to; the numbers are read so that a wrong one is named.
         directive("server_names_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
         directive("server_names_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
@@ -95,7 +88,6 @@ impl Module for Core {
         self.keepalive.inherit(&outer.keepalive);
         self.large_client_header_buffers.inherit(&outer.large_client_header_buffers);
         self.server_tokens.inherit(&outer.server_tokens);
-        self.client_body_temp_path.inherit(&outer.client_body_temp_path);
     }
 
     fn install(self: Arc<Self>, _plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
@@ -157,9 +149,5 @@ impl Core {
     /// What the `Server` field and the built-in pages say.
     pub fn server_token(&self) -> &'static str {
         if self.server_tokens.or(true) { crate::SERVER_TOKEN } else { crate::SERVER_NAME }
-    }
-
-    pub fn client_body_temp_path(&self) -> Option<&Path> {
-        self.client_body_temp_path.said().map(PathBuf::as_path)
     }
 }

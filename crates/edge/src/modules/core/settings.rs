@@ -24,13 +24,6 @@ settings! { Core.settings: Settings, ROWS = {
     underscores_in_headers(SERVER): bool = false, |args| args.flag();
     ignore_invalid_headers(SERVER): bool = true, |args| args.flag();
 
-    // Its body.
-    /// 0 is no limit.
-    client_max_body_size(HTTP): u64 = 1 << 20, |args| args.size(0);
-    /// What of a request's body is kept in memory; the rest goes to a file.
-    client_body_buffer_size(HTTP): u64 = 16 << 10, |args| args.size(0);
-    client_body_timeout(HTTP): Duration = MINUTE, |args| args.time(0);
-
     // What is sent.
     send_timeout(HTTP): Duration = MINUTE, |args| args.time(0);
     sendfile(HTTP_IF): bool = false, |args| args.flag();

@@ -14,7 +14,7 @@ use http1::Version;
 pub use settings::Proxy;
 
 use crate::{
-    body::{BodyError, SpoolRules},
+    body::BodyError,
     engine::plan::{Answer, Content, Work},
     exchange::Exchange,
     log::Level,
@@ -37,7 +37,6 @@ struct Pass {
     with_headers: bool,
     with_body: bool,
     request_buffering: bool,
-    spool: std::path::PathBuf,
 }
 
 impl Content for Pass {
@@ -120,26 +119,19 @@ impl Pass {
             return Ok(nothing(BodyLength::None));
         }
         let declared = exchange.body.declared_length();
-        if declared == Some(0) {
-            // `Content-Length: 0` is a statement; no length is none.
-            let said = exchange.request.headers.contains("content-length");
-            return Ok(nothing(if said { BodyLength::Known(0) } else { BodyLength::None }));
+        // `Content-Length: 0` is a statement; no length is none.
+        if declared == Some(0) && !exchange.request.headers.contains("content-length") {
+            return Ok(nothing(BodyLength::None));
         }
         // An upstream of HTTP/1.0 must be told the length, so that the whole body has to come first.
         let can_stream = declared.is_some() || self.version == Version::Http11;
-        if !self.request_buffering && can_stream && !exchange.body.is_spooled() {
+        if !self.request_buffering && can_stream && !Box::pin(exchange.has_whole_body()).await? {
             let chunked = declared.is_none();
             let length = declared.map_or(BodyLength::Chunked, BodyLength::Known);
             let bytes = RequestBytes::Streamed { chunked };
             return Ok(Outbound { bytes, length, set: Bytes::new() });
         }
-        let core = std::sync::Arc::clone(&exchange.location.core);
-        let rules = SpoolRules {
-            memory: core.client_body_buffer_size(),
-            folder: core.client_body_temp_path().unwrap_or(&self.spool).to_owned(),
-            timeout: core.client_body_timeout(),
-        };
-        let spool = Box::pin(exchange.body.spool(&rules)).await?;
+        let spool = Box::pin(exchange.spool_body()).await?;
         let length = BodyLength::Known(spool.len());
         Ok(Outbound { bytes: RequestBytes::Whole(Some(spool)), length, set: Bytes::new() })
     }

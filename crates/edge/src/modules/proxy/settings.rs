@@ -18,7 +18,7 @@ use crate::{
         Arity::{AtLeast, Between, Exactly},
         Block, Directive, List, Module, Setting, Site, directive,
     },
-    modules::core::Core,
+    modules::client_body::ClientBody,
     regex::Case,
     upstream::NextUpstream,
     vars::{Template, Variable},
@@ -267,18 +267,16 @@ impl Module for Proxy {
     fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         let Some(to) = &self.pass else { return Ok(()) };
         let target = self.target(to, site)?;
-        let core = site.get::<Core>();
         let pass = Pass {
             head: RequestHead::new(&self.set_header),
             response: self.response_rules(to, site)?,
-            limits: self.limits(&core),
+            limits: self.limits(&site.get::<ClientBody>()),
             version: self.http_version.or(Version::Http11),
             method: self.method.said().cloned(),
             set_body: self.set_body.said().cloned(),
             with_headers: self.pass_request_headers.or(true),
             with_body: self.pass_request_body.or(true),
             request_buffering: self.request_buffering.or(true),
-            spool: to.prefix.join("client_body_temp"),
             target,
         };
         plan.handler = Some(Arc::new(pass));

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     conf::ConfError,
     load::{List, Site},
-    modules::core::Core,
+    modules::client_body::ClientBody,
     upstream::{Buffering, Limits, NextUpstream},
     vars::Template,
 };
@@ -21,12 +21,12 @@ impl Proxy {
         Target::settle(&to.url, site).map_err(|message| to.span.error(message))
     }
 
-    pub(super) fn limits(&self, core: &Core) -> Limits {
+    pub(super) fn limits(&self, body: &ClientBody) -> Limits {
         Limits {
             connect: self.connect_timeout.or(MINUTE),
             send: self.send_timeout.or(MINUTE),
             read: self.read_timeout.or(MINUTE),
-            client_body: core.client_body_timeout(),
+            client_body: body.timeout(),
             head_size: self.buffer_size.or(4 << 10),
             next: self.next_upstream.or(NextUpstream::ERROR.with(NextUpstream::TIMEOUT)),
             tries: self.next_upstream_tries.or(0),
