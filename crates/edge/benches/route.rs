@@ -42,6 +42,7 @@ async fn exchange(prefixes: usize) -> Exchange {
         host: Some(Bytes::from_static(b"localhost")),
         port: None,
         keep_alive: true,
+        pipelined: false,
         head_size: 0,
     };
     let body = RequestBody::new(&client, &request, Framing::Empty);

@@ -76,6 +76,8 @@ pub struct Request {
     pub port: Option<u16>,
     /// Whether the client wants the connection to last.
     pub keep_alive: bool,
+    /// Whether it had come before the one before it was answered.
+    pub pipelined: bool,
     /// The head's size in bytes.
     pub head_size: usize,
 }

@@ -284,6 +284,7 @@ impl<'a> Reader<'a> {
                 host: None,
                 port: None,
                 keep_alive: false,
+                pipelined: false,
                 head_size: buffer.len(),
             };
             return refused(request, address, refusal);
@@ -371,6 +372,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         host: None,
         port: None,
         keep_alive: false,
+        pipelined: false,
         head_size: head.len(),
     }
 }

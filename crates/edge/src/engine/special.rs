@@ -97,9 +97,23 @@ fn builtin(exchange: &Exchange, status: u16) -> Response {
         return response;
     }
     response.content_type = Some(Bytes::from_static(b"text/html"));
-    response.body = Body::Bytes(builtin_page(status, exchange.location.core.server_token()));
+    let core = &exchange.location.core;
+    let mut page = builtin_page(status, core.server_token());
+    let friendly = |agent: &[u8]| {
+        [&b"MSIE "[..], b"Chrome/"].iter().any(|name| memchr::memmem::find(agent, name).is_some())
+    };
+    if status >= 400
+        && core.msie_padding()
+        && exchange.header("user-agent").is_some_and(|a| friendly(a))
+    {
+        page = [&page[..], &PADDING.repeat(6)].concat().into();
+    }
+    response.body = Body::Bytes(page);
     response
 }
+
+/// Browsers that show pages of their own in the place of short ones (`msie_padding`).
+const PADDING: &[u8] = b"<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
 
 /// The statuses nginx has a page for; the others are sent without a body.
 fn has_page(status: u16) -> bool {

@@ -37,9 +37,16 @@ pub const VARIABLES: &[Variable] = &[
     variable("connection_requests", |exchange, _| {
         Some(number(exchange.client.peer.requests.get()))
     }),
+    volatile("connection_time", |exchange, _| Some(seconds(exchange.client.peer.age()))),
     variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
     // nginx's is empty, and not missing, where there is no TLS.
     variable("https", |_, _| Some(Bytes::new())),
+    variable("request_port", |exchange, _| {
+        Some(exchange.request.port.map_or_else(Bytes::new, |port| number(u64::from(port))))
+    }),
+    variable("is_request_port", |exchange, _| {
+        Some(Bytes::from_static(if exchange.request.port.is_some() { b":" } else { b"" }))
+    }),
     // The request.
     variable("request", |exchange, _| some(&exchange.request.line)),
     variable("request_method", |exchange, _| some(&exchange.request.method)),
@@ -98,6 +105,9 @@ pub const VARIABLES: &[Variable] = &[
     volatile("status", |exchange, _| Some(format!("{:03}", exchange.sent.status).into())),
     volatile("bytes_sent", |exchange, _| Some(number(exchange.sent.bytes))),
     volatile("body_bytes_sent", |exchange, _| Some(number(exchange.sent.body_bytes))),
+    variable("pipe", |exchange, _| {
+        Some(Bytes::from_static(if exchange.request.pipelined { b"p" } else { b"." }))
+    }),
     volatile("request_completion", |exchange, _| {
         Some(Bytes::from_static(if exchange.sent.complete { b"OK" } else { b"" }))
     }),

@@ -30,7 +30,7 @@ pub struct Core {
     settings: settings::Settings,
     keepalive: KeepAlive,
     large_client_header_buffers: Setting<HeaderBuffers>,
-    server_tokens: Setting<bool>,
+    server_tokens: Setting<&'static str>,
 }
 
 /// How large a request's head may be: each line, and how many of that size.
@@ -43,11 +43,6 @@ pub struct HeaderBuffers {
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const HTTP_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
 const SERVER: &[Block] = &[Block::Http, Block::Server];
-const ONLY_HTTP: &[Block] = &[Block::Http];
-
-fn read_number(_: &mut Core, args: &mut Args<'_>) -> Result<(), ConfError> {
-    args.number::<u64>(0).map(|_| ())
-}
 
 impl Module for Core {
     const DIRECTIVES: &'static [Directive<Self>] = &[
@@ -70,13 +65,14 @@ impl Module for Core {
             core.large_client_header_buffers.set(HeaderBuffers { number, size }, args)
         }),
         directive("server_tokens", HTTP, Exactly(1), |core, args| {
-            core.server_tokens.set(args.flag()?, args)
+            let token = match args.word(0) {
+                "on" => crate::SERVER_TOKEN,
+                "off" => crate::SERVER_NAME,
+                "build" => crate::SERVER_BUILD,
+                word => return Err(args.complain(format!("invalid value \"{word}\""))),
+            };
+            core.server_tokens.set(token, args)
         }),
-        // Tables grow as they need to; the numbers are read so that a wrong one is named.
-        directive("server_names_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
-        directive("server_names_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
-        directive("variables_hash_max_size", ONLY_HTTP, Exactly(1), read_number),
-        directive("variables_hash_bucket_size", ONLY_HTTP, Exactly(1), read_number),
     ];
     const SETTINGS: &'static [Directive<Self>] = settings::ROWS;
 
@@ -148,6 +144,6 @@ impl Core {
 
     /// What the `Server` field and the built-in pages say.
     pub fn server_token(&self) -> &'static str {
-        if self.server_tokens.or(true) { crate::SERVER_TOKEN } else { crate::SERVER_NAME }
+        self.server_tokens.or(crate::SERVER_TOKEN)
     }
 }

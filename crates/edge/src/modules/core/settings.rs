@@ -35,7 +35,14 @@ settings! { Core.settings: Settings, ROWS = {
     port_in_redirect(HTTP): bool = true, |args| args.flag();
     log_not_found(HTTP): bool = true, |args| args.flag();
 
+    msie_padding(HTTP): bool = true, |args| args.flag();
+    msie_refresh(HTTP): bool = false, |args| refuse_on(args);
+    log_subrequest(HTTP): bool = false, |args| refuse_on(args);
+
     // How a connection ends.
+    keepalive_time(HTTP): Duration = Duration::from_hours(1), |args| args.time(0);
+    /// How long a client may count on its connection also when the server ends.
+    keepalive_min_timeout(HTTP): Duration = Duration::ZERO, |args| args.time(0);
     keepalive_requests(HTTP): u64 = 1000, |args| args.number(0);
     lingering_close(HTTP): LingeringClose = LingeringClose::On, LingeringClose::read;
     lingering_time(HTTP): Duration = Duration::from_secs(30), |args| args.time(0);
@@ -45,6 +52,13 @@ settings! { Core.settings: Settings, ROWS = {
 }}
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+fn refuse_on(args: &Args<'_>) -> Result<bool, ConfError> {
+    if args.flag()? {
+        return Err(args.refuse("is \"on\": nginx has this; the edge does not yet"));
+    }
+    Ok(false)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Satisfy {
