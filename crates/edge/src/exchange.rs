@@ -51,6 +51,8 @@ pub struct Exchange {
     pub restarts_left: u8,
     /// What an upstream has said that belongs to the answer it redirected to.
     pub carried: Option<Carried>,
+    /// Where a redirect led that `error_page` has put something else in the place of.
+    pub redirected_to: Option<Bytes>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -70,8 +72,12 @@ pub struct Request {
     pub headers: Headers,
     /// Lower-case, without port and final dot, from the target or the `Host` field.
     pub host: Option<Bytes>,
+    /// What stands behind it, if anything does.
+    pub port: Option<u16>,
     /// Whether the client wants the connection to last.
     pub keep_alive: bool,
+    /// Whether it had come before the one before it was answered.
+    pub pipelined: bool,
     /// The head's size in bytes.
     pub head_size: usize,
 }
@@ -123,6 +129,7 @@ impl Exchange {
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
             carried: None,
+            redirected_to: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),

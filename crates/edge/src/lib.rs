@@ -40,5 +40,7 @@ pub mod defaults {
 
 /// What the `Server` field says with `server_tokens on`: the nginx whose behaviour this is.
 pub const SERVER_TOKEN: &str = "nginx/1.31.5";
+/// With `server_tokens build`: who behaves so.
+pub const SERVER_BUILD: &str = concat!("nginx/1.31.5 (Causeway ", env!("CARGO_PKG_VERSION"), ")");
 /// And with `server_tokens off`.
 pub const SERVER_NAME: &str = "nginx";

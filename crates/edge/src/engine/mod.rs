@@ -31,6 +31,12 @@ pub async fn refuse(exchange: &mut Exchange, status: u16) -> Option<Response> {
 async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response> {
     let response = loop {
         answer = match answer {
+            Answer::Response(response) if response.is_own_redirect() => {
+                match special::redirect(exchange, response) {
+                    Answer::Response(response) => break *response,
+                    elsewhere => elsewhere,
+                }
+            }
             Answer::Response(response) => break special::settle(exchange, *response),
             // There is nobody to tell: the client took too long, or has left.
             Answer::Status(status @ (408 | 499)) => {
