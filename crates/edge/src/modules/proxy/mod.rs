@@ -1,5 +1,6 @@
 //! `proxy_pass`: the request goes on to another server, and its answer comes back.
 
+mod cookie; // Set-Cookie as seen from outside
 mod request; // what the upstream is told
 mod response; // what the client is told
 mod rewrite; // places as seen from outside

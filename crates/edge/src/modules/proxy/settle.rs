@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ResponseRules, Target,
+    cookie::CookieRewrites,
     response::{HIDDEN, Ignored},
     rewrite::{Pattern, Rewrites, Rule},
-    settings::{CookieRule, Proxy, Redirect, To},
+    settings::{Proxy, Redirect, To},
 };
 use crate::{
     conf::ConfError,
-    load::{List, Site},
+    load::Site,
     modules::core::Core,
     upstream::{Buffering, Limits, NextUpstream},
     vars::Template,
@@ -51,15 +52,16 @@ impl Proxy {
             file: self.max_temp_file_size.or(1 << 30),
             folder: self.temp_path.or(to.prefix.join("proxy_temp")),
         };
-        let cookies =
-            |rules: &List<CookieRule>| Rewrites(rules.iter().flatten().cloned().collect());
         Ok(ResponseRules {
             hidden,
             ignored: self.ignore_headers.or(Ignored::default()),
             intercept_errors: self.intercept_errors.or(false),
             location: self.redirects(to, site)?,
-            cookie_path: cookies(&self.cookie_path),
-            cookie_domain: cookies(&self.cookie_domain),
+            cookies: CookieRewrites {
+                domains: self.cookie_domain.iter().flatten().cloned().collect(),
+                paths: Rewrites(self.cookie_path.iter().flatten().cloned().collect()),
+                flags: self.cookie_flags.iter().flatten().cloned().collect(),
+            },
             buffering: Arc::new(buffering),
         })
     }
