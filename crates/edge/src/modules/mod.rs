@@ -15,6 +15,7 @@ pub mod otel; // traces
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
+pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
 pub mod static_files; // files

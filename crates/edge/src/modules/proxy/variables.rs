@@ -8,6 +8,7 @@ use http1::{FieldLine, field_line, status_line};
 
 use crate::{
     exchange::Exchange,
+    modules::passing::cookie_value,
     story::Attempt,
     vars::{Variable, variable, volatile},
 };
@@ -67,7 +68,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         let raw = &exchange.story.upstream()?.raw_head;
         fields(raw)
             .filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"))
-            .find_map(|(_, cookie)| super::cookie::value(&cookie, rest.as_bytes()))
+            .find_map(|(_, cookie)| cookie_value(&cookie, rest.as_bytes()))
     }),
 ];
 

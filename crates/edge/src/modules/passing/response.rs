@@ -17,35 +17,23 @@ use crate::{
 };
 
 /// What one location does with answers.
-pub(super) struct ResponseRules {
+pub struct ResponseRules {
     /// In lower case.
     pub(super) hidden: Vec<String>,
     pub(super) ignored: Ignored,
     pub(super) intercept_errors: bool,
-    pub(super) location: Rewrites,
-    pub(super) cookies: CookieRewrites,
+    pub location: Rewrites,
+    pub cookies: CookieRewrites,
     pub(super) buffering: Arc<Buffering>,
 }
 
-/// `proxy_ignore_headers`: which fields mean nothing here.
+/// `*_ignore_headers`: which fields mean nothing here.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ignored {
     pub(super) redirect: bool,
     pub(super) buffering: bool,
     pub(super) charset: bool,
 }
-
-/// Not passed on, unless `proxy_pass_header` says so.
-pub(super) const HIDDEN: [&str; 8] = [
-    "date",
-    "server",
-    "x-pad",
-    "x-accel-expires",
-    "x-accel-redirect",
-    "x-accel-limit-rate",
-    "x-accel-buffering",
-    "x-accel-charset",
-];
 
 /// What goes with an `X-Accel-Redirect` to the answer it leads to.
 const CARRIED: [&str; 5] =
@@ -55,7 +43,7 @@ const CARRIED: [&str; 5] =
 const SINGLE: [&str; 3] = ["expires", "etag", "last-modified"];
 
 impl ResponseRules {
-    pub(super) fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
+    pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
         if let Some(uri) = headers.get("x-accel-redirect")

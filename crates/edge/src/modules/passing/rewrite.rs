@@ -7,23 +7,23 @@ use crate::{exchange::Exchange, regex::Regex, vars::Template};
 
 /// Rules, asked in order; the first that fits is the one.
 #[derive(Clone, Default)]
-pub(super) struct Rewrites(pub(super) Vec<Rule>);
+pub struct Rewrites(pub Vec<Rule>);
 
 #[derive(Clone)]
-pub(super) struct Rule {
-    pub(super) from: Pattern,
-    pub(super) to: Template,
+pub struct Rule {
+    pub from: Pattern,
+    pub to: Template,
 }
 
 #[derive(Clone)]
-pub(super) enum Pattern {
+pub enum Pattern {
     Text(Template),
     Regex(Regex),
 }
 
 impl Rewrites {
     /// What a value becomes whose beginning, or a pattern, fits; `None`: it stays.
-    pub(super) fn prefix(&self, exchange: &mut Exchange, value: &Bytes) -> Option<Bytes> {
+    pub fn prefix(&self, exchange: &mut Exchange, value: &Bytes) -> Option<Bytes> {
         self.0.iter().find_map(|rule| match &rule.from {
             Pattern::Text(from) => {
                 let from = from.render(exchange);

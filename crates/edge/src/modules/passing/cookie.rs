@@ -17,23 +17,23 @@ use crate::{
 
 /// One location's rules; of each kind, the first that fits is the one.
 #[derive(Clone, Default)]
-pub(super) struct CookieRewrites {
-    pub(super) domains: Vec<Domain>,
-    pub(super) paths: Rewrites,
-    pub(super) flags: Vec<Flags>,
+pub struct CookieRewrites {
+    pub domains: Vec<Domain>,
+    pub paths: Rewrites,
+    pub flags: Vec<Flags>,
 }
 
 /// `proxy_cookie_domain`. A text is a whole domain, compared without case and without a first dot,
 /// which stays where it was; a pattern sees the domain as it stands, and gives all of the new one.
 #[derive(Clone)]
-pub(super) struct Domain {
+pub struct Domain {
     from: Name,
     to: Template,
 }
 
 /// `proxy_cookie_flags`: the cookies of this name, and what becomes of their flags.
 #[derive(Clone)]
-pub(super) struct Flags {
+pub struct Flags {
     name: Name,
     flags: Vec<Template>,
 }
@@ -58,7 +58,7 @@ enum Flag {
 }
 
 impl Domain {
-    pub(super) fn read(args: &mut Args<'_>) -> Result<Domain, ConfError> {
+    pub fn read(args: &mut Args<'_>) -> Result<Domain, ConfError> {
         let bare = |word: &str| word.strip_prefix('.').unwrap_or(word).to_owned();
         let (from, to) = (args.word(0).to_owned(), args.word(1).to_owned());
         Ok(match from.strip_prefix('~') {
@@ -87,7 +87,7 @@ impl Domain {
 }
 
 impl Flags {
-    pub(super) fn read(args: &mut Args<'_>) -> Result<Flags, ConfError> {
+    pub fn read(args: &mut Args<'_>) -> Result<Flags, ConfError> {
         let word = args.word(0).to_owned();
         let name = match word.strip_prefix('~') {
             Some(pattern) => Name::Regex(args.regex(pattern, Case::Insensitive)?),
@@ -147,7 +147,7 @@ impl CookieRewrites {
     }
 
     /// `None`: the cookie stays as it is.
-    pub(super) fn rewrite(&self, exchange: &mut Exchange, cookie: &Bytes) -> Option<Bytes> {
+    pub fn rewrite(&self, exchange: &mut Exchange, cookie: &Bytes) -> Option<Bytes> {
         if self.is_empty() {
             return None;
         }
@@ -228,7 +228,7 @@ fn write(attributes: &[Attribute]) -> Bytes {
 }
 
 /// The value of a cookie of this name, for `$upstream_cookie_*`.
-pub(super) fn value(cookie: &Bytes, name: &[u8]) -> Option<Bytes> {
+pub fn value(cookie: &Bytes, name: &[u8]) -> Option<Bytes> {
     let end = cookie.iter().position(|byte| *byte == b';').unwrap_or(cookie.len());
     let attribute = Attribute::read(&cookie.slice(..end));
     attribute.value.filter(|_| attribute.name.eq_ignore_ascii_case(name))
