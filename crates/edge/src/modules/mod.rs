@@ -8,6 +8,7 @@ pub mod core; // what nearly every request asks for
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
+pub mod resolver; // who is asked for addresses
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
@@ -62,6 +63,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
+    Entry::of::<resolver::Resolvers>(),
     Entry::of::<types::Types>(),
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
