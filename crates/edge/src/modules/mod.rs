@@ -10,6 +10,7 @@ pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
+pub mod resolver; // who is asked for addresses
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
@@ -49,13 +50,8 @@ pub const WITHOUT: &[&str] = &[
     "http_split_clients_module",
     "http_ssi_module",
     "http_tunnel_module",
-    "http_upstream_hash_module",
-    "http_upstream_ip_hash_module",
-    "http_upstream_least_conn_module",
     "http_upstream_least_time_module",
-    "http_upstream_random_module",
     "http_upstream_sticky",
-    "http_upstream_zone_module",
     "http_userid_module",
     "http_uwsgi_module",
     "http-cache",
@@ -71,6 +67,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
+    Entry::of::<resolver::Resolvers>(),
     Entry::of::<types::Types>(),
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
