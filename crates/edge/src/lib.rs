@@ -23,6 +23,7 @@ pub mod engine; // the phases, in order: READ THIS FIRST
 pub mod modules; // the directive families
 pub mod response; // what is sent back
 pub mod upstream; // servers behind this one
+pub mod resolver; // names to addresses, while requests come
 pub mod story; // what is remembered of a request, for logs and traces
 pub mod log; // log files
 pub mod clock; // the time as text
@@ -40,5 +41,7 @@ pub mod defaults {
 
 /// What the `Server` field says with `server_tokens on`: the nginx whose behaviour this is.
 pub const SERVER_TOKEN: &str = "nginx/1.31.5";
+/// With `server_tokens build`: who behaves so.
+pub const SERVER_BUILD: &str = concat!("nginx/1.31.5 (Causeway ", env!("CARGO_PKG_VERSION"), ")");
 /// And with `server_tokens off`.
 pub const SERVER_NAME: &str = "nginx";

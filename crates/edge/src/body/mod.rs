@@ -82,8 +82,9 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
+        // Also without a body: who asks is told.
         let continue_pending = request.version == http1::Version::Http11
-            && expects.is_some_and(|field| field.eq_ignore_ascii_case(b"100-continue"))
+            && expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
             && !matches!(framing, Framing::Unknown);
         let declared = match framing {
             Framing::Empty => Some(0),

@@ -19,6 +19,10 @@ use plan::{Answer, Passed, Rewritten};
 
 /// Answers one request. `None`: close the connection without a word.
 pub async fn answer(exchange: &mut Exchange) -> Option<Response> {
+    if !exchange.location.plan.post_read.is_empty() {
+        let location = Arc::clone(&exchange.location);
+        location.plan.post_read.iter().for_each(|step| step.read(exchange));
+    }
     let answer = pass(exchange, Entry::Server).await;
     follow(exchange, answer).await
 }
@@ -31,6 +35,12 @@ pub async fn refuse(exchange: &mut Exchange, status: u16) -> Option<Response> {
 async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response> {
     let response = loop {
         answer = match answer {
+            Answer::Response(response) if response.is_own_redirect() => {
+                match special::redirect(exchange, response) {
+                    Answer::Response(response) => break *response,
+                    elsewhere => elsewhere,
+                }
+            }
             Answer::Response(response) => break special::settle(exchange, *response),
             // There is nobody to tell: the client took too long, or has left.
             Answer::Status(status @ (408 | 499)) => {

@@ -62,6 +62,8 @@ pub struct Address {
     pub listen: Listen,
     pub names: ServerNames,
     pub default: Arc<Server>,
+    /// No name can mean another.
+    pub has_one_server: bool,
 }
 
 pub struct Server {

@@ -6,6 +6,7 @@
 //! client gets of the answer ([`ResponseRules`]). It knows no protocol: the bytes that ask, and what
 //! the upstream's bytes mean, belong to the family and to `upstream/`.
 
+mod cookie; // Set-Cookie as seen from outside
 pub mod destination; // which upstream a name means
 mod outbound; // the client's body, on its way on
 mod response; // what the client is told
@@ -13,6 +14,7 @@ mod rewrite; // places as seen from outside
 mod settings; // the directives
 mod settle; // what a location makes of them
 
+pub use cookie::{CookieRewrites, Domain, Flags, value as cookie_value};
 pub use outbound::{BodyLength, BodyRules, Outbound, UnknownLength};
 pub use response::ResponseRules;
 pub use rewrite::{Pattern, Rewrites, Rule};

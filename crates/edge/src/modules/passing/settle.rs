@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Passing,
+    cookie::CookieRewrites,
     outbound::BodyRules,
     response::{Ignored, ResponseRules},
     rewrite::Rewrites,
@@ -58,8 +59,7 @@ impl Passing {
             ignored: self.ignore_headers.or(Ignored::default()),
             intercept_errors: self.intercept_errors.or(false),
             location: Rewrites::default(),
-            cookie_path: Rewrites::default(),
-            cookie_domain: Rewrites::default(),
+            cookies: CookieRewrites::default(),
             buffering: Arc::new(buffering),
         }
     }

@@ -41,7 +41,7 @@ impl Content for Pass {
 
 impl Pass {
     async fn pass(&self, exchange: &mut Exchange) -> Answer {
-        let Resolved { upstream, proxied, uri } = match self.target.resolve(exchange) {
+        let Resolved { upstream, proxied, uri } = match self.target.resolve(exchange).await {
             Ok(resolved) => resolved,
             Err(status) => return Answer::Status(status),
         };
