@@ -149,6 +149,11 @@ pub fn escape_args_into(text: &[u8], escaped: &mut Vec<u8>) {
     escape(text, b" \"#%&+;<>?\\^`{|}", escaped);
 }
 
+/// Text as the value of a link in a page.
+pub fn escape_link_into(text: &[u8], escaped: &mut Vec<u8>) {
+    escape(text, b" \"#%'<>\\^`{|}", escaped);
+}
+
 /// A name as one part of a path: all that could mean something elsewhere is escaped.
 pub fn escape_component_into(text: &[u8], escaped: &mut Vec<u8>) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

@@ -106,6 +106,23 @@ impl RequestBody {
         }
     }
 
+    /// The same body for a request that this one leads to: what has been read whole, and nothing of
+    /// what is still on the wire.
+    pub fn twin(&self) -> RequestBody {
+        RequestBody {
+            client: Rc::clone(&self.client),
+            framing: Framing::Empty,
+            received: self.received,
+            limit: self.limit,
+            continue_pending: false,
+            declared: Some(self.spooled.as_ref().map_or(0, |spool| spool.len())),
+            taken: Taken::default(),
+            begun: false,
+            spooled: self.spooled.clone(),
+            refused: false,
+        }
+    }
+
     /// What `Content-Length` says; `None` of a chunked body.
     pub fn declared_length(&self) -> Option<u64> {
         if self.refused { Some(0) } else { self.declared }

@@ -28,6 +28,7 @@ pub mod static_files; // files
 pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
 pub mod charset; // which letters the bytes mean
+pub mod ssi; // commands inside of a page
 pub mod gzip; // compresses
 pub mod range; // parts of a body
 pub mod server_timing; // the edge's share of the time
@@ -53,7 +54,6 @@ pub const WITHOUT: &[&str] = &[
     "http_referer_module",
     "http_scgi_module",
     "http_split_clients_module",
-    "http_ssi_module",
     "http_tunnel_module",
     "http_upstream_least_time_module",
     "http_upstream_sticky",
@@ -97,6 +97,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<not_modified::NotModified>(),
     Entry::of::<headers::Headers>(),
     Entry::of::<charset::Charset>(),
+    Entry::of::<ssi::Ssi>(),
     Entry::of::<gzip::Gzip>(),
     Entry::of::<range::Range>(),
     Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.

@@ -73,10 +73,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("request_length", |exchange, _| {
         Some(number(exchange.request.head_size as u64 + exchange.body.received()))
     }),
-    variable("request_id", |exchange, _| {
-        let fresh = || format!("{:032x}", fastrand::u128(..)).into();
-        Some(exchange.story.request_id.get_or_init(fresh).clone())
-    }),
+    variable("request_id", |exchange, _| Some(exchange.story.request_id().clone())),
     // Where it leads, which rewrites change.
     volatile("uri", |exchange, _| Some(exchange.uri.clone())),
     volatile("document_uri", |exchange, _| Some(exchange.uri.clone())),

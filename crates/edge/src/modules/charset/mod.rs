@@ -18,7 +18,7 @@ use crate::{
     load::{
         Args,
         Arity::{AtLeast, Exactly},
-        Block, Body as Braces, Directive, List, Module, Setting, Site, block, directive,
+        Block, Body as Braces, Directive, Module, Setting, Site, TypeList, block, directive,
     },
     log::Level,
     response::{Body, Response, Stream},
@@ -30,7 +30,7 @@ pub struct Charset {
     name: Setting<Said>,
     source: Setting<Said>,
     overrules: Setting<bool>,
-    types: List<String>,
+    types: TypeList,
     maps: Vec<Arc<Map>>,
 }
 
@@ -57,7 +57,7 @@ const BLOCKS: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const WITH_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
 
 /// The types whose charset is told unless `charset_types` says otherwise.
-const TYPES: [&str; 6] = [
+const TYPES: &[&str] = &[
     "text/html",
     "text/xml",
     "text/plain",
@@ -80,9 +80,7 @@ impl Module for Charset {
             charset.overrules.set(args.flag()?, args)
         }),
         directive("charset_types", BLOCKS, AtLeast(1), |charset, args| {
-            for word in args.words() {
-                charset.types.push(word.text.to_ascii_lowercase());
-            }
+            charset.types.add(args);
             Ok(())
         }),
         block("charset_map", &[Block::Http], Exactly(2), Braces::Own, |charset, args| {
@@ -122,21 +120,11 @@ impl Charset {
 
     /// What a text of this type, in which nothing is said of a charset, will be in.
     pub fn destination(&self, exchange: &Exchange, kind: &[u8]) -> Option<Bytes> {
-        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        self.lists(kind).then(|| self.name(exchange)).flatten()
+        self.types.has(kind, TYPES).then(|| self.name(exchange)).flatten()
     }
 
     fn name(&self, exchange: &Exchange) -> Option<Bytes> {
         self.name.said()?.render(exchange)
-    }
-
-    fn lists(&self, kind: &[u8]) -> bool {
-        let same = |listed: &str| kind.eq_ignore_ascii_case(listed.as_bytes());
-        if self.types.is_empty() {
-            return TYPES.into_iter().any(same);
-        }
-        // text/html is always one of them.
-        same(TYPES[0]) || self.types.iter().any(|listed| listed == "*" || same(listed))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     load::{
         Args,
         Arity::{AtLeast, Exactly},
-        Block, Directive, List, Module, Setting, Site, directive,
+        Block, Directive, HTML, List, Module, Setting, Site, TypeList, directive,
     },
     regex::{Case, Regex},
     response::{Body, Response, Stream},
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Gzip {
     on: Setting<bool>,
-    types: List<String>,
+    types: TypeList,
     min_length: Setting<u64>,
     level: Setting<u32>,
     vary: Setting<bool>,
@@ -60,9 +60,7 @@ impl Module for Gzip {
     const DIRECTIVES: &'static [Directive<Self>] = &[
         directive("gzip", WITH_IF, Exactly(1), |gzip, args| gzip.on.set(args.flag()?, args)),
         directive("gzip_types", BLOCKS, AtLeast(1), |gzip, args| {
-            for place in 0..args.len() {
-                gzip.types.push(args.word(place).to_ascii_lowercase());
-            }
+            gzip.types.add(args);
             Ok(())
         }),
         directive("gzip_min_length", BLOCKS, Exactly(1), |gzip, args| {
@@ -149,17 +147,7 @@ impl Gzip {
             && !matches!(response.body, Body::Empty | Body::Absent(_) | Body::Tunnel(_))
             && !response.headers.contains("content-encoding")
             && length.is_none_or(|length| length >= self.min_length.or(20))
-            && response.content_type.as_deref().is_some_and(|kind| self.lists(kind))
-    }
-
-    fn lists(&self, kind: &[u8]) -> bool {
-        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        // text/html is always one of them.
-        kind.eq_ignore_ascii_case(b"text/html")
-            || self
-                .types
-                .iter()
-                .any(|listed| listed == "*" || kind.eq_ignore_ascii_case(listed.as_bytes()))
+            && response.content_type.as_deref().is_some_and(|kind| self.types.has(kind, HTML))
     }
 
     /// Whether this client is to have it compressed.
@@ -214,7 +202,7 @@ impl Filter for Gzip {
         if !self.is_wanted(exchange, &response) {
             return response;
         }
-        weaken_etag(&mut response);
+        response.weaken_etag();
         let encoding = Bytes::from_static(b"Content-Encoding");
         response.headers.push(encoding, Bytes::from_static(b"gzip"));
         response.headers.remove("Accept-Ranges");
@@ -228,29 +216,5 @@ impl Filter for Gzip {
         let source = Box::new(Compressed::new(source, self.level.or(1)));
         response.body = Body::Stream(Stream { length: None, source });
         response
-    }
-}
-
-/// The bytes are others now, although they say the same.
-fn weaken_etag(response: &mut Response) {
-    let Some(etag) = response.headers.get("ETag").cloned() else { return };
-    if etag.starts_with(b"W/") {
-        return;
-    }
-    let weak = etag.starts_with(b"\"").then(|| Bytes::from([b"W/", &etag[..]].concat()));
-    response.headers.replace("ETag", weak);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_compared_without_their_parameters() {
-        let mut gzip = Gzip::default();
-        assert!(gzip.lists(b"text/html; charset=utf-8"));
-        assert!(!gzip.lists(b"text/css"));
-        gzip.types.push("text/css".to_owned());
-        assert!(gzip.lists(b"TEXT/CSS"));
     }
 }
