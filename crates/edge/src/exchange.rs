@@ -99,6 +99,8 @@ pub struct Sent {
     pub status: u16,
     /// The response's type, from before the filters on: `expires` and `map` go by it.
     pub content_type: Option<Bytes>,
+    /// What a text is said to be in whose parts are still being fetched: they must be in the same.
+    pub charset: Option<Bytes>,
     /// The head as it was written, for `$sent_http_*`.
     pub head: Vec<u8>,
     pub bytes: u64,
@@ -177,7 +179,7 @@ impl Exchange {
         self.quoted_uri = false;
         self.uri = uri;
         self.args = args;
-        self.sent = Sent::default();
+        self.sent = Sent { charset: self.sent.charset.take(), ..Sent::default() };
     }
 
     /// The first field of this name in the request.

@@ -35,6 +35,7 @@ mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssi;
 mod static_files;
 mod try_files;
 mod types;

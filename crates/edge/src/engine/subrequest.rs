@@ -16,8 +16,8 @@ use bytes::Bytes;
 
 use crate::{exchange::Exchange, log::Level, response::Response};
 
-/// nginx's `NGX_HTTP_MAX_SUBREQUESTS`: so deep may they ask one another.
-const DEEPEST: u8 = 50;
+/// So deep may they ask one another, as in nginx.
+const DEEPEST: u8 = 51;
 
 /// So many may one request of a client lead to, all together: a page that includes itself twice
 /// would come to two to the power of fifty.
