@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod check;
+mod conform;
 mod down;
 mod logs;
 mod status;
@@ -42,6 +43,8 @@ enum Command {
     Check,
     /// The house rules alone
     Tidy,
+    /// Run nginx's own test suite on the edge
+    Conform(conform::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             Command::Test(options) => test::run(&options),
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
+            Command::Conform(options) => conform::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });
