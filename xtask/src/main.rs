@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod check;
 mod conform;
+mod directives;
 mod down;
 mod logs;
 mod status;
@@ -45,6 +46,8 @@ enum Command {
     Tidy,
     /// Run nginx's own test suite on the edge
     Conform(conform::Options),
+    /// Write docs/directives.md from the edge's registry
+    Directives(directives::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,
+            Command::Directives(options) => directives::run(&options),
             Command::Bench(options) => bench::run(options).await,
         }
     });

@@ -12,7 +12,7 @@ use crate::{
     engine::plan::Plan,
     load::{
         Args,
-        Arity::{AtLeast, Between, Exactly},
+        Arity::{Between, Exactly},
         Block, Body, Directive, Module, Setting, Site, block, directive,
     },
     process::Identity,
@@ -89,24 +89,6 @@ impl Module for Main {
         directive("timer_resolution", MAIN, Exactly(1), |_, args| args.time(0).map(drop)),
         // Pools for `aio threads`, which has its own line where it is read.
         directive("thread_pool", MAIN, Between(2, 3), |_, _| Ok(())),
-        directive("worker_priority", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("worker_cpu_affinity", MAIN, AtLeast(1), |_, args| refuse(args)),
-        directive("worker_rlimit_core", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("working_directory", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("worker_aio_requests", EVENTS, Exactly(1), |_, args| refuse(args)),
-        directive("debug_connection", EVENTS, Exactly(1), |_, args| refuse(args)),
-        directive("debug_points", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("load_module", MAIN, Exactly(1), |_, args| {
-            let message = format!(
-                "\"load_module\" \"{}\": the edge does not load modules of nginx",
-                args.word(0)
-            );
-            Err(args.complain(message))
-        }),
-        directive("ssl_engine", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("ssl_object_cache_inheritable", MAIN, Exactly(1), |_, args| refuse(args)),
-        block("stream", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
-        block("mail", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}
