@@ -12,20 +12,18 @@ use std::{
     path::PathBuf,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, sendmsg};
+use rustls::ServerConnection;
 use tokio::time::Sleep;
 
-use rustls::ServerConnection;
-
-use super::{Io, Secured, Tls};
+use super::{Io, ProxyHeader, Secured, Tls};
 use crate::{
-    load::{Address, Server},
+    load::{Address, Reached},
     process::Drain,
     response::FilePart,
 };
@@ -43,13 +41,22 @@ pub struct Client {
 pub struct Peer {
     /// nginx's connection number, `*1` in the error log.
     pub number: u64,
-    pub address: PeerAddress,
+    pub remote: Remote,
+    /// For whom the other end says it has made the connection (`listen ... proxy_protocol`).
+    pub proxied: OnceCell<ProxyHeader>,
     /// The address that was connected to.
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
+    since: Instant,
     /// What was agreed on, once it was, where the connection speaks TLS.
-    tls: OnceCell<Secured>,
+    tls: OnceCell<Box<Secured>>,
+}
+
+/// Who asks: an address, and its text once it was wanted.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub address: PeerAddress,
     text: OnceCell<Bytes>,
 }
 
@@ -108,26 +115,46 @@ impl Deadline {
 
 impl Peer {
     pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
-        let (tls, text) = (OnceCell::new(), OnceCell::new());
-        Peer { number, address, local, requests: Cell::new(0), tls, text }
+        let remote = Remote::new(address);
+        Peer {
+            number,
+            remote,
+            proxied: OnceCell::new(),
+            local,
+            requests: Cell::new(0),
+            since: Instant::now(),
+            tls: OnceCell::new(),
+        }
     }
 
     pub fn tls(&self) -> Option<&Secured> {
-        self.tls.get()
+        self.tls.get().map(|secured| &**secured)
     }
 
     pub(super) fn secure(&self, secured: Secured) {
-        let set = self.tls.set(secured);
+        let set = self.tls.set(Box::new(secured));
         debug_assert!(set.is_ok(), "a connection shakes hands once");
     }
 
-    /// Whose settings hold until a request names its server: with TLS, the one the handshake named.
-    pub fn default_server<'a>(&'a self, address: &'a Address) -> &'a Arc<Server> {
-        self.tls().map_or(&address.default, |secured| &secured.server)
+    /// The address as it was reached: with TLS, the server that the handshake named is its default.
+    pub fn reached<'a>(&'a self, address: &'a Address) -> Reached<'a> {
+        let default = self.tls().map_or(&address.default, |secured| &secured.server);
+        Reached { address, default }
+    }
+
+    /// How long the connection has lasted.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+impl Remote {
+    pub fn new(address: PeerAddress) -> Remote {
+        Remote { address, text: OnceCell::new() }
     }
 
     /// `$remote_addr`: the address without its port, or `unix:`.
-    pub fn address_text(&self) -> &Bytes {
+    pub fn text(&self) -> &Bytes {
         self.text.get_or_init(|| match &self.address {
             PeerAddress::Ip(address) => address.ip().to_string().into(),
             PeerAddress::Unix(_) => Bytes::from_static(b"unix:"),
@@ -149,15 +176,15 @@ impl Client {
 
     /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
     /// connection that has had no answer yet gets a moment even then, since its request may be on
-    /// the way.
-    pub async fn wait_for_request(&self, limit: Duration, drain: &Drain) -> bool {
+    /// the way; any other has `grace`.
+    pub async fn wait_for_request(&self, limit: Duration, grace: Duration, drain: &Drain) -> bool {
         if !self.buffer.borrow().is_empty() {
             return true;
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
         let mut deadline = Deadline::after(limit);
-        let fresh = self.peer.requests.get() == 0;
+        let grace = if self.peer.requests.get() == 0 { LAST_MOMENT } else { grace };
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
@@ -167,11 +194,11 @@ impl Client {
                 Poll::Pending => (),
             }
             if !hurried && (drain.has_begun() || draining.as_mut().poll(context).is_ready()) {
-                if !fresh {
+                if grace.is_zero() {
                     return Poll::Ready(false);
                 }
                 hurried = true;
-                deadline.no_later_than(LAST_MOMENT);
+                deadline.no_later_than(grace);
             }
             self.poll_deadline(context, deadline.at()).map(|()| false)
         })
@@ -201,6 +228,16 @@ impl Client {
                     self.poll_deadline(context, deadline.at()).map(|()| Err(ClientError::Timeout))
                 }
             }
+        })
+        .await
+    }
+
+    /// Reads what has come, without waiting. `false`: nothing, or it is over, as the next read will
+    /// say.
+    pub async fn fill_now(&self, room: usize) -> bool {
+        poll_fn(|context| {
+            let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
         })
         .await
     }

@@ -22,6 +22,7 @@ use crate::{
     conf::errno,
     load::{Address, Server},
     log::Level,
+    process::Drain,
     tls::{Inside, Verified},
 };
 
@@ -65,9 +66,14 @@ const SSL2: u8 = 0x80;
 const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
 /// The client, over TLS if that is what it speaks. `None`: there is nobody to talk to.
-pub(super) async fn greet(client: Client, address: &Address) -> Option<Client> {
-    let limit = address.default.outer.core.client_header_timeout();
-    let mut greeting = Greeting { client: &client, address, limit, deadline: Deadline::after(limit) };
+pub(super) async fn greet(client: Client, address: &Address, drain: &Drain) -> Option<Client> {
+    let core = &address.default.outer.core;
+    let limit = core.client_header_timeout();
+    if !client.wait_for_request(limit, core.keepalive_min_timeout(), drain).await {
+        return None;
+    }
+    let mut greeting =
+        Greeting { client: &client, address, limit, deadline: Deadline::after(limit) };
     match greeting.begin().await {
         Ok(None) => Some(client),
         Ok(Some((session, secured))) => {
@@ -85,7 +91,7 @@ pub(super) async fn greet(client: Client, address: &Address) -> Option<Client> {
 fn log(client: &Client, address: &Address, Failed(why): &Failed) {
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
-        let peer = String::from_utf8_lossy(client.peer.address_text());
+        let peer = String::from_utf8_lossy(client.peer.remote.text());
         let at = &address.listen.address;
         let message = format!("{why} while SSL handshaking, client: {peer}, server: {at}");
         log.write(Level::Info, Some(client.peer.number), &message);
@@ -135,7 +141,7 @@ impl Greeting<'_> {
         let (offer, server) = offer(&accepted.client_hello(), self.address);
         // A server without certificates of its own shows the default's.
         let terms = server.tls.as_ref().or(self.address.default.tls.as_ref());
-        let Some(terms) = terms.filter(|terms| !terms.rejects()).cloned() else {
+        let Some(terms) = terms.filter(|_| !server.ssl.rejects_handshake()).cloned() else {
             self.send(UNRECOGNIZED_NAME).await;
             return Err(Failed("handshake rejected".to_owned()));
         };

@@ -158,7 +158,7 @@ impl Io {
         let linger = Some(Duration::ZERO);
         // A socket that is gone already needs no reset.
         let _gone = match self {
-            Io::Tcp(tcp) => socket2::SockRef::from(tcp).set_linger(linger),
+            Io::Tcp(tcp) => socket2::SockRef::from(&*tcp).set_linger(linger),
             Io::Tls(tls) => socket2::SockRef::from(&tls.socket()).set_linger(linger),
             Io::Unix(_) => Ok(()),
         };

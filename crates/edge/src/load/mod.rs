@@ -12,11 +12,12 @@ mod site; // what a family may ask when it is installed
 mod known; // nginx's names, for those the edge lacks
 
 pub use args::{Args, Scope, parse_size, parse_time};
-pub use blocks::{Address, Config, Http, Location, Name, Options, Server};
+pub use blocks::{Address, Config, Http, Location, Name, Options, Reached, Server};
 pub use module::{
     AnyDirective, AnyModule, Arity, Block, Body, Directive, Entry, Module, block, directive,
 };
 pub use read::load;
 pub use servers::{ServerName, ServerNames};
-pub use setting::{List, Setting};
+pub(crate) use setting::settings;
+pub use setting::{List, Reader, Setting};
 pub use site::Site;

@@ -65,8 +65,7 @@ static KNOWN: [Known; 6] = [
 ];
 
 /// Words that mean every one of them.
-const ALL: [&str; 8] =
-    ["ALL", "DEFAULT", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH"];
+const ALL: [&str; 8] = ["ALL", "DEFAULT", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH"];
 
 const TLS13: [SupportedCipherSuite; 3] =
     [TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_128_GCM_SHA256];
@@ -181,7 +180,11 @@ mod tests {
     fn check(list: &str, expected: &str) {
         let names = Ciphers::read(list).map(|Ciphers(suites)| {
             let names: Vec<_> = suites.iter().map(|suite| cipher_name(suite.suite())).collect();
-            names.join(" ").replace("ECDHE-", "").replace("-GCM-SHA384", "").replace("-GCM-SHA256", "")
+            names
+                .join(" ")
+                .replace("ECDHE-", "")
+                .replace("-GCM-SHA384", "")
+                .replace("-GCM-SHA256", "")
         });
         assert_eq!(names.as_deref().unwrap_or(""), expected, "{list}");
     }

@@ -9,9 +9,7 @@ use x509_parser::{
 
 use super::{
     Source, Subject,
-    chain::{
-        BAD_LIST, Fault, LIST_EXPIRED, LIST_NOT_YET, MAY_NOT_SIGN_LISTS, REVOKED,
-    },
+    chain::{BAD_LIST, Fault, LIST_EXPIRED, LIST_NOT_YET, MAY_NOT_SIGN_LISTS, REVOKED},
     signature::Signed,
 };
 
@@ -40,7 +38,10 @@ impl RevocationList {
         let (_, list) = parse(&der).map_err(|error| error.to_string())?;
         // One for a part of the certificates, or about those of others, is not understood.
         let understood = |parsed: &ParsedExtension<'_>| {
-            matches!(parsed, ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::CRLNumber(_))
+            matches!(
+                parsed,
+                ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::CRLNumber(_)
+            )
         };
         let demands = list.extensions().iter();
         if demands.clone().any(|it| it.critical && !understood(it.parsed_extension())) {

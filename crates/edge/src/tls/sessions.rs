@@ -157,7 +157,7 @@ impl TicketKey {
 
 /// Tickets of one server: name of the key, nonce, time and session sealed. The context is sealed with
 /// them, so that a ticket opens only where the same certificates are shown and clients are trusted.
-pub struct Tickets {
+pub(super) struct Tickets {
     pub(super) keys: TicketKeys,
     pub(super) timeout: Duration,
     pub(super) context: Vec<u8>,
@@ -194,8 +194,7 @@ impl ProducesTickets for Tickets {
         let key = self.keys.0.iter().find(|key| key.name == name)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = sealed.to_vec();
-        let opened =
-            key.cipher.open_in_place(nonce, Aad::from(&self.context), &mut opened).ok()?;
+        let opened = key.cipher.open_in_place(nonce, Aad::from(&self.context), &mut opened).ok()?;
         let (made, session) = opened.split_at_checked(TIME)?;
         let age = clock::now().0.checked_sub(u64::from_be_bytes(made.try_into().ok()?))?;
         (age <= self.timeout.as_secs()).then(|| session.to_vec())

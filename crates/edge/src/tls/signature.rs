@@ -26,7 +26,11 @@ pub(super) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     /// `message` is the first element of `whole`, which has been parsed before; `signature` the last.
-    pub(super) fn of(whole: &'a [u8], message: &'a [u8], signature: &'a [u8]) -> Option<Signed<'a>> {
+    pub(super) fn of(
+        whole: &'a [u8],
+        message: &'a [u8],
+        signature: &'a [u8],
+    ) -> Option<Signed<'a>> {
         let (_, outer) = Sequence::from_der(whole).ok()?;
         let content = slice(outer)?;
         let (_, algorithm) = Sequence::from_der(content.get(message.len()..)?).ok()?;
@@ -34,7 +38,8 @@ impl<'a> Signed<'a> {
     }
 
     pub(super) fn is_by(&self, key: &[u8]) -> bool {
-        let all = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        let all =
+            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.all;
         let same = |it: &&&dyn SignatureVerificationAlgorithm| {
             it.signature_alg_id().as_ref() == self.algorithm
         };

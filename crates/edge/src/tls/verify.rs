@@ -25,14 +25,14 @@ use super::{
 /// Whose certificates are good, and how that is found out.
 pub struct Authorities {
     /// Told to clients, so that they know which of theirs to show.
-    pub(super) hints: Vec<CertificateDer<'static>>,
+    pub hints: Vec<CertificateDer<'static>>,
     /// Trusted, and not told.
-    pub(super) others: Vec<CertificateDer<'static>>,
+    pub others: Vec<CertificateDer<'static>>,
     /// How many certificates may stand between the client's and a trusted one.
-    pub(super) depth: usize,
+    pub depth: usize,
     /// Where there are any, every certificate must be on one that does not name it.
-    pub(super) revoked: Vec<RevocationList>,
-    pub(super) wanted: Wanted,
+    pub revoked: Vec<RevocationList>,
+    pub wanted: Wanted,
 }
 
 /// `ssl_verify_client`.
@@ -80,7 +80,7 @@ impl Authorities {
         roots.add_parsable_certificates(self.hints.iter().cloned());
         let mut names: Vec<DistinguishedName> = Vec::new();
         for name in roots.subjects() {
-            if !names.contains(&name) {
+            if names.iter().all(|known| known.as_ref() != name.as_ref()) {
                 names.push(name);
             }
         }
@@ -144,7 +144,9 @@ impl ClientCertVerifier for Asking {
 
 const BAD_SIGNATURE: Error = Error::InvalidCertificate(rustls::CertificateError::BadSignature);
 
-fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
+fn public_key<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
     let bad = |_| Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
     Subject::of(certificate).map(|subject| subject.public_key().into()).map_err(bad)
 }

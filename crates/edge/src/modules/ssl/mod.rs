@@ -9,7 +9,7 @@ mod variables; // $ssl_*
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-pub use check::check;
+pub use check::{Refused, check, may_ask};
 
 use crate::{
     conf::{ConfError, Span},
@@ -140,7 +140,9 @@ impl Module for Ssl {
         }),
         directive("ssl_early_data", BLOCKS, Exactly(1), |ssl, args| {
             if args.flag()? {
-                return Err(args.complain("\"ssl_early_data on\": nginx has this; the edge does not yet"));
+                return Err(
+                    args.complain("\"ssl_early_data on\": nginx has this; the edge does not yet")
+                );
             }
             ssl.early_data.set(false, args)
         }),
@@ -225,7 +227,9 @@ impl Ssl {
     fn set_ciphers(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
         let list = args.word(0);
         let ciphers = Ciphers::read(list).ok_or_else(|| {
-            args.complain(format!("SSL_CTX_set_cipher_list(\"{list}\") failed (SSL: no cipher match)"))
+            args.complain(format!(
+                "SSL_CTX_set_cipher_list(\"{list}\") failed (SSL: no cipher match)"
+            ))
         })?;
         self.ciphers.set(ciphers, args)
     }

@@ -62,9 +62,8 @@ impl Ssl {
         let pairs = self.certificates.iter().enumerate().map(|(place, certificate)| {
             let source = &certificate.value;
             let Some(key) = self.keys.get(place) else {
-                let message = format!(
-                    "no \"ssl_certificate_key\" is defined for certificate \"{source}\""
-                );
+                let message =
+                    format!("no \"ssl_certificate_key\" is defined for certificate \"{source}\"");
                 return Err(certificate.span.error(message));
             };
             let mut pair = tls::load(source, &key.value, &passwords)

@@ -52,18 +52,18 @@ pub(super) const VARIABLES: &[Variable] = &[
         // As a field of a request can hold it: every line but the first begins with a tab.
         client(exchange, |it| it.pem().trim_end().replace('\n', "\n\t"))
     }),
-    variable("ssl_client_raw_cert", |exchange, _| client(exchange, Subject::pem)),
+    variable("ssl_client_raw_cert", |exchange, _| client(exchange, |it| it.pem())),
     variable("ssl_client_escaped_cert", |exchange, _| {
         client(exchange, |it| escape_component(&it.pem()))
     }),
-    variable("ssl_client_s_dn", |exchange, _| client(exchange, Subject::name)),
-    variable("ssl_client_i_dn", |exchange, _| client(exchange, Subject::issuer)),
-    variable("ssl_client_s_dn_legacy", |exchange, _| client(exchange, Subject::legacy_name)),
-    variable("ssl_client_i_dn_legacy", |exchange, _| client(exchange, Subject::legacy_issuer)),
-    variable("ssl_client_serial", |exchange, _| client(exchange, Subject::serial)),
-    variable("ssl_client_fingerprint", |exchange, _| client(exchange, Subject::fingerprint)),
-    variable("ssl_client_v_start", |exchange, _| client(exchange, Subject::start)),
-    variable("ssl_client_v_end", |exchange, _| client(exchange, Subject::end)),
+    variable("ssl_client_s_dn", |exchange, _| client(exchange, |it| it.name())),
+    variable("ssl_client_i_dn", |exchange, _| client(exchange, |it| it.issuer())),
+    variable("ssl_client_s_dn_legacy", |exchange, _| client(exchange, |it| it.legacy_name())),
+    variable("ssl_client_i_dn_legacy", |exchange, _| client(exchange, |it| it.legacy_issuer())),
+    variable("ssl_client_serial", |exchange, _| client(exchange, |it| it.serial())),
+    variable("ssl_client_fingerprint", |exchange, _| client(exchange, |it| it.fingerprint())),
+    variable("ssl_client_v_start", |exchange, _| client(exchange, |it| it.start())),
+    variable("ssl_client_v_end", |exchange, _| client(exchange, |it| it.end())),
     variable("ssl_client_v_remain", |exchange, _| {
         client(exchange, |it| it.days_left(clock::now().0 as i64).to_string())
     }),
