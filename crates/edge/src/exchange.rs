@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http1::Version;
 
 use crate::{
-    body::RequestBody,
-    connection::Client,
+    body::{BodyError, RequestBody, Spool},
+    connection::{Client, Remote},
     headers::Headers,
     load::{Http, Location, Server},
     log::Level,
@@ -26,6 +26,8 @@ pub struct Exchange {
     pub http: Arc<Http>,
     pub client: Rc<Client>,
     pub request: Request,
+    /// For whom the client speaks, where it is trusted to say so (`set_real_ip_from`).
+    pub forwarded: Option<Remote>,
     /// The path that locations are compared with, as rewrites have left it.
     pub uri: Bytes,
     /// The query string, as rewrites have left it.
@@ -51,10 +53,13 @@ pub struct Exchange {
     pub restarts_left: u8,
     /// What an upstream has said that belongs to the answer it redirected to.
     pub carried: Option<Carried>,
+    /// Where a redirect led that `error_page` has put something else in the place of.
+    pub redirected_to: Option<Bytes>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
-    states: Vec<(TypeId, Box<dyn Any>)>,
+    states: States,
+    kept: States,
     values: Values,
 }
 
@@ -70,8 +75,12 @@ pub struct Request {
     pub headers: Headers,
     /// Lower-case, without port and final dot, from the target or the `Host` field.
     pub host: Option<Bytes>,
+    /// What stands behind it, if anything does.
+    pub port: Option<u16>,
     /// Whether the client wants the connection to last.
     pub keep_alive: bool,
+    /// Whether it had come before the one before it was answered.
+    pub pipelined: bool,
     /// The head's size in bytes.
     pub head_size: usize,
 }
@@ -96,6 +105,9 @@ pub struct Sent {
     pub complete: bool,
 }
 
+/// Values of families, by their types; most requests have none.
+type States = Vec<(TypeId, Box<dyn Any>)>;
+
 /// nginx's `NGX_HTTP_MAX_URI_CHANGES`, plus the first pass.
 const MAX_RESTARTS: u8 = 11;
 
@@ -110,6 +122,7 @@ impl Exchange {
         Exchange {
             http: Arc::clone(http),
             client: Rc::clone(client),
+            forwarded: None,
             uri: Bytes::new(),
             args: Bytes::new(),
             located: Bytes::new(),
@@ -123,9 +136,11 @@ impl Exchange {
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
             carried: None,
+            redirected_to: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
+            kept: Vec::new(),
             values: Values::new(&http.linked),
             request,
         }
@@ -164,16 +179,48 @@ impl Exchange {
         }
     }
 
+    /// The whole body of the request, kept as the location in force says.
+    pub async fn spool_body(&mut self) -> Result<Rc<Spool>, BodyError> {
+        if let Some(spool) = self.body.spooled() {
+            return Ok(Rc::clone(spool));
+        }
+        let location = Arc::clone(&self.location);
+        let spool = self.body.spool(&location.client_body.spool_rules()).await?;
+        if let Some(path) = spool.path() {
+            let asked_for = location.client_body.in_file_only();
+            let level = if asked_for { Level::Notice } else { Level::Warn };
+            let message = "a client request body is buffered to a temporary file";
+            self.log(level, &format!("{message} {}", path.display()));
+        }
+        Ok(spool)
+    }
+
+    /// Whether the whole body is here without waiting for it: then nothing is lost by having it
+    /// whole, and it can be asked for again.
+    pub async fn has_whole_body(&mut self) -> Result<bool, BodyError> {
+        let location = Arc::clone(&self.location);
+        self.body.spool_what_is_here(&location.client_body.spool_rules()).await
+    }
+
     /// A family's own state for this request, made on first use and dropped on a restart, as nginx
     /// clears its modules' contexts.
     pub fn state<T: Default + 'static>(&mut self) -> &mut T {
-        let id = TypeId::of::<T>();
-        let place = self.states.iter().position(|(known, _)| *known == id);
-        let place = place.unwrap_or_else(|| {
-            self.states.push((id, Box::new(T::default())));
-            self.states.len() - 1
-        });
-        self.states[place].1.downcast_mut().expect("stored under its own type")
+        state_in(&mut self.states)
+    }
+
+    /// The same for what outlives restarts: dropped with the request, however it ends.
+    pub fn keep<T: Default + 'static>(&mut self) -> &mut T {
+        state_in(&mut self.kept)
+    }
+
+    /// What [`Exchange::keep`] has made, if it has.
+    pub fn kept<T: 'static>(&self) -> Option<&T> {
+        self.kept.iter().find_map(|(_, value)| value.downcast_ref())
+    }
+
+    /// Who asks.
+    pub fn remote(&self) -> &Remote {
+        self.forwarded.as_ref().unwrap_or(&self.client.peer.remote)
     }
 
     pub(crate) fn clear_state(&mut self) {
@@ -199,7 +246,7 @@ impl Exchange {
 
     fn describe(&self, message: &str) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let client = text(self.client.peer.address_text());
+        let client = text(self.remote().text());
         let mut line = format!("{message}, client: {client}, server: {}", self.server.name);
         let mut quoted = |name: &str, value: &str| line.extend([", ", name, ": \"", value, "\""]);
         if !self.request.line.is_empty() {
@@ -219,6 +266,16 @@ impl Exchange {
         }
         line
     }
+}
+
+fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
+    let id = TypeId::of::<T>();
+    let place = states.iter().position(|(known, _)| *known == id);
+    let place = place.unwrap_or_else(|| {
+        states.push((id, Box::new(T::default())));
+        states.len() - 1
+    });
+    states[place].1.downcast_mut().expect("stored under its own type")
 }
 
 /// Writes lines about one request, without the exchange at hand.

@@ -124,8 +124,16 @@ impl Talk<'_> {
     /// Sends the body as it comes from the client. A head that comes before the end ends it.
     pub(super) async fn stream(&mut self, exchange: &mut Exchange) -> Result<Option<Head>, Broken> {
         let client = Rc::clone(&exchange.client);
-        let mut last = false;
+        // What has come already leaves with the head.
+        let mut piece = exchange.body.taken();
+        let mut last = piece.is_some() && exchange.body.is_given_out();
         loop {
+            if let Some(piece) = piece {
+                self.outgoing.push(piece);
+            }
+            if last {
+                self.outgoing.end();
+            }
             // What is there is sent before more is read: that is the client's backpressure.
             loop {
                 let step = watch(&client, self.limits, self.limits.send, |context| {
@@ -153,14 +161,11 @@ impl Talk<'_> {
             }
             let next = self.next_piece(exchange).await;
             self.say_notes(exchange);
-            match next? {
+            piece = match next? {
+                Next::Piece(piece) => piece,
                 Next::Head(head) => return Ok(Some(*head)),
-                Next::Piece(Some(piece)) => self.outgoing.push(piece),
-                Next::Piece(None) => {
-                    last = true;
-                    self.outgoing.end();
-                }
-            }
+            };
+            last = piece.is_none() || exchange.body.is_given_out();
         }
     }
 

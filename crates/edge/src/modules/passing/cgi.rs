@@ -16,7 +16,7 @@ use crate::{
     exchange::Exchange,
     load::{Args, Block, Site},
     log::Level,
-    modules::core::Core,
+    modules::client_body::ClientBody,
     upstream::{Failure, Limits, Protocol, Question, Upstream, ask},
     vars::Template,
 };
@@ -101,8 +101,8 @@ impl To {
             target: target.map_err(|message| self.span.error(message))?,
             params: Params::settle(params, &self.host, fields),
             response: passing.response_rules(dialect.hidden, self.prefix.join(dialect.folder)),
-            limits: passing.limits(&site.get::<Core>()),
-            body: passing.body_rules(&self.prefix),
+            limits: passing.limits(&site.get::<ClientBody>()),
+            body: passing.body_rules(),
             dialect,
         };
         plan.handler = Some(Arc::new(pass));
@@ -112,7 +112,7 @@ impl To {
 
     fn target(&self, packet: &dyn Packet, site: &Site<'_>) -> Result<Target, String> {
         let Some(text) = self.url.as_literal() else {
-            return Ok(Target::Variable(self.url.clone(), Known::all(site)?));
+            return Ok(Target::Variable(self.url.clone(), Known::all(site)));
         };
         let text = String::from_utf8_lossy(&text);
         let upstream = destination::settle(packet.place(&text)?, DefaultPort::None, site)?;
@@ -128,7 +128,7 @@ impl Content for CgiPass {
 
 impl CgiPass {
     async fn pass(&self, exchange: &mut Exchange) -> Answer {
-        let upstream = match self.upstream(exchange) {
+        let upstream = match self.upstream(exchange).await {
             Ok(upstream) => upstream,
             Err(status) => return Answer::Status(status),
         };
@@ -165,7 +165,7 @@ impl CgiPass {
         }
     }
 
-    fn upstream(&self, exchange: &Exchange) -> Result<Arc<Upstream>, u16> {
+    async fn upstream(&self, exchange: &Exchange) -> Result<Arc<Upstream>, u16> {
         let (url, known) = match &self.target {
             Target::Fixed(upstream) => return Ok(Arc::clone(upstream)),
             Target::Variable(url, known) => (url, known),
@@ -173,7 +173,7 @@ impl CgiPass {
         let text = url.render(exchange);
         let text = String::from_utf8_lossy(&text);
         match self.dialect.packet.place(&text) {
-            Ok(place) => known.find(exchange, place, DefaultPort::None),
+            Ok(place) => known.find(exchange, place, DefaultPort::None).await,
             Err(message) => {
                 exchange.log(Level::Error, &message);
                 Err(500)

@@ -1,22 +1,29 @@
 //! Which upstream a name means: an `upstream` block, an address, or, where variables decide, what
 //! the request says.
 
-use std::sync::Arc;
+use std::{future::poll_fn, net::IpAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    conf::ConfError,
     exchange::Exchange,
     load::Site,
     log::Level,
-    modules::upstream::{Upstreams, resolve, split_port},
+    modules::{
+        resolver::Resolvers,
+        upstream::{Upstreams, resolve, split_port},
+    },
+    resolver::{ResolveError, Resolver},
     story::Proxied,
-    upstream::{Address, Balance, Keepalive, PeerOptions, Upstream},
+    upstream::{Address, Upstream},
 };
 
-/// The upstreams of a file, for names that are known only when a request comes.
-pub struct Known(Vec<Arc<Upstream>>);
+/// What a location can make of a name that is known only when a request comes.
+pub struct Known {
+    upstreams: Arc<Upstreams>,
+    resolver: Option<Arc<Resolver>>,
+    timeout: Duration,
+}
 
 /// The port of a place that says none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,44 +48,84 @@ pub fn settle(
     port: DefaultPort,
     site: &Site<'_>,
 ) -> Result<Arc<Upstream>, String> {
-    let words = |error: ConfError| error.to_string();
-    if let Some(upstream) = site.http::<Upstreams>().find(authority).map_err(words)? {
-        return Ok(upstream);
+    let upstreams = site.http::<Upstreams>();
+    if !upstreams.has_block(authority) {
+        check_port(authority, port)?;
     }
-    check_port(authority, port)?;
-    Ok(Arc::new(implicit(authority, resolve(authority, port.number())?)))
+    upstreams.settle(authority, port.number())
 }
 
 impl Known {
-    pub fn all(site: &Site<'_>) -> Result<Known, String> {
-        site.http::<Upstreams>().list().map(Known).map_err(|error| error.to_string())
+    pub fn all(site: &Site<'_>) -> Known {
+        let resolvers = site.get::<Resolvers>();
+        Known {
+            upstreams: site.http(),
+            resolver: resolvers.resolver(),
+            timeout: resolvers.timeout(),
+        }
     }
 
     /// What it means, when a request comes. `Err`: the status, after the log has heard why.
-    pub fn find(
+    pub async fn find(
         &self,
         exchange: &Exchange,
         authority: &str,
         port: DefaultPort,
     ) -> Result<Arc<Upstream>, u16> {
-        let named = |upstream: &&Arc<Upstream>| upstream.name.eq_ignore_ascii_case(authority);
-        if let Some(upstream) = self.0.iter().find(named) {
-            return Ok(Arc::clone(upstream));
+        if let Some(upstream) = self.upstreams.find(authority, port.number()) {
+            return Ok(upstream);
         }
-        if !is_numeric(authority) {
-            // As nginx without a `resolver`: a name is never looked up while a client waits.
-            let host = split_port(authority).map_or(authority, |(host, _)| host);
-            exchange.log(Level::Error, &format!("no resolver defined to resolve {host}"));
-            return Err(502);
+        let fail = |status: u16, message: &str| {
+            exchange.log(Level::Error, message);
+            Err(status)
+        };
+        if let Err(message) = check_port(authority, port) {
+            return fail(500, &message);
         }
-        let found = check_port(authority, port).and_then(|()| resolve(authority, port.number()));
-        match found {
-            Ok(addresses) => Ok(Arc::new(implicit(authority, addresses))),
-            Err(message) => {
-                exchange.log(Level::Error, &message);
-                Err(500)
+        if is_numeric(authority) {
+            return match resolve(authority, port.number()) {
+                Ok(addresses) => Ok(Arc::new(Upstream::implicit(authority, addresses))),
+                Err(message) => fail(500, &message),
+            };
+        }
+        let (host, said) = match split_port(authority) {
+            Some((host, said)) if !host.is_empty() => (host, said),
+            Some(_) => return fail(500, &format!("no host in upstream \"{authority}\"")),
+            None => return fail(500, &format!("invalid port in upstream \"{authority}\"")),
+        };
+        let Some(resolver) = &self.resolver else {
+            return fail(502, &format!("no resolver defined to resolve {host}"));
+        };
+        // Boxed: it is seldom waited for, and should not make every wait large.
+        match Box::pin(self.look_up(resolver, exchange, host)).await {
+            None => {
+                let message = "client prematurely closed connection while resolving";
+                exchange.log(Level::Info, message);
+                Err(499)
+            }
+            Some(Err(error)) => fail(502, &format!("{host} could not be resolved ({error})")),
+            Some(Ok(found)) => {
+                let port = said.unwrap_or(port.number());
+                let found = found.into_iter().map(|ip| Address::Ip((ip, port).into()));
+                Ok(Arc::new(Upstream::implicit(authority, found.collect())))
             }
         }
+    }
+
+    /// `None`: the client has left.
+    async fn look_up(
+        &self,
+        resolver: &Arc<Resolver>,
+        exchange: &Exchange,
+        host: &str,
+    ) -> Option<Result<Vec<IpAddr>, ResolveError>> {
+        let log = &exchange.location.error_log;
+        let mut resolving = pin!(resolver.resolve(host, self.timeout, log));
+        poll_fn(|context| match resolving.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => exchange.client.poll_gone(context).map(|()| None),
+        })
+        .await
     }
 }
 
@@ -94,13 +141,6 @@ fn is_numeric(authority: &str) -> bool {
     let host = split_port(authority).map_or("", |(host, _)| host);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     authority.starts_with("unix:") || bare.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// An address that is an upstream by itself keeps no idle connections: nginx keeps them for
-/// `upstream` blocks only, and a server behind may well serve one connection at a time.
-fn implicit(name: &str, addresses: Vec<Address>) -> Upstream {
-    let peers = addresses.into_iter().map(|address| (address, PeerOptions::default()));
-    Upstream::new(name, peers.collect(), Balance::RoundRobin, Keepalive::default())
 }
 
 /// What `$proxy_host` and `$proxy_port` say of it: as written, but `localhost` for a socket of the

@@ -6,6 +6,7 @@
 //! client gets of the answer ([`ResponseRules`]). It knows no protocol: the bytes that ask, and what
 //! the upstream's bytes mean, belong to the family and to `upstream/`.
 
+mod cookie; // Set-Cookie as seen from outside
 pub mod destination; // which upstream a name means
 mod params; // the request as CGI variables
 mod cgi; // passing on by way of them
@@ -16,6 +17,7 @@ mod settings; // the directives
 mod settle; // what a location makes of them
 
 pub use cgi::{Dialect, Packet, To};
+pub use cookie::{CookieRewrites, Domain, Flags, value as cookie_value};
 pub use outbound::{BodyLength, BodyRules, Outbound, UnknownLength};
 pub use params::{Param, Params};
 pub use response::ResponseRules;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http1::Version;
 
-use super::rewrite::Rewrites;
+use super::{cookie::CookieRewrites, rewrite::Rewrites};
 use crate::{
     engine::plan::Answer,
     exchange::{Carried, Exchange},
     headers::{Header, Headers},
     response::{Body, Response, Stream},
     upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel, whole},
-    uri::{self, Slashes},
+    uri,
 };
 
 /// What one location does with answers.
@@ -23,8 +23,7 @@ pub struct ResponseRules {
     pub(super) ignored: Ignored,
     pub(super) intercept_errors: bool,
     pub location: Rewrites,
-    pub cookie_path: Rewrites,
-    pub cookie_domain: Rewrites,
+    pub cookies: CookieRewrites,
     pub(super) buffering: Arc<Buffering>,
 }
 
@@ -57,9 +56,9 @@ impl ResponseRules {
             && status >= 300
             && exchange.location.error_pages.find(status).is_some()
         {
-            if let Some(question) = headers.get("www-authenticate").filter(|_| status == 401) {
-                let mut kept = Headers::default();
-                kept.push("WWW-Authenticate", question.clone());
+            if status == 401 {
+                let mut kept = headers.clone();
+                kept.retain(|header| header.is("www-authenticate"));
                 exchange.carried = Some(Carried { content_type: None, headers: kept });
             }
             exchange.sent.status = status;
@@ -89,7 +88,7 @@ impl ResponseRules {
         if uri.first() == Some(&b'@') {
             return Answer::Named(String::from_utf8_lossy(uri).into_owned());
         }
-        match uri::normalise(uri, Slashes::Keep) {
+        match uri::named(uri) {
             Ok(uri) => {
                 exchange.answer_as_get();
                 Answer::Redirect { uri: uri.path, args: Some(uri.args.unwrap_or_default()) }
@@ -157,9 +156,8 @@ impl ResponseRules {
                 return;
             }
             10 if header.is("set-cookie") && !self.is_hidden("set-cookie") => {
-                let value = self.cookie_path.cookie(exchange, value, "path");
-                let value = self.cookie_domain.cookie(exchange, &value, "domain");
-                response.headers.push(name.clone(), value);
+                let rewritten = self.cookies.rewrite(exchange, value);
+                response.headers.push(name.clone(), rewritten.unwrap_or_else(|| value.clone()));
                 return;
             }
             _ => (),

@@ -14,8 +14,8 @@ use crate::{
         Block, Directive, List, Module, Setting, Site, directive,
     },
     modules::{
-        core::Core,
-        passing::{PLACES, Passing, Pattern, Rule, passing_directives},
+        client_body::ClientBody,
+        passing::{Domain, Flags, PLACES, Passing, Pattern, Rule, passing_directives},
     },
     regex::Case,
     vars::{Template, Variable},
@@ -30,8 +30,10 @@ pub struct Proxy {
     pub(super) method: Setting<Template>,
     pub(super) set_body: Setting<Template>,
     pub(super) redirect: List<Redirect>,
-    pub(super) cookie_path: List<CookieRule>,
-    pub(super) cookie_domain: List<CookieRule>,
+    /// Each `None` is an `off`, which stands alone.
+    pub(super) cookie_path: List<Option<Rule>>,
+    pub(super) cookie_domain: List<Option<Domain>>,
+    pub(super) cookie_flags: List<Option<Flags>>,
 }
 
 /// `proxy_pass`, as it stands in the file.
@@ -49,9 +51,6 @@ pub(super) enum Redirect {
     Default,
     Rule(Rule),
 }
-
-/// `None`: `off`.
-pub(super) type CookieRule = Option<Rule>;
 
 const HTTP: &[Block] = PLACES;
 
@@ -101,14 +100,13 @@ impl Module for Proxy {
         }),
         directive("proxy_redirect", HTTP, Between(1, 2), Proxy::add_redirect),
         directive("proxy_cookie_path", HTTP, Between(1, 2), |proxy, args| {
-            let rule = cookie_rule(args)?;
-            proxy.cookie_path.push(rule);
-            Ok(())
+            add_cookie_rule(&mut proxy.cookie_path, args, rule)
         }),
         directive("proxy_cookie_domain", HTTP, Between(1, 2), |proxy, args| {
-            let rule = cookie_rule(args)?;
-            proxy.cookie_domain.push(rule);
-            Ok(())
+            add_cookie_rule(&mut proxy.cookie_domain, args, Domain::read)
+        }),
+        directive("proxy_cookie_flags", HTTP, Between(1, 4), |proxy, args| {
+            add_cookie_rule(&mut proxy.cookie_flags, args, Flags::read)
         }),
         // No table of fields is hashed.
         directive("proxy_headers_hash_max_size", HTTP, Exactly(1), |_, args| {
@@ -117,7 +115,6 @@ impl Module for Proxy {
         directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
             args.number::<u64>(0).map(drop)
         }),
-        directive("proxy_cookie_flags", HTTP, AtLeast(1), not_yet),
         directive("proxy_pass_trailers", HTTP, AtLeast(1), not_yet),
         directive("proxy_ssl_verify", HTTP, AtLeast(1), not_yet),
         directive("proxy_ssl_server_name", HTTP, AtLeast(1), not_yet),
@@ -141,20 +138,23 @@ impl Module for Proxy {
         self.redirect.inherit(&outer.redirect);
         self.cookie_path.inherit(&outer.cookie_path);
         self.cookie_domain.inherit(&outer.cookie_domain);
+        self.cookie_flags.inherit(&outer.cookie_flags);
     }
 
     fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         let Some(to) = &self.pass else { return Ok(()) };
         let target = self.target(to, site)?;
+        let mut body = self.passing.body_rules();
+        body.passed &= self.set_body.said().is_none();
         let pass = Pass {
             head: RequestHead::new(&self.set_header),
             response: self.response_rules(to, site)?,
-            limits: self.passing.limits(&site.get::<Core>()),
+            limits: self.passing.limits(&site.get::<ClientBody>()),
             version: self.http_version.or(Version::Http11),
             method: self.method.said().cloned(),
             set_body: self.set_body.said().cloned(),
             with_headers: self.passing.passes_headers(),
-            body: self.passing.body_rules(&to.prefix),
+            body,
             target,
         };
         plan.handler = Some(Arc::new(pass));
@@ -167,26 +167,34 @@ fn not_yet(_: &mut Proxy, args: &mut Args<'_>) -> Result<(), ConfError> {
     Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
 }
 
-/// `off`, or `from to`, where `~from` is a pattern.
-fn cookie_rule(args: &mut Args<'_>) -> Result<CookieRule, ConfError> {
-    match args.len() {
-        1 if args.word(0) == "off" => Ok(None),
-        1 => Err(args.refuse("invalid number of arguments")),
-        _ => {
-            let from = args.word(0).to_owned();
-            let to = args.template(1)?;
-            let from = match from.strip_prefix('~') {
-                Some(pattern) => {
-                    let pattern = pattern.strip_prefix('*').unwrap_or(pattern).to_owned();
-                    let case =
-                        if from.starts_with("~*") { Case::Insensitive } else { Case::Sensitive };
-                    Pattern::Regex(args.regex(&pattern, case)?)
-                }
-                None => Pattern::Text(args.template(0)?),
-            };
-            Ok(Some(Rule { from, to }))
-        }
+/// `from to`, where `~from` is a pattern, and `~*from` one without case.
+fn rule(args: &mut Args<'_>) -> Result<Rule, ConfError> {
+    let from = args.word(0).to_owned();
+    let from = match (from.strip_prefix("~*"), from.strip_prefix('~')) {
+        (Some(pattern), _) => Pattern::Regex(args.regex(pattern, Case::Insensitive)?),
+        (None, Some(pattern)) => Pattern::Regex(args.regex(pattern, Case::Sensitive)?),
+        (None, None) => Pattern::Text(args.template(0)?),
+    };
+    Ok(Rule { from, to: args.template(1)? })
+}
+
+/// One more rule, or the `off` that stands instead of all.
+fn add_cookie_rule<T: Clone>(
+    rules: &mut List<Option<T>>,
+    args: &mut Args<'_>,
+    read: fn(&mut Args<'_>) -> Result<T, ConfError>,
+) -> Result<(), ConfError> {
+    let rule = match args.len() {
+        1 if args.word(0) == "off" => None,
+        1 => return Err(args.invalid_parameter(0)),
+        _ => Some(read(args)?),
+    };
+    let off = rules.iter().any(Option::is_none);
+    if off || rule.is_none() && !rules.is_empty() {
+        return Err(args.refuse("is duplicate"));
     }
+    rules.push(rule);
+    Ok(())
 }
 
 impl Proxy {
@@ -195,11 +203,12 @@ impl Proxy {
             (1, "off") => Redirect::Off,
             (1, "default") => Redirect::Default,
             (1, word) => return Err(args.complain(format!("invalid parameter \"{word}\""))),
-            _ => {
-                let rule = cookie_rule(args)?;
-                Redirect::Rule(rule.expect("two words are a rule"))
-            }
+            _ => Redirect::Rule(rule(args)?),
         };
+        let off = self.redirect.iter().any(|known| matches!(known, Redirect::Off));
+        if off || matches!(rule, Redirect::Off) && !self.redirect.is_empty() {
+            return Err(args.refuse("is duplicate"));
+        }
         self.redirect.push(rule);
         Ok(())
     }

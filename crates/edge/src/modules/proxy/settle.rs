@@ -2,12 +2,12 @@
 
 use super::{
     Target,
-    settings::{CookieRule, Proxy, Redirect, To},
+    settings::{Proxy, Redirect, To},
 };
 use crate::{
     conf::ConfError,
-    load::{List, Site},
-    modules::passing::{Pattern, ResponseRules, Rewrites, Rule},
+    load::Site,
+    modules::passing::{CookieRewrites, Pattern, ResponseRules, Rewrites, Rule},
     vars::Template,
 };
 
@@ -24,12 +24,13 @@ impl Proxy {
         to: &To,
         site: &Site<'_>,
     ) -> Result<ResponseRules, ConfError> {
-        let cookies =
-            |rules: &List<CookieRule>| Rewrites(rules.iter().flatten().cloned().collect());
         let mut rules = self.passing.response_rules(&HIDDEN, to.prefix.join("proxy_temp"));
         rules.location = self.redirects(to, site)?;
-        rules.cookie_path = cookies(&self.cookie_path);
-        rules.cookie_domain = cookies(&self.cookie_domain);
+        rules.cookies = CookieRewrites {
+            domains: self.cookie_domain.iter().flatten().cloned().collect(),
+            paths: Rewrites(self.cookie_path.iter().flatten().cloned().collect()),
+            flags: self.cookie_flags.iter().flatten().cloned().collect(),
+        };
         Ok(rules)
     }
 

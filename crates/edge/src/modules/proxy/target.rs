@@ -51,7 +51,7 @@ pub(super) struct Resolved {
 impl Target {
     pub(super) fn settle(url: &Template, site: &Site<'_>) -> Result<Target, String> {
         let Some(text) = url.as_literal() else {
-            return Ok(Target::Variable { url: url.clone(), known: Known::all(site)? });
+            return Ok(Target::Variable { url: url.clone(), known: Known::all(site) });
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         let url = Url::parse(&text)?;
@@ -73,7 +73,7 @@ impl Target {
     }
 
     /// `Err`: the status, after the log has heard why.
-    pub(super) fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
+    pub(super) async fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
         let (url, known) = match self {
             Target::Fixed { upstream, proxied, uri, replaces } => {
                 return Ok(Resolved {
@@ -93,7 +93,7 @@ impl Target {
                 return Err(500);
             }
         };
-        let upstream = known.find(exchange, url.authority, PORT)?;
+        let upstream = known.find(exchange, url.authority, PORT).await?;
         let uri = if url.uri.is_empty() {
             replace(exchange, &Bytes::new(), 0)
         } else if url.uri.starts_with('?') {
