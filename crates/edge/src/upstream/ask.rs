@@ -190,7 +190,7 @@ async fn attempt_one(
 ) -> Result<Asked, Trouble> {
     let upstream = question.upstream;
     let rules = &upstream.keepalive;
-    let owner = if rules.local { limits.owner } else { 0 };
+    let owner = if rules.local { limits.owner } else { question.protocol.pool() };
     let ticket = Ticket {
         upstream: Arc::clone(upstream),
         peer: place,

@@ -348,6 +348,58 @@ mod tests {
         refuse("no colon", "upstream sent invalid header: \"no colon\"");
     }
 
+    /// A CGI head, as a uwsgi server may send it, cut at every byte.
+    #[track_caller]
+    fn read_either(text: &str) -> Result<Head, HeadError> {
+        let read = |parts: [&str; 2]| {
+            let mut buffer = BytesMut::new();
+            for part in parts {
+                buffer.extend_from_slice(part.as_bytes());
+                if let Some(head) = head(&mut buffer, Opening::Either, EXPECTED)? {
+                    return Ok(head);
+                }
+            }
+            panic!("{text:?} is complete");
+        };
+        let words = |read: &Result<Head, HeadError>| match read {
+            Ok(head) => format!("{} {:?} {:?}", head.status, head.reason, head.headers),
+            Err(error) => error.to_string(),
+        };
+        let whole = read([text, ""]);
+        for cut in 0..text.len() {
+            assert_eq!(words(&read([&text[..cut], &text[cut..]])), words(&whole), "cut at {cut}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_status_is_in_the_line_or_in_a_field_or_in_neither() {
+        let check = |text: &str, status: u16, reason: Option<&str>| {
+            let read = read_either(text).unwrap();
+            let said = read.reason.as_deref().map(String::from_utf8_lossy);
+            assert_eq!((read.status, said.as_deref()), (status, reason), "{text:?}");
+            assert!(!read.keep);
+        };
+        check("HTTP/1.1 404 Not Here\r\n\r\n", 404, Some("Not Here"));
+        check("Status: 201 Made\r\nX: y\r\n\r\n", 201, Some("Made"));
+        check("Status: 201\n\n", 201, None);
+        check("Location: /x\n\n", 302, None);
+        check("X: y\n\n", 200, None);
+        check("\r\n", 200, None);
+        for bad in ["20", "abc", "099 x", "103 Early", "101 x"] {
+            let refused = read_either(&format!("Status: {bad}\n\n")).err();
+            assert_eq!(refused, Some(HeadError::Status(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn cgi_has_no_codings() {
+        let read = read_either("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        assert!(matches!(read.framing, Framing::UntilClose));
+        let length = read_either("Content-Length: 3\n\n").unwrap();
+        assert!(matches!(length.framing, Framing::Length(3)));
+    }
+
     #[test]
     fn what_is_no_http_is_a_body() {
         let read = read("<html>").unwrap().unwrap();

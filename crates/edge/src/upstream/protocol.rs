@@ -37,6 +37,15 @@ impl Protocol {
         }
     }
 
+    /// Idle connections that locations share are shared by those of one protocol.
+    pub(super) fn pool(&self) -> usize {
+        match self {
+            Protocol::Http => 0,
+            Protocol::FastCgi(_) => 1,
+            Protocol::Uwsgi => 2,
+        }
+    }
+
     /// How a body is written whose length its peer has been told, or has not.
     pub(super) fn envelope(&self, chunked: bool) -> Envelope {
         match self {

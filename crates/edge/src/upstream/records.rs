@@ -261,3 +261,179 @@ impl From<ClientError> for RecordsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fastcgi::{end_request, stderr, stdout, stdout_end};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::upstream::codec::Framing;
+
+    const EXPECTED: Expectation = Expectation { is_head: false, upgrade: false, limit: 4096 };
+
+    /// What was read: status, body, and what went to the log; or why not.
+    type Read = Result<(u16, Vec<u8>, Vec<String>), String>;
+
+    fn records() -> Records {
+        let caught = Arc::from([Bytes::from_static(b"PHP Fatal")]);
+        Records::new(&FastCgiRules { keep: true, caught })
+    }
+
+    /// Reads an answer that comes in these pieces, and then the connection's end.
+    fn read(pieces: &[&[u8]]) -> Read {
+        let (mut records, mut buffer) = (records(), BytesMut::new());
+        let (mut status, mut body, mut notes) = (None, Vec::new(), Vec::new());
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            if status.is_none() {
+                let head = records.head(&mut buffer, EXPECTED);
+                status = head.map_err(|error| error.to_string())?.map(|head| head.status);
+            }
+            while status.is_some() {
+                let taken = records.next(&mut buffer);
+                notes.extend(records.notes().into_iter().map(|note| note.text));
+                match taken.map_err(|error| error.to_string())? {
+                    Taken::Data(data) => body.extend_from_slice(&data),
+                    Taken::Nothing => break,
+                    Taken::End => return Ok((status.unwrap_or_default(), body, notes)),
+                }
+            }
+        }
+        let complete = records.is_complete();
+        status.filter(|_| complete).map(|status| (status, body, notes)).ok_or("closed".to_owned())
+    }
+
+    /// The same, whole, cut in two at every byte, and byte by byte.
+    #[track_caller]
+    fn check(wire: &[u8]) -> Read {
+        let whole = read(&[wire]);
+        let silent = |read: Read| read.map(|(status, body, _)| (status, body));
+        for cut in 0..wire.len() {
+            let parts = read(&[&wire[..cut], &wire[cut..]]);
+            assert_eq!(silent(parts), silent(whole.clone()), "cut at {cut}");
+        }
+        let bytes: Vec<&[u8]> = wire.chunks(1).collect();
+        assert_eq!(silent(read(&bytes)), silent(whole.clone()));
+        whole
+    }
+
+    /// STDOUT in records of these texts, END_REQUEST.
+    fn answer(texts: &[&str]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for text in texts {
+            stdout(&mut wire, REQUEST_ID, text.as_bytes());
+        }
+        stdout_end(&mut wire, REQUEST_ID);
+        end_request(&mut wire, REQUEST_ID, 0, ProtocolStatus::RequestComplete);
+        wire
+    }
+
+    #[test]
+    fn a_head_may_be_split_over_records_at_any_byte() {
+        let text = "Status: 404 Not Found\r\nContent-Type: text/plain\r\n\r\nbody";
+        for cut in 1..text.len() {
+            let read = check(&answer(&[&text[..cut], &text[cut..]])).unwrap();
+            assert_eq!((read.0, &read.1[..]), (404, &b"body"[..]), "cut at {cut}");
+        }
+        let letters: Vec<&str> = text.split("").filter(|letter| !letter.is_empty()).collect();
+        assert_eq!(check(&answer(&letters)).unwrap().1, b"body");
+    }
+
+    #[test]
+    fn what_is_said_on_stderr_is_noted_in_between() {
+        let mut wire = Vec::new();
+        stdout(&mut wire, REQUEST_ID, b"X: y\n\nfirst ");
+        stderr(&mut wire, REQUEST_ID, b"PHP Notice: odd.\n");
+        stdout(&mut wire, REQUEST_ID, b"second");
+        end_request(&mut wire, REQUEST_ID, 1, ProtocolStatus::RequestComplete);
+        let (status, body, notes) = check(&wire).unwrap();
+        assert_eq!((status, &body[..]), (200, &b"first second"[..]));
+        assert_eq!(notes, ["FastCGI sent in stderr: \"PHP Notice: odd\""]);
+    }
+
+    #[test]
+    fn what_is_caught_on_stderr_is_no_answer() {
+        let mut wire = Vec::new();
+        stderr(&mut wire, REQUEST_ID, b"PHP Fatal error");
+        wire.extend(answer(&["X: y\n\n"]));
+        let error = "FastCGI sent in stderr: \"PHP Fatal error\"";
+        assert_eq!(read(&[&wire]), Err(error.to_owned()));
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_it_says() {
+        let exact = check(&answer(&["Content-Length: 4\n\nbody"])).unwrap();
+        assert_eq!(exact.1, b"body");
+        let long = check(&answer(&["Content-Length: 4\n\nbody and more", " still"])).unwrap();
+        assert_eq!(long.1, b"body");
+        assert_eq!(long.2, ["upstream sent more data than specified in \"Content-Length\" header"]);
+        let short = check(&answer(&["Content-Length: 5\n\nbody"]));
+        assert_eq!(short, Err("upstream prematurely closed FastCGI request".to_owned()));
+    }
+
+    #[test]
+    fn a_connection_that_closes_early_has_broken_off() {
+        let whole = answer(&["X: y\n\nbody"]);
+        for cut in 0..whole.len() - 8 {
+            assert_eq!(read(&[&whole[..cut]]), Err("closed".to_owned()), "cut at {cut}");
+        }
+        // All that was promised has come.
+        let promised = answer(&["Content-Length: 4\n\nbody"]);
+        assert_eq!(read(&[&promised[..promised.len() - 24]]).unwrap().1, b"body");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        let refuse = |wire: &[u8], error: &str| {
+            assert_eq!(check(wire), Err(error.to_owned()), "{wire:?}");
+        };
+        refuse(
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            "upstream sent unsupported FastCGI protocol version: 72",
+        );
+        refuse(&[1, 5, 0, 1, 0, 0, 0, 0], "upstream sent invalid FastCGI record type: 5");
+        refuse(&answer(&["BAD"]), "upstream prematurely closed FastCGI stdout");
+        refuse(&answer(&["Status: abc\n\n"]), "upstream sent invalid status \"abc\"");
+        refuse(&answer(&["no colon\n\n"]), "upstream sent invalid header: \"no colon\"");
+        refuse(&answer(&[&"X: y\n".repeat(1000)]), "upstream sent too big header");
+        let mut full = Vec::new();
+        end_request(&mut full, REQUEST_ID, 0, ProtocolStatus::Overloaded);
+        refuse(&full, "upstream refused the FastCGI request: protocol status Overloaded");
+    }
+
+    #[test]
+    fn a_whole_answer_is_one_piece_and_the_connection_is_clean() {
+        let mut buffer = BytesMut::from(&answer(&["X: y\n\nbo", "dy"])[..]);
+        let mut records = records();
+        let head = records.head(&mut buffer, EXPECTED).unwrap().unwrap();
+        assert!(head.keep && matches!(head.framing, Framing::UntilClose));
+        assert!(!records.is_clean());
+        assert_eq!(records.whole(&mut buffer).unwrap(), "body");
+        assert!(records.is_clean() && buffer.is_empty());
+        // One that is not whole keeps what has come.
+        let wire = answer(&["X: y\n\nbody"]);
+        let mut buffer = BytesMut::from(&wire[..wire.len() - 1]);
+        let mut records = self::records();
+        records.head(&mut buffer, EXPECTED).unwrap().unwrap();
+        assert_eq!(records.whole(&mut buffer), None);
+        assert_eq!(records.waiting(), 4);
+        assert_eq!(records.next(&mut buffer), Ok(Taken::Data(Bytes::from_static(b"body"))));
+    }
+
+    proptest! {
+        /// Whatever comes, and in whatever pieces: no panic, and the same answer.
+        #[test]
+        fn any_bytes_are_read_the_same_in_any_pieces(
+            wire in proptest::collection::vec(
+                prop_oneof![Just(0u8), Just(1), Just(3), Just(6), Just(7), Just(b'\n'), any::<u8>()],
+                0..200,
+            ),
+            cut in 0..200usize,
+        ) {
+            let (first, second) = wire.split_at(cut.min(wire.len()));
+            let silent = |read: Read| read.map(|(status, body, _)| (status, body)).ok();
+            prop_assert_eq!(silent(read(&[&wire])), silent(read(&[first, second])));
+        }
+    }
+}

@@ -126,3 +126,39 @@ impl Params {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(set: &[(&str, &str)]) -> Params {
+        let param = |name: &str, value: &str| Param {
+            name: Bytes::copy_from_slice(name.as_bytes()),
+            value: Template::literal(value),
+            only_with_value: false,
+        };
+        let said: Vec<Param> = set.iter().map(|(name, value)| param(name, value)).collect();
+        Params::settle(&said, &param("HTTP_HOST", "found"), Fields::Passed)
+    }
+
+    #[test]
+    fn a_field_is_replaced_however_it_is_spelt() {
+        let params = params(&[("HTTP_X_USER", "server"), ("HTTP_PROXY", ""), ("NAME", "")]);
+        for field in ["X-User", "x_user", "X_USER", "x-USER", "Proxy", "Host", "host"] {
+            assert!(params.replaces(field.as_bytes()), "{field}");
+        }
+        for field in ["X-User-Id", "XUser", "X.User", "User", "Name"] {
+            assert!(!params.replaces(field.as_bytes()), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_unsets_a_field_and_is_no_variable() {
+        let names = |params: &Params| {
+            let names = params.set.iter().map(|param| String::from_utf8_lossy(&param.name).into());
+            names.collect::<Vec<String>>()
+        };
+        assert_eq!(names(&params(&[("HTTP_PROXY", ""), ("EMPTY", "")])), ["EMPTY", "HTTP_HOST"]);
+        assert_eq!(names(&params(&[("http_host", "mine")])), ["http_host"]);
+    }
+}
