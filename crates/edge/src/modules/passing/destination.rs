@@ -1,7 +1,7 @@
 //! Which upstream a name means: an `upstream` block, an address, or, where variables decide, what
 //! the request says.
 
-use std::{future::poll_fn, net::IpAddr, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::IpAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 
