@@ -3,8 +3,10 @@
 //! A new family is its file and its two lines here.
 
 pub mod main; // outside of http: processes, pid, user, events
+pub mod without_effect; // what tunes a mechanism that is not here
 pub mod error_log; // where the errors go
 pub mod core; // what nearly every request asks for
+pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
@@ -58,8 +60,10 @@ pub const WITHOUT: &[&str] = &[
 pub const MODULES: &[Entry] = &[
     // The server itself.
     Entry::of::<main::Main>(),
+    Entry::of::<without_effect::WithoutEffect>(),
     Entry::of::<error_log::ErrorLog>(),
     Entry::of::<core::Core>(),
+    Entry::of::<client_body::ClientBody>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),

@@ -1,14 +1,8 @@
 //! The client's body, on its way on: read whole before the upstream is asked, or passed on as it
 //! comes.
 
-use std::{path::PathBuf, sync::Arc};
-
 use crate::{
-    body::{BodyError, SpoolRules},
-    engine::plan::Answer,
-    exchange::Exchange,
-    log::Level,
-    upstream::RequestBytes,
+    body::BodyError, engine::plan::Answer, exchange::Exchange, log::Level, upstream::RequestBytes,
 };
 
 /// What one location does with bodies.
@@ -17,8 +11,6 @@ pub struct BodyRules {
     pub passed: bool,
     /// `*_request_buffering`.
     pub buffered: bool,
-    /// Where one goes that is too large for memory, unless `client_body_temp_path` says.
-    pub folder: PathBuf,
 }
 
 /// A body, and what is known of it before it has been sent.
@@ -77,34 +69,25 @@ impl BodyRules {
         exchange: &mut Exchange,
         unknown: UnknownLength,
     ) -> Result<Outbound, BodyError> {
-        if !self.passed {
+        let declared = exchange.body.declared_length();
+        // `Content-Length: 0` is a statement; no length is none.
+        if declared == Some(0) && !exchange.request.headers.contains("content-length") {
             return Ok(Outbound::nothing(BodyLength::None));
         }
-        let declared = exchange.body.declared_length();
-        if declared == Some(0) {
-            // `Content-Length: 0` is a statement; no length is none.
-            let said = exchange.request.headers.contains("content-length");
-            return Ok(Outbound::nothing(if said {
-                BodyLength::Known(0)
-            } else {
-                BodyLength::None
-            }));
-        }
         let can_stream = declared.is_some() || unknown == UnknownLength::Possible;
-        if !self.buffered && can_stream && !exchange.body.is_spooled() {
+        let streams = self.passed && !self.buffered && can_stream;
+        if streams && !Box::pin(exchange.has_whole_body()).await? {
             let length = declared.map_or(BodyLength::Unknown, BodyLength::Known);
             return Ok(Outbound {
                 bytes: RequestBytes::Streamed { chunked: declared.is_none() },
                 length,
             });
         }
-        let core = Arc::clone(&exchange.location.core);
-        let rules = SpoolRules {
-            memory: core.client_body_buffer_size(),
-            folder: core.client_body_temp_path().unwrap_or(&self.folder).to_owned(),
-            timeout: core.client_body_timeout(),
-        };
-        let spool = Box::pin(exchange.body.spool(&rules)).await?;
+        let spool = Box::pin(exchange.spool_body()).await?;
+        if !self.passed {
+            // The upstream may be told of it all the same, by `$request_body_file`.
+            return Ok(Outbound::nothing(BodyLength::None));
+        }
         let length = BodyLength::Known(spool.len());
         Ok(Outbound { bytes: RequestBytes::Whole(Some(spool)), length })
     }

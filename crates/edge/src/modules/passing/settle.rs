@@ -1,10 +1,6 @@
 //! The common directives of one location to what its requests need, with nginx's defaults.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Passing,
@@ -14,7 +10,7 @@ use super::{
     rewrite::Rewrites,
 };
 use crate::{
-    modules::core::Core,
+    modules::client_body::ClientBody,
     upstream::{Buffering, Limits, NextUpstream},
 };
 
@@ -30,12 +26,12 @@ const ACCEL: [&str; 5] = [
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Passing {
-    pub fn limits(&self, core: &Core) -> Limits {
+    pub fn limits(&self, body: &ClientBody) -> Limits {
         Limits {
             connect: self.connect_timeout.or(MINUTE),
             send: self.send_timeout.or(MINUTE),
             read: self.read_timeout.or(MINUTE),
-            client_body: core.client_body_timeout(),
+            client_body: body.timeout(),
             head_size: self.buffer_size.or(4 << 10),
             next: self.next_upstream.or(NextUpstream::ERROR.with(NextUpstream::TIMEOUT)),
             tries: self.next_upstream_tries.or(0),
@@ -68,11 +64,10 @@ impl Passing {
         }
     }
 
-    pub fn body_rules(&self, prefix: &Path) -> BodyRules {
+    pub fn body_rules(&self) -> BodyRules {
         BodyRules {
             passed: self.pass_request_body.or(true),
             buffered: self.request_buffering.or(true),
-            folder: prefix.join("client_body_temp"),
         }
     }
 

@@ -46,21 +46,19 @@ impl Pass {
             Err(status) => return Answer::Status(status),
         };
         exchange.story.proxied = Some(proxied);
-        let set_body = self.set_body.as_ref().map(|body| body.render(exchange));
-        let body = match &set_body {
-            // It goes with the head.
-            Some(body) => Outbound::nothing(BodyLength::Known(body.len() as u64)),
-            None => {
-                let unknown = match self.version {
-                    Version::Http11 => UnknownLength::Possible,
-                    Version::Http09 | Version::Http10 => UnknownLength::Impossible,
-                };
-                match self.body.take(exchange, unknown).await {
-                    Ok(body) => body,
-                    Err(answer) => return answer,
-                }
-            }
+        let unknown = match self.version {
+            Version::Http11 => UnknownLength::Possible,
+            Version::Http09 | Version::Http10 => UnknownLength::Impossible,
         };
+        let mut body = match self.body.take(exchange, unknown).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let set_body = self.set_body.as_ref().map(|body| body.render(exchange));
+        if let Some(set) = &set_body {
+            // It goes with the head.
+            body = Outbound::nothing(BodyLength::Known(set.len() as u64));
+        }
         let method = match &self.method {
             None => exchange.request.method.clone(),
             Some(method) => method.render(exchange),

@@ -14,7 +14,7 @@ use crate::{
         Block, Directive, List, Module, Setting, Site, directive,
     },
     modules::{
-        core::Core,
+        client_body::ClientBody,
         passing::{Domain, Flags, PLACES, Passing, Pattern, Rule, passing_directives},
     },
     regex::Case,
@@ -144,15 +144,17 @@ impl Module for Proxy {
     fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         let Some(to) = &self.pass else { return Ok(()) };
         let target = self.target(to, site)?;
+        let mut body = self.passing.body_rules();
+        body.passed &= self.set_body.said().is_none();
         let pass = Pass {
             head: RequestHead::new(&self.set_header),
             response: self.response_rules(to, site)?,
-            limits: self.passing.limits(&site.get::<Core>()),
+            limits: self.passing.limits(&site.get::<ClientBody>()),
             version: self.http_version.or(Version::Http11),
             method: self.method.said().cloned(),
             set_body: self.set_body.said().cloned(),
             with_headers: self.passing.passes_headers(),
-            body: self.passing.body_rules(&to.prefix),
+            body,
             target,
         };
         plan.handler = Some(Arc::new(pass));
