@@ -15,6 +15,7 @@ pub mod otel; // traces
 pub mod proxy_protocol; // what a connection was said to be
 pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
+pub mod limits; // how often, and how many at once
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
 pub mod proxy; // forwarding to the next hop
@@ -42,8 +43,6 @@ pub const WITHOUT: &[&str] = &[
     "http_fastcgi_module",
     "http_geo_module",
     "http_grpc_module",
-    "http_limit_conn_module",
-    "http_limit_req_module",
     "http_memcached_module",
     "http_mirror_module",
     "http_referer_module",
@@ -82,6 +81,8 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
+    Entry::of::<limits::LimitReq>(),
+    Entry::of::<limits::LimitConn>(),
     // Access.
     Entry::of::<access::Access>(),
     // Precontent.
