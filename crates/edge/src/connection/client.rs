@@ -43,6 +43,7 @@ pub struct Peer {
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
+    since: Instant,
 }
 
 /// Who asks: an address, and its text once it was wanted.
@@ -108,7 +109,12 @@ impl Deadline {
 impl Peer {
     pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
         let (remote, proxied) = (Remote::new(address), OnceCell::new());
-        Peer { number, remote, proxied, local, requests: Cell::new(0) }
+        Peer { number, remote, proxied, local, requests: Cell::new(0), since: Instant::now() }
+    }
+
+    /// How long the connection has lasted.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 }
 
@@ -134,15 +140,15 @@ impl Client {
 
     /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
     /// connection that has had no answer yet gets a moment even then, since its request may be on
-    /// the way.
-    pub async fn wait_for_request(&self, limit: Duration, drain: &Drain) -> bool {
+    /// the way; any other has `grace`.
+    pub async fn wait_for_request(&self, limit: Duration, grace: Duration, drain: &Drain) -> bool {
         if !self.buffer.borrow().is_empty() {
             return true;
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
         let mut deadline = Deadline::after(limit);
-        let fresh = self.peer.requests.get() == 0;
+        let grace = if self.peer.requests.get() == 0 { LAST_MOMENT } else { grace };
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
@@ -152,11 +158,11 @@ impl Client {
                 Poll::Pending => (),
             }
             if !hurried && (drain.has_begun() || draining.as_mut().poll(context).is_ready()) {
-                if !fresh {
+                if grace.is_zero() {
                     return Poll::Ready(false);
                 }
                 hurried = true;
-                deadline.no_later_than(LAST_MOMENT);
+                deadline.no_later_than(grace);
             }
             self.poll_deadline(context, deadline.at()).map(|()| false)
         })
@@ -186,6 +192,16 @@ impl Client {
                     self.poll_deadline(context, deadline.at()).map(|()| Err(ClientError::Timeout))
                 }
             }
+        })
+        .await
+    }
+
+    /// Reads what has come, without waiting. `false`: nothing, or it is over, as the next read will
+    /// say.
+    pub async fn fill_now(&self, room: usize) -> bool {
+        poll_fn(|context| {
+            let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
         })
         .await
     }
