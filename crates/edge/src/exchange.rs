@@ -55,6 +55,9 @@ pub struct Exchange {
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
+    /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
+    /// upstream's `X-Accel-Limit-Rate`.
+    pub limit_rate: Option<u64>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -137,6 +140,7 @@ impl Exchange {
             restarts_left: MAX_RESTARTS,
             carried: None,
             redirected_to: None,
+            limit_rate: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),

@@ -6,7 +6,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, response::Response};
+use crate::{exchange::Exchange, modules::limit_rate::LimitRate, response::Response};
 
 /// What one block of the configuration does to a request. Built once, when the file is read; the
 /// order inside each phase is the order of the registry.
@@ -22,6 +22,8 @@ pub struct Plan {
     pub content: Vec<Arc<dyn Content>>,
     pub filters: Vec<Arc<dyn Filter>>,
     pub log: Vec<Arc<dyn Log>>,
+    /// How fast the answer leaves; `None`: as fast as it goes.
+    pub limit_rate: Option<Arc<LimitRate>>,
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,

@@ -19,9 +19,11 @@ pub mod proxy_protocol; // what a connection was said to be
 pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod limits; // how often, and how many at once
+pub mod limit_rate; // how fast an answer leaves
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
+pub mod stub_status; // how many there are and were
 pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
@@ -35,7 +37,7 @@ pub mod access_log; // a line for each request
 use crate::load::Entry;
 
 /// What nginx is built with only when it is asked for, and the edge has.
-pub const WITH: &[&str] = &["http_realip_module"];
+pub const WITH: &[&str] = &["http_realip_module", "http_stub_status_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
@@ -85,11 +87,13 @@ pub const MODULES: &[Entry] = &[
     // Preaccess.
     Entry::of::<limits::LimitReq>(),
     Entry::of::<limits::LimitConn>(),
+    Entry::of::<limit_rate::LimitRate>(),
     // Access.
     Entry::of::<access::Access>(),
     // Precontent.
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
+    Entry::of::<stub_status::StubStatus>(),
     Entry::of::<proxy::Proxy>(),
     Entry::of::<index::Index>(),
     Entry::of::<static_files::StaticFiles>(),

@@ -12,7 +12,6 @@ mod sys; // the memory itself
 use std::{
     hash::{BuildHasher, RandomState},
     io,
-    num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{
@@ -24,7 +23,7 @@ use std::{
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
-use sys::Memory;
+pub(crate) use sys::Memory;
 
 pub struct Zone {
     purpose: &'static str,
@@ -86,7 +85,6 @@ impl Zone {
             let (name, key, old) = (name.to_owned(), key.to_owned(), zone.key.clone());
             return Err(ZoneError::OtherKey { purpose, name, key, old });
         }
-        let words = NonZeroUsize::new(words).expect("there is at least a page");
         let memory = Memory::new(words);
         let memory = memory.map_err(|error| ZoneError::Memory { name: name.to_owned(), error })?;
         let (name, key, seed) = (name.to_owned(), key.to_owned(), RandomState::new());

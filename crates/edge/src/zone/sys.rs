@@ -7,7 +7,7 @@ use std::{io, num::NonZeroUsize, ops::Deref, ptr::NonNull, sync::atomic::AtomicU
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 /// Words that begin as 0. The kernel gives a page of it when something is written there.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     start: NonNull<AtomicU64>,
     words: usize,
 }
@@ -19,18 +19,19 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    pub(super) fn new(words: NonZeroUsize) -> io::Result<Memory> {
-        let bytes = words.checked_mul(WORD).ok_or(io::ErrorKind::OutOfMemory)?;
+    pub(crate) fn new(words: usize) -> io::Result<Memory> {
+        let bytes = words.checked_mul(WORD).and_then(NonZeroUsize::new);
+        let bytes = bytes.ok_or(io::ErrorKind::InvalidInput)?;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
         // SAFETY: a new mapping, at a place of the kernel's choice, aliases nothing.
         let start = unsafe {
             mmap_anonymous(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)
         }?;
-        Ok(Memory { start: start.cast(), words: words.get() })
+        Ok(Memory { start: start.cast(), words })
     }
 }
 
-const WORD: NonZeroUsize = NonZeroUsize::new(size_of::<AtomicU64>()).expect("a word has a size");
+const WORD: usize = size_of::<AtomicU64>();
 
 impl Deref for Memory {
     type Target = [AtomicU64];
@@ -46,7 +47,7 @@ impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: exactly what was mapped; every borrow of it has ended with `self`.
         // It can not fail for a mapping that is there.
-        let _unmapped = unsafe { munmap(self.start.cast(), self.words * WORD.get()) };
+        let _unmapped = unsafe { munmap(self.start.cast(), self.words * WORD) };
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn memory_is_blank_and_keeps_what_is_written() {
-        let memory = Memory::new(NonZeroUsize::new(1 << 16).unwrap()).unwrap();
+        let memory = Memory::new(1 << 16).unwrap();
         assert_eq!(memory.len(), 1 << 16);
         assert!(memory.iter().all(|word| word.load(Relaxed) == 0));
         memory[65_535].store(7, Relaxed);

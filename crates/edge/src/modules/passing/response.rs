@@ -29,10 +29,12 @@ pub struct ResponseRules {
 
 /// `*_ignore_headers`: which fields mean nothing here.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 pub(super) struct Ignored {
     pub(super) redirect: bool,
     pub(super) buffering: bool,
     pub(super) charset: bool,
+    pub(super) limit_rate: bool,
 }
 
 /// What goes with an `X-Accel-Redirect` to the answer it leads to.
@@ -46,6 +48,10 @@ impl ResponseRules {
     pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
+        if let Some(rate) = headers.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
+            let rate = std::str::from_utf8(rate).ok().and_then(|digits| digits.parse().ok());
+            exchange.limit_rate = rate.or(exchange.limit_rate);
+        }
         if let Some(uri) = headers.get("x-accel-redirect")
             && !self.ignored.redirect
         {

@@ -183,9 +183,9 @@ impl Passing {
                 "X-Accel-Redirect" => ignored.redirect = true,
                 "X-Accel-Buffering" => ignored.buffering = true,
                 "X-Accel-Charset" => ignored.charset = true,
-                // About rates and caches, of which there are none here: to ignore them is all there is.
-                "X-Accel-Expires" | "X-Accel-Limit-Rate" | "Expires" | "Cache-Control"
-                | "Set-Cookie" | "Vary" => (),
+                "X-Accel-Limit-Rate" => ignored.limit_rate = true,
+                // About caches, of which there are none here: to ignore them is all there is.
+                "X-Accel-Expires" | "Expires" | "Cache-Control" | "Set-Cookie" | "Vary" => (),
                 word => return Err(args.complain(format!("invalid value \"{word}\""))),
             }
         }
