@@ -98,6 +98,21 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// From here on it is counted as something else.
+    pub fn turn_into(&mut self, count: Count) {
+        *self = Counted::one(count);
+    }
+
+    /// What has waited for a request has the beginning of one.
+    pub fn begin_request(&mut self) {
+        if self.0 == Count::Waiting {
+            tally(Count::Requests);
+            self.turn_into(Count::Reading);
+        }
+    }
+}
+
 impl Drop for Counted {
     fn drop(&mut self) {
         add(self.0, u64::MAX);

@@ -51,23 +51,18 @@ pub async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, drain: D
         let pipelined = served > 0 && !client.buffer.borrow().is_empty();
         let limit =
             if served == 0 { core.client_header_timeout() } else { core.keepalive_timeout() };
-        let waiting = Counted::one(Count::Waiting);
+        let mut counted = Counted::one(Count::Waiting);
         if !client.wait_for_request(limit, core.keepalive_min_timeout(), &drain).await {
             return;
         }
-        drop(waiting);
-        counts::tally(Count::Requests);
         served += 1;
         client.peer.requests.set(served);
-        let reading = Counted::one(Count::Reading);
-        let head = request::read(asked, &client).await;
+        let head = request::read(asked, &client, &mut counted).await;
         let Some(mut head) = head else { return };
-        drop(reading);
-        let writing = Counted::one(Count::Writing);
+        counted.turn_into(Count::Writing);
         head.request.pipelined = pipelined;
         let connection;
         (connection, core) = answer(&http, address, &client, head, &drain).await;
-        drop(writing);
         match connection {
             Connection::Keep => (),
             Connection::Close => return,
