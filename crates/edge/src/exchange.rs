@@ -176,6 +176,20 @@ impl Exchange {
         self.request.method == "HEAD"
     }
 
+    /// A 401 goes with its question, whatever page tells it.
+    pub fn carry_question(&mut self, question: impl Into<Bytes>) {
+        let nothing = || Carried { content_type: None, headers: Headers::default() };
+        let carried = self.carried.get_or_insert_with(nothing);
+        carried.headers.set(QUESTION, question);
+    }
+
+    /// Who was asked has been let in by another check.
+    pub fn withdraw_question(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.headers.remove(QUESTION);
+        }
+    }
+
     /// An error page is fetched with GET, whatever the request was; HEAD stays HEAD.
     pub fn answer_as_get(&mut self) {
         if !self.is_head() {
@@ -262,6 +276,8 @@ impl Exchange {
         line
     }
 }
+
+const QUESTION: &str = "WWW-Authenticate";
 
 fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
     let id = TypeId::of::<T>();

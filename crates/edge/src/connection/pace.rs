@@ -1,11 +1,7 @@
 //! How an answer is held back to `limit_rate`: so much for each second that has begun since the
 //! request came, and after each piece a pause as long as that piece should take.
 
-use std::{
-    future::poll_fn,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Client, ClientError};
 use crate::{clock, exchange::Exchange};
@@ -49,13 +45,7 @@ impl Pace {
     pub(super) async fn allowed(&mut self, client: &Client) -> Result<u64, ClientError> {
         loop {
             if let Some(end) = self.pause.take() {
-                poll_fn(|context| {
-                    if client.poll_gone(context).is_ready() {
-                        return Poll::Ready(Err(ClientError::Gone));
-                    }
-                    client.poll_deadline(context, end).map(Ok)
-                })
-                .await?;
+                client.pause(end).await?;
             }
             match self.step(clock::now().0) {
                 Step::Send(bytes) => return Ok(bytes),

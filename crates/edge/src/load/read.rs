@@ -1,6 +1,10 @@
 //! Nodes to drafts: one blank value per family, filled by the block's directives.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     args::Args,
@@ -31,6 +35,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
         warnings: Vec::new(),
+        folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -79,6 +84,8 @@ pub struct Loader {
     pub prefix: PathBuf,
     pub files: Arc<Files>,
     pub warnings: Vec<ConfError>,
+    /// Where the configuration is: some names are relative to it.
+    pub folder: PathBuf,
 }
 
 impl Loader {

@@ -21,6 +21,7 @@ pub mod rewrite; // rewrite, if, set, return, break
 pub mod limits; // how often, and how many at once
 pub mod limit_rate; // how fast an answer leaves
 pub mod access; // allow, deny
+pub mod auth_basic; // who knows a password
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
 pub mod stub_status; // how many there are and were
@@ -41,7 +42,6 @@ pub const WITH: &[&str] = &["http_realip_module", "http_stub_status_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
-    "http_auth_basic_module",
     "http_autoindex_module",
     "http_browser_module",
     "http_charset_module",
@@ -90,6 +90,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<limit_rate::LimitRate>(),
     // Access.
     Entry::of::<access::Access>(),
+    Entry::of::<auth_basic::AuthBasic>(),
     // Precontent.
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.

@@ -3,7 +3,6 @@
 //! above `delay` waits until the bucket has run down to it.
 
 use std::{
-    future::poll_fn,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -378,19 +377,13 @@ impl From<Bucket> for [u64; 2] {
 
 /// Lets the request wait, for as long as the client does.
 async fn delay(exchange: &Exchange, by: Duration) -> Passed {
-    let end = Instant::now() + by;
-    let client = &exchange.client;
-    let gone = poll_fn(|context| {
-        if client.poll_gone(context).is_ready() {
-            return std::task::Poll::Ready(true);
+    match exchange.client.pause(Instant::now() + by).await {
+        Ok(()) => Passed::Next,
+        Err(error) => {
+            exchange.log(Level::Info, &error.to_string());
+            Passed::Answer(Answer::Gone)
         }
-        client.poll_deadline(context, end).map(|()| false)
-    });
-    if gone.await {
-        exchange.log(Level::Info, "client prematurely closed connection");
-        return Passed::Answer(Answer::Gone);
     }
-    Passed::Next
 }
 
 #[cfg(test)]
