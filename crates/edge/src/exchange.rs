@@ -55,6 +55,9 @@ pub struct Exchange {
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
+    /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
+    /// upstream's `X-Accel-Limit-Rate`.
+    pub limit_rate: Option<u64>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -137,6 +140,7 @@ impl Exchange {
             restarts_left: MAX_RESTARTS,
             carried: None,
             redirected_to: None,
+            limit_rate: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -170,6 +174,20 @@ impl Exchange {
 
     pub fn is_head(&self) -> bool {
         self.request.method == "HEAD"
+    }
+
+    /// A 401 goes with its question, whatever page tells it.
+    pub fn carry_question(&mut self, question: impl Into<Bytes>) {
+        let nothing = || Carried { content_type: None, headers: Headers::default() };
+        let carried = self.carried.get_or_insert_with(nothing);
+        carried.headers.set(QUESTION, question);
+    }
+
+    /// Who was asked has been let in by another check.
+    pub fn withdraw_question(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.headers.remove(QUESTION);
+        }
     }
 
     /// An error page is fetched with GET, whatever the request was; HEAD stays HEAD.
@@ -267,6 +285,8 @@ impl Exchange {
         line
     }
 }
+
+const QUESTION: &str = "WWW-Authenticate";
 
 fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
     let id = TypeId::of::<T>();

@@ -158,8 +158,8 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
             Passed::Answer(answer) => return answer,
         }
     }
-    if let Err(status) = access::check(&location, exchange).await {
-        return Answer::Status(status);
+    if let Err(answer) = access::check(&location, exchange).await {
+        return answer;
     }
     for handler in &location.plan.precontent {
         if let Some(answer) = handler.answer(exchange).done().await {

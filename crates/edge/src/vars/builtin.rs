@@ -151,6 +151,11 @@ pub const VARIABLES: &[Variable] = &[
 
 /// The name in `Authorization: Basic`.
 pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
+    basic_credentials(exchange).map(|(name, _)| name)
+}
+
+/// The name and the password in `Authorization: Basic`; a name must be there.
+pub fn basic_credentials(exchange: &Exchange) -> Option<(Bytes, Vec<u8>)> {
     let value = exchange.header("authorization")?;
     let (scheme, encoded) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -158,8 +163,9 @@ pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
     }
     let mut text = base64(encoded.trim_ascii())?;
     let colon = text.iter().position(|byte| *byte == b':')?;
+    let password = text.split_off(colon + 1);
     text.truncate(colon);
-    (!text.is_empty()).then(|| text.into())
+    (!text.is_empty()).then(|| (text.into(), password))
 }
 
 /// `1.234`, as times are written in logs.
