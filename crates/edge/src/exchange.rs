@@ -57,6 +57,9 @@ pub struct Exchange {
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
+    /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
+    /// upstream's `X-Accel-Limit-Rate`.
+    pub limit_rate: Option<u64>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -142,6 +145,7 @@ impl Exchange {
             depth: 0,
             carried: None,
             redirected_to: None,
+            limit_rate: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -213,6 +217,20 @@ impl Exchange {
         self.request.method == "HEAD"
     }
 
+    /// A 401 goes with its question, whatever page tells it.
+    pub fn carry_question(&mut self, question: impl Into<Bytes>) {
+        let nothing = || Carried { content_type: None, headers: Headers::default() };
+        let carried = self.carried.get_or_insert_with(nothing);
+        carried.headers.set(QUESTION, question);
+    }
+
+    /// Who was asked has been let in by another check.
+    pub fn withdraw_question(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.headers.remove(QUESTION);
+        }
+    }
+
     /// An error page is fetched with GET, whatever the request was; HEAD stays HEAD.
     pub fn answer_as_get(&mut self) {
         if !self.is_head() {
@@ -276,6 +294,15 @@ impl Exchange {
         }
     }
 
+    /// The log as it is now, for what outlives this borrow: a body on its way.
+    pub fn scribe(&self) -> Scribe {
+        Scribe {
+            location: Arc::clone(&self.location),
+            connection: self.client.peer.number,
+            who: self.describe(""),
+        }
+    }
+
     fn describe(&self, message: &str) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let client = text(self.remote().text());
@@ -303,6 +330,8 @@ impl Exchange {
     }
 }
 
+const QUESTION: &str = "WWW-Authenticate";
+
 fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
     let id = TypeId::of::<T>();
     let place = states.iter().position(|(known, _)| *known == id);
@@ -311,4 +340,19 @@ fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
         states.len() - 1
     });
     states[place].1.downcast_mut().expect("stored under its own type")
+}
+
+/// Writes lines about one request, without the exchange at hand.
+pub struct Scribe {
+    location: Arc<Location>,
+    connection: u64,
+    /// What follows the message: who asked for what.
+    who: String,
+}
+
+impl Scribe {
+    pub fn log(&self, level: Level, message: &str) {
+        let log = &self.location.error_log;
+        log.write(level, Some(self.connection), &format!("{message}{}", self.who));
+    }
 }

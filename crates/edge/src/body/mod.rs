@@ -3,6 +3,7 @@
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
 mod stored; // what is here, as a stream
+pub mod stretch; // a part of a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links
@@ -131,6 +132,11 @@ impl RequestBody {
     /// It is too large, and is not given to anybody.
     pub fn refuse(&mut self) {
         self.refused = true;
+    }
+
+    /// How long it turned out to be, once it has been read as a whole.
+    pub fn spooled_length(&self) -> Option<u64> {
+        self.spooled.as_ref().map(|spool| spool.len())
     }
 
     pub fn limit(&mut self, bytes: u64) {

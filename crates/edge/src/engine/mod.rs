@@ -163,9 +163,9 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
     }
     // Who may have the whole may have its parts.
     if exchange.depth == 0
-        && let Err(status) = access::check(&location, exchange).await
+        && let Err(answer) = access::check(&location, exchange).await
     {
-        return Answer::Status(status);
+        return answer;
     }
     for handler in &location.plan.precontent {
         if let Some(answer) = handler.answer(exchange).done().await {

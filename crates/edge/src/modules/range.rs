@@ -3,17 +3,13 @@
 //! Last of the filters: a body that nobody changed is still a file here, and a range of it is still
 //! a file, which goes by sendfile.
 
-use std::{
-    io,
-    ops::Range as Span,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{ops::Range as Span, sync::Arc};
 
 use bytes::Bytes;
 
 use super::not_modified::parse_date;
 use crate::{
+    body::stretch::stretch,
     conf::ConfError,
     engine::{
         builtin_page,
@@ -21,7 +17,7 @@ use crate::{
     },
     exchange::Exchange,
     load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
-    response::{Body, FilePart, Part, Response, Source, Stream},
+    response::{Body, FilePart, Part, Response},
 };
 
 #[derive(Clone, Default)]
@@ -63,13 +59,6 @@ impl Filter for Range {
             Some(list) if is_still_the_same(exchange, &response) => parse(list, length, most),
             _ => Wanted::Everything,
         };
-        let wanted = match wanted {
-            // A stream goes by once, and a later part may stand before an earlier one.
-            Wanted::Ranges(ranges) if ranges.len() > 1 && is_stream(&response) => {
-                Wanted::Everything
-            }
-            wanted => wanted,
-        };
         match wanted {
             Wanted::Everything => {
                 let bytes = Bytes::from_static(b"bytes");
@@ -78,6 +67,10 @@ impl Filter for Range {
             }
             Wanted::Nothing => not_satisfiable(exchange, response, length),
             Wanted::Ranges(ranges) => {
+                if ranges.len() > 1 && matches!(response.body, Body::Stream(_)) {
+                    // It comes once, from its beginning.
+                    return response;
+                }
                 exchange.sent.status = 206;
                 response.status = 206;
                 response.reason = None;
@@ -177,67 +170,10 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
     response.body = match body {
         Body::Bytes(bytes) => Body::Bytes(slice(&bytes, range)),
         Body::Parts(parts) => Body::Parts(cut(&parts, range)),
-        Body::Stream(stream) => {
-            let length = Some(range.end - range.start);
-            let window = Window { skip: range.start, left: range.end - range.start };
-            let source = Box::new(Windowed { source: stream.source, window });
-            Body::Stream(Stream { length, source })
-        }
+        Body::Stream(stream) => Body::Stream(stretch(stream, range.start, range.end - range.start)),
         // Nothing else has both a length and ranges.
         other => other,
     };
-}
-
-fn is_stream(response: &Response) -> bool {
-    matches!(response.body, Body::Stream(_))
-}
-
-/// The part of a stream that is still to be let through, after what is still to be left out.
-struct Window {
-    skip: u64,
-    left: u64,
-}
-
-impl Window {
-    fn cut(&mut self, piece: &Bytes) -> Bytes {
-        let length = piece.len() as u64;
-        let start = self.skip.min(length);
-        let end = start + self.left.min(length - start);
-        self.skip -= start;
-        self.left -= end - start;
-        slice(piece, &(start..end))
-    }
-}
-
-/// A range of a stream.
-struct Windowed {
-    source: Box<dyn Source>,
-    window: Window,
-}
-
-impl Source for Windowed {
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        while self.window.left > 0 {
-            match ready!(self.source.poll_chunk(context)) {
-                Some(Ok(piece)) => {
-                    let piece = self.window.cut(&piece);
-                    if !piece.is_empty() {
-                        return Poll::Ready(Some(Ok(piece)));
-                    }
-                }
-                end => return Poll::Ready(end),
-            }
-        }
-        Poll::Ready(None)
-    }
-
-    fn poll_ahead(&mut self, context: &mut Context<'_>) {
-        self.source.poll_ahead(context);
-    }
-
-    fn is_finished(&self) -> bool {
-        self.window.left == 0
-    }
 }
 
 /// `multipart/byteranges`: every range with a head of its own, between boundaries.
@@ -363,13 +299,6 @@ mod tests {
         assert_eq!(parse(b"0-1,2-3", 100, 1), Wanted::Everything);
         assert_eq!(parse(b"0-99,0-99", 100, 10), Wanted::Everything);
         assert_eq!(parse(b"0-", 0, 10), Wanted::Everything);
-    }
-
-    #[test]
-    fn a_window_slides_over_pieces() {
-        let mut window = Window { skip: 4, left: 5 };
-        let cut = ["abc", "def", "ghi", "jkl"].map(|piece| window.cut(&piece.into()));
-        assert_eq!(cut, ["", "ef", "ghi", ""]);
     }
 
     #[test]
