@@ -156,8 +156,9 @@ impl Exchange {
     }
 
     /// The same request once more, with what is known of it by now: for what goes on while its
-    /// answer is written, and for requests of the server's own that it leads to.
-    pub fn twin(&self) -> Exchange {
+    /// answer is written, and for requests of the server's own that it leads to. What families keep
+    /// is not among it; `engine::twin` knows what of that a twin needs.
+    pub(crate) fn twin(&self) -> Exchange {
         let request = self.request.clone();
         let mut twin =
             Exchange::new(&self.http, &self.client, &self.server, request, self.body.twin());

@@ -257,3 +257,21 @@ fn an_upstream_is_asked_with_the_bodies_of_the_client() {
     let response = edge.request("POST", "/page", &[], b"hello");
     assert_eq!(response.text(), "GET 5");
 }
+
+#[test]
+fn the_parts_of_a_page_are_not_counted_again() {
+    let site = Site::new();
+    site.write(
+        "www/a.html",
+        "<!--#include virtual=\"/b.html\" --><!--#include virtual=\"/b.html\" -->",
+    );
+    site.write("www/b.html", "b");
+    let edge = Edge::start_in(
+        site,
+        "limit_conn_zone $server_name zone=conn:1m; limit_req_zone $server_name zone=req:1m rate=1r/m;
+         server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www; ssi on;
+            limit_conn conn 1; limit_req zone=req; }",
+    );
+    check(&edge, "/a.html", "bb");
+    assert_eq!(edge.get("/a.html").status, 503);
+}
