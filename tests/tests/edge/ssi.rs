@@ -268,7 +268,7 @@ fn the_parts_of_a_page_are_not_counted_again() {
     site.write("www/b.html", "b");
     let edge = Edge::start_in(
         site,
-        "limit_conn_zone $server_name zone=conn:1m; limit_req_zone $server_name zone=req:1m rate=1r/m;
+        "limit_conn_zone $host zone=conn:1m; limit_req_zone $host zone=req:1m rate=1r/m;
          server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www; ssi on;
             limit_conn conn 1; limit_req zone=req; }",
     );
