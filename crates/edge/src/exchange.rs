@@ -51,6 +51,8 @@ pub struct Exchange {
     /// arguments or a redirect must be written so again.
     pub quoted_uri: bool,
     pub restarts_left: u8,
+    /// How many requests of the server's own this one is inside of: 0 is the client's.
+    pub depth: u8,
     /// What an upstream has said that belongs to the answer it redirected to.
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
@@ -138,6 +140,7 @@ impl Exchange {
             error_page_asked: false,
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
+            depth: 0,
             carried: None,
             redirected_to: None,
             limit_rate: None,
@@ -150,6 +153,37 @@ impl Exchange {
         }
     }
 
+    /// The same request once more, with what is known of it by now: for what goes on while its
+    /// answer is written, and for requests of the server's own that it leads to.
+    pub fn twin(&self) -> Exchange {
+        let request = self.request.clone();
+        let mut twin =
+            Exchange::new(&self.http, &self.client, &self.server, request, self.body.twin());
+        twin.forwarded.clone_from(&self.forwarded);
+        twin.uri.clone_from(&self.uri);
+        twin.args.clone_from(&self.args);
+        twin.located.clone_from(&self.located);
+        twin.location = Arc::clone(&self.location);
+        twin.internal = self.internal;
+        twin.captures.clone_from(&self.captures);
+        twin.quoted_uri = self.quoted_uri;
+        twin.depth = self.depth;
+        twin.sent = self.sent.clone();
+        twin.story = self.story.twin();
+        twin.values = self.values.twin();
+        twin
+    }
+
+    /// The request's own start again, at another place, by GET: what it was asked with stays.
+    pub(crate) fn begin_again(&mut self, uri: Bytes, args: Bytes) {
+        self.request.method = Bytes::from_static(b"GET");
+        self.internal = true;
+        self.quoted_uri = false;
+        self.uri = uri;
+        self.args = args;
+        self.sent = Sent::default();
+    }
+
     /// The first field of this name in the request.
     pub fn header(&self, name: &str) -> Option<&Bytes> {
         self.request.headers.get(name)
@@ -157,6 +191,11 @@ impl Exchange {
 
     pub fn var(&self, id: VarId) -> Option<Bytes> {
         self.values.get(self, id)
+    }
+
+    /// A variable by the name that a text has for it, which is in lower case.
+    pub fn var_named(&self, name: &str) -> Option<Bytes> {
+        self.values.get_named(self, name)
     }
 
     pub fn set_var(&self, id: VarId, value: Bytes) {
@@ -269,6 +308,9 @@ impl Exchange {
         let mut quoted = |name: &str, value: &str| line.extend([", ", name, ": \"", value, "\""]);
         if !self.request.line.is_empty() {
             quoted("request", &text(&self.request.line));
+        }
+        if self.depth > 0 {
+            quoted("subrequest", &text(&self.uri));
         }
         if let Some(upstream) = self.story.upstream() {
             quoted("upstream", &upstream.url());

@@ -129,6 +129,18 @@ impl Response {
     }
 }
 
+impl Response {
+    /// The bytes are others now, although they say the same.
+    pub fn weaken_etag(&mut self) {
+        let Some(etag) = self.headers.get("ETag").cloned() else { return };
+        if etag.starts_with(b"W/") {
+            return;
+        }
+        let weak = etag.starts_with(b"\"").then(|| Bytes::from([b"W/", &etag[..]].concat()));
+        self.headers.replace("ETag", weak);
+    }
+}
+
 impl Body {
     pub fn length(&self) -> Option<u64> {
         match self {

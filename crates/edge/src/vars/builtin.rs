@@ -91,10 +91,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("request_length", |exchange, _| {
         Some(number(exchange.request.head_size as u64 + exchange.body.received()))
     }),
-    variable("request_id", |exchange, _| {
-        let fresh = || format!("{:032x}", fastrand::u128(..)).into();
-        Some(exchange.story.request_id.get_or_init(fresh).clone())
-    }),
+    variable("request_id", |exchange, _| Some(exchange.story.request_id().clone())),
     // Where it leads, which rewrites change.
     volatile("uri", |exchange, _| Some(exchange.uri.clone())),
     volatile("document_uri", |exchange, _| Some(exchange.uri.clone())),
@@ -103,15 +100,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("is_args", |exchange, _| {
         Some(Bytes::from_static(if exchange.args.is_empty() { b"" } else { b"?" }))
     }),
-    volatile("arg_", |exchange, rest| {
-        let pairs = exchange.args.split(|byte| *byte == b'&');
-        let mut pairs = pairs.filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            Some((&pair[..equals], &pair[equals + 1..]))
-        });
-        let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(rest.as_bytes()))?;
-        Some(exchange.args.slice_ref(found.1))
-    }),
+    volatile("arg_", argument),
     volatile("document_root", |exchange, _| {
         Some(path(&exchange.location.core.document_root(exchange)))
     }),
@@ -148,6 +137,17 @@ pub const VARIABLES: &[Variable] = &[
         Some(Bytes::from_static(version.as_bytes()))
     }),
 ];
+
+/// The first argument of this name, as it came.
+pub fn argument(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
+    let pairs = exchange.args.split(|byte| *byte == b'&');
+    let mut pairs = pairs.filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    });
+    let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))?;
+    Some(exchange.args.slice_ref(found.1))
+}
 
 /// The name in `Authorization: Basic`.
 pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
