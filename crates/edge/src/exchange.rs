@@ -21,6 +21,7 @@ use crate::{
     vars::{Values, VarId},
 };
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Exchange {
     /// The configuration the connection was accepted under, for as long as it lasts.
     pub http: Arc<Http>,
@@ -38,6 +39,8 @@ pub struct Exchange {
     pub location: Arc<Location>,
     /// Whether the server has redirected the request itself: `internal` locations are open to it.
     pub internal: bool,
+    /// Whether `try_files` has found the URI below an alias that otherwise names the file itself.
+    pub below_alias: bool,
     /// In a cell, because a `map` that is only read may match a pattern.
     captures: RefCell<Captures>,
     /// What `error_page` has made of the status, while its page is fetched.
@@ -123,6 +126,7 @@ impl Exchange {
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
             internal: false,
+            below_alias: false,
             captures: RefCell::default(),
             status_override: None,
             error_page_asked: false,
@@ -207,6 +211,7 @@ impl Exchange {
     }
 
     pub(crate) fn clear_state(&mut self) {
+        self.below_alias = false;
         self.states.clear();
     }
 

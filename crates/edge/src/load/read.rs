@@ -31,6 +31,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
         warnings: Vec::new(),
+        around: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -79,6 +80,8 @@ pub struct Loader {
     pub prefix: PathBuf,
     pub files: Arc<Files>,
     pub warnings: Vec<ConfError>,
+    /// The locations around what is being read, the innermost last.
+    pub around: Vec<Name>,
 }
 
 impl Loader {
@@ -114,8 +117,9 @@ impl Loader {
                 }
                 (Block::Server | Block::Location, "location") => {
                     let name = self.location_name(node)?;
+                    self.around.push(name);
                     let mut child = self.block(Block::Location, braces(node)?)?;
-                    child.name = name;
+                    child.name = self.around.pop().expect("pushed above");
                     child.span = Some(node.name.span.clone());
                     draft.children.push(child);
                 }
