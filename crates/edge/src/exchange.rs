@@ -17,6 +17,7 @@ use crate::{
     load::{Http, Location, Server},
     log::Level,
     regex::Captures,
+    response::Response,
     story::Story,
     vars::{Values, VarId},
 };
@@ -56,6 +57,8 @@ pub struct Exchange {
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
+    /// The response, while fields are added to it whose values may ask for others of it.
+    pub pending: Option<Response>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -99,6 +102,7 @@ pub struct Sent {
     pub content_type: Option<Bytes>,
     /// The head as it was written, for `$sent_http_*`.
     pub head: Vec<u8>,
+    pub trailers: Headers,
     pub bytes: u64,
     pub body_bytes: u64,
     /// The whole answer has left; otherwise the client, or what was to be sent, broke off.
@@ -134,6 +138,7 @@ impl Exchange {
             restarts_left: MAX_RESTARTS,
             carried: None,
             redirected_to: None,
+            pending: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),

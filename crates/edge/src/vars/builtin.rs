@@ -112,6 +112,7 @@ pub const VARIABLES: &[Variable] = &[
         Some(Bytes::from_static(if exchange.sent.complete { b"OK" } else { b"" }))
     }),
     volatile("sent_http_", sent),
+    volatile("sent_trailer_", |exchange, rest| join(exchange.sent.trailers.pairs(), rest, b", ")),
     // The time, and who tells it.
     volatile("request_time", |exchange, _| Some(seconds(exchange.story.age()))),
     volatile("msec", |_, _| {
@@ -182,10 +183,24 @@ fn cookie(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     None
 }
 
-/// From the head as it was written; before that, only the type is known.
+/// From the head as it was written; before that, from what is about to be.
 fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     if exchange.sent.head.is_empty() {
-        return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        let Some(response) = &exchange.pending else {
+            return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        };
+        return match wanted {
+            "content_type" => response.content_type.clone(),
+            "content_length" => response.body.length().map(number),
+            "last_modified" => response.last_modified.map(|second| {
+                let mut date = Bytes::new();
+                clock::http_date_of(second, |text| date = text.to_owned().into());
+                date
+            }),
+            "location" => response.location.clone(),
+            _ => None,
+        }
+        .or_else(|| join(response.headers.pairs(), wanted, b", "));
     }
     let lines = exchange.sent.head.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| {
@@ -197,8 +212,7 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
 
 /// The values of all fields of a name in the request.
 fn fields(exchange: &Exchange, wanted: &str, separator: &[u8]) -> Option<Bytes> {
-    let fields = exchange.request.headers.iter();
-    join(fields.map(|field| (&field.name[..], &field.value[..])), wanted, separator)
+    join(exchange.request.headers.pairs(), wanted, separator)
 }
 
 /// The values of all fields of a name, which is written with `_` for `-`.
