@@ -121,10 +121,7 @@ pub const VARIABLES: &[Variable] = &[
     }),
     volatile("time_local", |_, _| Some(clock::combined_time())),
     volatile("time_iso8601", |_, _| Some(clock::iso_time())),
-    variable("hostname", |_, _| {
-        let name = nix::unistd::gethostname().ok()?;
-        Some(name.to_string_lossy().to_ascii_lowercase().into())
-    }),
+    variable("hostname", |_, _| Some(hostname().into())),
     variable("pid", |_, _| Some(number(u64::from(std::process::id())))),
     variable("nginx_version", |_, _| {
         let (_, version) = crate::SERVER_TOKEN.split_once('/')?;
@@ -143,6 +140,12 @@ pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
     let colon = text.iter().position(|byte| *byte == b':')?;
     text.truncate(colon);
     (!text.is_empty()).then(|| text.into())
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().to_ascii_lowercase()
 }
 
 /// `1.234`, as times are written in logs.
