@@ -23,6 +23,7 @@ pub mod engine; // the phases, in order: READ THIS FIRST
 pub mod modules; // the directive families
 pub mod response; // what is sent back
 pub mod upstream; // servers behind this one
+pub mod resolver; // names to addresses, while requests come
 pub mod story; // what is remembered of a request, for logs and traces
 pub mod log; // log files
 pub mod clock; // the time as text

@@ -168,6 +168,12 @@ impl RequestBody {
         Ok(false)
     }
 
+    /// What was taken in while nobody wanted it yet.
+    pub fn taken(&mut self) -> Option<Bytes> {
+        self.begun = true;
+        self.taken.give()
+    }
+
     /// Whether all of it has been given out, as far as that is known without waiting.
     pub fn is_given_out(&self) -> bool {
         self.taken.len() == 0 && self.is_read()

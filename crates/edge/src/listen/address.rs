@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a word of `listen`")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub struct Listen {
     pub address: ListenAddress,
     pub default_server: bool,
@@ -23,6 +23,8 @@ pub struct Listen {
     /// Set on the socket, so that another program may share it; the edge's own threads share one
     /// socket with or without it, since they share its connections out themselves.
     pub reuseport: bool,
+    /// Who connects here says first for whom (`connection/proxy_protocol.rs`).
+    pub proxy_protocol: bool,
     pub keepalive: Option<KeepAlive>,
     pub receive_buffer: Option<usize>,
     pub send_buffer: Option<usize>,
@@ -72,6 +74,7 @@ impl Listen {
             backlog: None,
             ipv6only: true,
             reuseport: false,
+            proxy_protocol: false,
             keepalive: None,
             receive_buffer: None,
             send_buffer: None,
@@ -97,6 +100,7 @@ impl Listen {
         match (name, value) {
             ("default_server" | "default", "") => self.default_server = true,
             ("reuseport", "") => self.reuseport = true,
+            ("proxy_protocol", "") => self.proxy_protocol = true,
             ("backlog", value) => {
                 let backlog = value.parse().ok().filter(|backlog| *backlog > 0);
                 self.backlog = Some(backlog.ok_or_else(|| format!("invalid backlog \"{word}\""))?);
@@ -119,7 +123,7 @@ impl Listen {
             ("sndbuf", value) => self.send_buffer = Some(buffer(name, value)?),
             // Every address has a socket of its own, unless a wildcard has its port.
             ("bind", "") => (),
-            ("ssl" | "http2" | "quic" | "proxy_protocol", _) => {
+            ("ssl" | "http2" | "quic", _) => {
                 let message = "nginx has this; the edge does not yet";
                 return Err(format!("\"{name}\" parameter of \"listen\": {message}"));
             }
@@ -132,6 +136,7 @@ impl Listen {
     pub fn merge(&mut self, other: &Listen) -> Result<(), ConfError> {
         self.backlog = self.backlog.or(other.backlog);
         self.reuseport |= other.reuseport;
+        self.proxy_protocol |= other.proxy_protocol;
         self.keepalive = self.keepalive.take().or_else(|| other.keepalive.clone());
         self.receive_buffer = self.receive_buffer.or(other.receive_buffer);
         self.send_buffer = self.send_buffer.or(other.send_buffer);

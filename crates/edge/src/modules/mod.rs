@@ -10,13 +10,17 @@ pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
+pub mod resolver; // who is asked for addresses
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
 pub mod otel; // traces
+pub mod proxy_protocol; // what a connection was said to be
+pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
+pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
@@ -28,6 +32,9 @@ pub mod server_timing; // the edge's share of the time
 pub mod access_log; // a line for each request
 
 use crate::load::Entry;
+
+/// What nginx is built with only when it is asked for, and the edge has.
+pub const WITH: &[&str] = &["http_realip_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
@@ -48,13 +55,8 @@ pub const WITHOUT: &[&str] = &[
     "http_split_clients_module",
     "http_ssi_module",
     "http_tunnel_module",
-    "http_upstream_hash_module",
-    "http_upstream_ip_hash_module",
-    "http_upstream_least_conn_module",
     "http_upstream_least_time_module",
-    "http_upstream_random_module",
     "http_upstream_sticky",
-    "http_upstream_zone_module",
     "http_userid_module",
     "http_uwsgi_module",
     "http-cache",
@@ -70,10 +72,14 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
+    Entry::of::<resolver::Resolvers>(),
     Entry::of::<types::Types>(),
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
     Entry::of::<map::Map>(),
+    Entry::of::<proxy_protocol::ProxyProtocol>(),
+    // Post read, and preaccess before the limits.
+    Entry::of::<realip::RealIp>(),
     // Rewrite.
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),

@@ -119,10 +119,6 @@ impl Module for Main {
                  directives are then missing)",
             ))
         }),
-        directive("ssl_engine", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("ssl_object_cache_inheritable", MAIN, Exactly(1), |_, args| refuse(args)),
-        block("stream", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
-        block("mail", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}
@@ -130,11 +126,6 @@ impl Module for Main {
     fn install(self: Arc<Self>, _plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
         Ok(())
     }
-}
-
-fn refuse(args: &mut Args<'_>) -> Result<(), ConfError> {
-    let name = &args.node.name.text;
-    Err(args.complain(format!("\"{name}\" directive: nginx has this; the edge does not yet")))
 }
 
 impl Main {

@@ -8,6 +8,7 @@ use http1::{FieldLine, field_line, status_line};
 
 use crate::{
     exchange::Exchange,
+    modules::passing::cookie_value,
     story::Attempt,
     vars::{Variable, variable, volatile},
 };
@@ -18,7 +19,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         Some(exchange.story.proxied.as_ref()?.port.to_string().into())
     }),
     variable("proxy_add_x_forwarded_for", |exchange, _| {
-        let address = exchange.client.peer.address_text();
+        let address = exchange.remote().text();
         let mut known = exchange.request.headers.all("x-forwarded-for").peekable();
         if known.peek().is_none() {
             return Some(address.clone());
@@ -65,13 +66,9 @@ pub(super) const VARIABLES: &[Variable] = &[
     }),
     volatile("upstream_cookie_", |exchange, rest| {
         let raw = &exchange.story.upstream()?.raw_head;
-        let mut cookies = fields(raw).filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
-        cookies.find_map(|(_, cookie)| {
-            let end = cookie.iter().position(|byte| *byte == b';').unwrap_or(cookie.len());
-            let equals = cookie[..end].iter().position(|byte| *byte == b'=')?;
-            let same = cookie[..equals].trim_ascii().eq_ignore_ascii_case(rest.as_bytes());
-            same.then(|| cookie.slice(equals + 1..end))
-        })
+        fields(raw)
+            .filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"))
+            .find_map(|(_, cookie)| cookie_value(&cookie, rest.as_bytes()))
     }),
 ];
 
