@@ -44,8 +44,7 @@ pub mod access_log; // a line for each request
 use crate::load::Entry;
 
 /// What nginx is built with only when it is asked for, and the edge has.
-pub const WITH: &[&str] =
-    &["http_realip_module", "http_ssl_module", "http_stub_status_module"];
+pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module", "http_stub_status_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[

@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 
 pub use builtin::{
-    VARIABLES as BUILTIN, argument, basic_credentials, basic_user, port, seconds,
+    VARIABLES as BUILTIN, argument, basic_credentials, basic_user, hostname, port, seconds,
 };
 pub use template::Template;
 
