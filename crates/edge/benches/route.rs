@@ -40,7 +40,9 @@ async fn exchange(prefixes: usize) -> Exchange {
         version: http1::Version::Http11,
         headers: Headers::default(),
         host: Some(Bytes::from_static(b"localhost")),
+        port: None,
         keep_alive: true,
+        pipelined: false,
         head_size: 0,
     };
     let body = RequestBody::new(&client, &request, Framing::Empty);

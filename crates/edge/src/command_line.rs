@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-use crate::{SERVER_TOKEN, defaults, load::Options, modules::WITHOUT};
+use crate::{SERVER_BUILD, defaults, load::Options, modules::WITHOUT};
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -75,8 +75,7 @@ impl CommandLine {
 
     /// What `-v`, `-V` and `-h` say.
     pub fn about(&self) -> String {
-        let mut text =
-            format!("nginx version: {SERVER_TOKEN} (Causeway {})\n", env!("CARGO_PKG_VERSION"));
+        let mut text = format!("nginx version: {SERVER_BUILD}\n");
         if self.help {
             text += &help();
         }
@@ -90,7 +89,8 @@ impl CommandLine {
                 ("user", defaults::USER),
             ];
             let paths = paths.map(|(name, value)| format!(" --{name}={value}")).concat();
-            text.extend(["configure arguments:", &paths]);
+            let build = concat!(" --build='Causeway ", env!("CARGO_PKG_VERSION"), "'");
+            text.extend(["configure arguments:", build, &paths]);
             text.extend(WITHOUT.iter().flat_map(|name| [" --without-", name]));
             text.push('\n');
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http1::Version;
 
 use crate::{
-    body::RequestBody,
+    body::{BodyError, RequestBody, Spool},
     connection::Client,
     headers::Headers,
     load::{Http, Location, Server},
@@ -51,6 +51,8 @@ pub struct Exchange {
     pub restarts_left: u8,
     /// What an upstream has said that belongs to the answer it redirected to.
     pub carried: Option<Carried>,
+    /// Where a redirect led that `error_page` has put something else in the place of.
+    pub redirected_to: Option<Bytes>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -70,8 +72,12 @@ pub struct Request {
     pub headers: Headers,
     /// Lower-case, without port and final dot, from the target or the `Host` field.
     pub host: Option<Bytes>,
+    /// What stands behind it, if anything does.
+    pub port: Option<u16>,
     /// Whether the client wants the connection to last.
     pub keep_alive: bool,
+    /// Whether it had come before the one before it was answered.
+    pub pipelined: bool,
     /// The head's size in bytes.
     pub head_size: usize,
 }
@@ -123,6 +129,7 @@ impl Exchange {
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
             carried: None,
+            redirected_to: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -162,6 +169,29 @@ impl Exchange {
         if !self.is_head() {
             self.request.method = Bytes::from_static(b"GET");
         }
+    }
+
+    /// The whole body of the request, kept as the location in force says.
+    pub async fn spool_body(&mut self) -> Result<Rc<Spool>, BodyError> {
+        if let Some(spool) = self.body.spooled() {
+            return Ok(Rc::clone(spool));
+        }
+        let location = Arc::clone(&self.location);
+        let spool = self.body.spool(&location.client_body.spool_rules()).await?;
+        if let Some(path) = spool.path() {
+            let asked_for = location.client_body.in_file_only();
+            let level = if asked_for { Level::Notice } else { Level::Warn };
+            let message = "a client request body is buffered to a temporary file";
+            self.log(level, &format!("{message} {}", path.display()));
+        }
+        Ok(spool)
+    }
+
+    /// Whether the whole body is here without waiting for it: then nothing is lost by having it
+    /// whole, and it can be asked for again.
+    pub async fn has_whole_body(&mut self) -> Result<bool, BodyError> {
+        let location = Arc::clone(&self.location);
+        self.body.spool_what_is_here(&location.client_body.spool_rules()).await
     }
 
     /// A family's own state for this request, made on first use and dropped on a restart, as nginx

@@ -23,6 +23,7 @@ pub mod engine; // the phases, in order: READ THIS FIRST
 pub mod modules; // the directive families
 pub mod response; // what is sent back
 pub mod upstream; // servers behind this one
+pub mod resolver; // names to addresses, while requests come
 pub mod story; // what is remembered of a request, for logs and traces
 pub mod log; // log files
 pub mod clock; // the time as text
@@ -33,11 +34,14 @@ pub mod defaults {
     pub const CONF_PATH: &str = "/etc/nginx/nginx.conf";
     pub const ERROR_LOG: &str = "stderr";
     pub const ACCESS_LOG: &str = "/var/log/nginx/access.log";
+    pub const CLIENT_BODY_TEMP_PATH: &str = "client_body_temp";
     pub const PID_PATH: &str = "/run/nginx.pid";
     pub const USER: &str = "nobody";
 }
 
 /// What the `Server` field says with `server_tokens on`: the nginx whose behaviour this is.
 pub const SERVER_TOKEN: &str = "nginx/1.31.5";
+/// With `server_tokens build`: who behaves so.
+pub const SERVER_BUILD: &str = concat!("nginx/1.31.5 (Causeway ", env!("CARGO_PKG_VERSION"), ")");
 /// And with `server_tokens off`.
 pub const SERVER_NAME: &str = "nginx";

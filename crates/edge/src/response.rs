@@ -116,6 +116,13 @@ impl Response {
         response.body = Body::Bytes(page);
         response
     }
+
+    /// A redirect that was made here, and which `error_page` may have its say about.
+    pub fn is_own_redirect(&self) -> bool {
+        self.location.is_some()
+            && !self.from_upstream
+            && matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
 }
 
 impl Body {

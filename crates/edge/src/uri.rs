@@ -51,6 +51,20 @@ pub fn normalise(target: &Bytes, slashes: Slashes) -> Result<Uri, UriError> {
     Ok(Uri { path, args })
 }
 
+/// A place that a server behind this one names (`X-Accel-Redirect`): decoded, and nothing resolved.
+/// Who means what he says has no need of `..`, so that it is refused, as nginx does.
+pub fn named(target: &Bytes) -> Result<Uri, UriError> {
+    if target.first() != Some(&b'/') {
+        return Err(UriError::NoPath);
+    }
+    let (path, args) = split_args(target);
+    let path = if memchr::memchr2(b'%', 0, &path).is_some() { decode(&path)?.into() } else { path };
+    if path.split(|byte| *byte == b'/').any(|segment| segment == b"..") {
+        return Err(UriError::AboveRoot);
+    }
+    Ok(Uri { path, args: Some(args) })
+}
+
 /// Nothing to decode, merge or resolve: the usual path, taken without a copy.
 fn is_plain(path: &[u8]) -> bool {
     let mut previous = 0;

@@ -8,6 +8,7 @@ mod server; // a scratch folder with a server in it
 
 mod access;
 mod access_log;
+mod client_body;
 mod command_line;
 mod conf_errors;
 mod error_log;

@@ -3,6 +3,7 @@
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
 mod spool; // a body that has come in whole
+mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links
 
 use std::{rc::Rc, time::Duration};
@@ -10,26 +11,32 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use http1::{Chunked, Piece};
 
-pub use spool::{Spool, SpoolRules, read_at, unnamed_file};
+pub use spool::{Keep, Spool, SpoolRules, read_at};
+pub use temporary::{TempFolder, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError, Deadline},
     exchange::Request,
-    headers::has_token,
 };
 
 pub struct RequestBody {
     client: Rc<Client>,
     framing: Framing,
-    /// Bytes given out so far.
+    /// Bytes so far.
     received: u64,
     /// `client_max_body_size`; 0 is none.
     limit: u64,
     /// The client waits to be told to go on (`Expect: 100-continue`).
     continue_pending: bool,
     declared: Option<u64>,
+    /// Taken in, and not given out yet.
+    taken: Taken,
+    /// Somebody has had a part of it.
+    begun: bool,
     /// The whole body, once somebody wanted it whole.
     spooled: Option<Rc<Spool>>,
+    /// It was too large: whoever answers in place of the refused request gets none of it.
+    refused: bool,
 }
 
 /// How the end of a body is known.
@@ -74,9 +81,10 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
+        // Also without a body: who asks is told.
         let continue_pending = request.version == http1::Version::Http11
-            && expects.is_some_and(|list| has_token(list, "100-continue"))
-            && !matches!(framing, Framing::Empty | Framing::Unknown);
+            && expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+            && !matches!(framing, Framing::Unknown);
         let declared = match framing {
             Framing::Empty => Some(0),
             Framing::Length(length) => Some(length),
@@ -90,18 +98,21 @@ impl RequestBody {
             limit: 0,
             continue_pending,
             declared,
+            taken: Taken::default(),
+            begun: false,
             spooled: None,
+            refused: false,
         }
     }
 
     /// What `Content-Length` says; `None` of a chunked body.
     pub fn declared_length(&self) -> Option<u64> {
-        self.declared
+        if self.refused { Some(0) } else { self.declared }
     }
 
-    /// Whether it has been read as a whole, and can be read again.
-    pub fn is_spooled(&self) -> bool {
-        self.spooled.is_some()
+    /// It is too large, and is not given to anybody.
+    pub fn refuse(&mut self) {
+        self.refused = true;
     }
 
     pub fn limit(&mut self, bytes: u64) {
@@ -125,17 +136,47 @@ impl RequestBody {
     /// The next bytes; `None` after the last. `timeout` bounds the wait for each read
     /// (`client_body_timeout`).
     pub async fn chunk(&mut self, timeout: Duration) -> Result<Option<Bytes>, BodyError> {
-        if self.continue_pending {
+        self.begun = true;
+        if self.continue_pending && !self.refused {
             self.continue_pending = false;
             let line = std::io::IoSlice::new(CONTINUE);
             self.client.write_all(&mut [line], timeout).await?;
         }
         loop {
-            if let Some(piece) = self.next_buffered()? {
-                return Ok(piece);
+            let end = self.take_in(READ)?;
+            let taken = self.taken.give();
+            if taken.is_some() || end {
+                return Ok(taken);
             }
             self.client.fill(READ, &mut Deadline::after(timeout)).await?;
         }
+    }
+
+    /// Takes in what is here, up to about so many bytes: small chunks that came together are given
+    /// out together. `true`: that was the last of it.
+    fn take_in(&mut self, most: usize) -> Result<bool, BodyError> {
+        if self.refused {
+            return Ok(true);
+        }
+        while self.taken.len() < most {
+            match self.next_buffered()? {
+                Some(Some(part)) => self.taken.add(part),
+                Some(None) => return Ok(true),
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// What was taken in while nobody wanted it yet.
+    pub fn taken(&mut self) -> Option<Bytes> {
+        self.begun = true;
+        self.taken.give()
+    }
+
+    /// Whether all of it has been given out, as far as that is known without waiting.
+    pub fn is_given_out(&self) -> bool {
+        self.taken.len() == 0 && self.is_read()
     }
 
     /// What is here already; `None`: read more. `Some(None)`: the end.
@@ -157,6 +198,7 @@ impl RequestBody {
         };
         self.received += data.len() as u64;
         if self.limit != 0 && self.received > self.limit {
+            self.refused = true;
             return Err(BodyError::TooLarge);
         }
         Ok(Some(Some(data)))
@@ -181,7 +223,7 @@ impl RequestBody {
     /// Whether nothing of the body was given out, so that the rest can be dropped as it comes.
     pub fn is_untouched(&self) -> bool {
         // A client that was not told to send it may send the next request in its place.
-        self.received == 0 && !self.is_broken() && !self.continue_pending
+        !self.begun && !self.is_broken() && !self.continue_pending
     }
 
     /// Where the body ends can not be said.
@@ -192,7 +234,7 @@ impl RequestBody {
     /// Drops what is here of a body nobody has asked for; `true`: its framing has no meaning.
     pub fn buffered_is_broken(&mut self) -> bool {
         let chunked = matches!(&self.framing, Framing::Chunked(chunked) if !chunked.is_end());
-        chunked && self.received == 0 && !self.discard_buffered() && self.is_broken()
+        chunked && !self.begun && !self.discard_buffered() && self.is_broken()
     }
 
     /// Tells a client that waits for it to send a body nobody will read: the connection goes on.
@@ -202,5 +244,52 @@ impl RequestBody {
             self.client.write_all(&mut [line], timeout).await?;
         }
         Ok(())
+    }
+}
+
+/// One part of a body, or several joined: usually there is one, and it is not copied.
+#[derive(Default)]
+struct Taken {
+    one: Bytes,
+    joined: Vec<u8>,
+}
+
+impl Taken {
+    fn len(&self) -> usize {
+        self.one.len() + self.joined.len()
+    }
+
+    fn add(&mut self, part: Bytes) {
+        if self.len() == 0 {
+            self.one = part;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.one));
+        self.joined.extend_from_slice(&part);
+    }
+
+    fn give(&mut self) -> Option<Bytes> {
+        let Taken { one, joined } = std::mem::take(self);
+        let part = if joined.is_empty() { one } else { joined.into() };
+        (!part.is_empty()).then_some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_came_together_are_given_out_together() {
+        let mut taken = Taken::default();
+        assert_eq!(taken.give(), None);
+        taken.add("one".into());
+        assert_eq!(taken.give().unwrap(), "one");
+        for part in ["one", " and ", "two"] {
+            taken.add(part.into());
+        }
+        assert_eq!(taken.len(), 11);
+        assert_eq!(taken.give().unwrap(), "one and two");
+        assert_eq!(taken.len(), 0);
     }
 }

@@ -41,6 +41,7 @@ pub struct Peer {
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
+    since: Instant,
     text: OnceCell<Bytes>,
 }
 
@@ -99,7 +100,19 @@ impl Deadline {
 
 impl Peer {
     pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
-        Peer { number, address, local, requests: Cell::new(0), text: OnceCell::new() }
+        Peer {
+            number,
+            address,
+            local,
+            requests: Cell::new(0),
+            since: Instant::now(),
+            text: OnceCell::new(),
+        }
+    }
+
+    /// How long the connection has lasted.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// `$remote_addr`: the address without its port, or `unix:`.
@@ -119,15 +132,15 @@ impl Client {
 
     /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
     /// connection that has had no answer yet gets a moment even then, since its request may be on
-    /// the way.
-    pub async fn wait_for_request(&self, limit: Duration, drain: &Drain) -> bool {
+    /// the way; any other has `grace`.
+    pub async fn wait_for_request(&self, limit: Duration, grace: Duration, drain: &Drain) -> bool {
         if !self.buffer.borrow().is_empty() {
             return true;
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
         let mut deadline = Deadline::after(limit);
-        let fresh = self.peer.requests.get() == 0;
+        let grace = if self.peer.requests.get() == 0 { LAST_MOMENT } else { grace };
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
@@ -137,11 +150,11 @@ impl Client {
                 Poll::Pending => (),
             }
             if !hurried && (drain.has_begun() || draining.as_mut().poll(context).is_ready()) {
-                if !fresh {
+                if grace.is_zero() {
                     return Poll::Ready(false);
                 }
                 hurried = true;
-                deadline.no_later_than(LAST_MOMENT);
+                deadline.no_later_than(grace);
             }
             self.poll_deadline(context, deadline.at()).map(|()| false)
         })
@@ -171,6 +184,16 @@ impl Client {
                     self.poll_deadline(context, deadline.at()).map(|()| Err(ClientError::Timeout))
                 }
             }
+        })
+        .await
+    }
+
+    /// Reads what has come, without waiting. `false`: nothing, or it is over, as the next read will
+    /// say.
+    pub async fn fill_now(&self, room: usize) -> bool {
+        poll_fn(|context| {
+            let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
         })
         .await
     }

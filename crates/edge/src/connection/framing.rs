@@ -6,20 +6,45 @@
 use http1::{Chunked, LineEnds, Version};
 
 use super::request::{Refusal, bad_headers};
-use crate::{body::Framing, exchange::Request, headers::Headers};
+use crate::{
+    body::Framing,
+    exchange::Request,
+    headers::{Header, Headers},
+};
 
-/// How long the body is. Two answers to that are none.
+/// Fields of which a second one would leave open which of the two is meant. (`Host` has words of its
+/// own.)
+const ONCE: [&str; 10] = [
+    "expect",
+    "if-match",
+    "if-range",
+    "content-range",
+    "authorization",
+    "if-none-match",
+    "content-length",
+    "transfer-encoding",
+    "if-modified-since",
+    "if-unmodified-since",
+];
+
+pub(super) fn only_once(headers: &Headers) -> Result<(), Refusal> {
+    let mut seen = [false; ONCE.len()];
+    for header in headers {
+        // Most names are told from these by their length and first letter.
+        let likely = matches!(header.name.len(), 6 | 8 | 13 | 14 | 17 | 19)
+            && header.name.first().is_some_and(|first| b"acetiACETI".contains(first));
+        let place = likely.then(|| ONCE.iter().position(|name| header.is(name))).flatten();
+        if place.is_some_and(|place| std::mem::replace(&mut seen[place], true)) {
+            return Err(duplicate(header, headers));
+        }
+    }
+    Ok(())
+}
+
+/// How long the body is. Its fields stand at most once each.
 pub(super) fn framing(request: &Request) -> Result<Framing, Refusal> {
-    let mut lengths = request.headers.all("content-length");
-    let length = lengths.next();
-    if lengths.next().is_some() {
-        return Err(duplicate("Content-Length", &request.headers));
-    }
-    let mut codings = request.headers.all("transfer-encoding");
-    let coding = codings.next();
-    if codings.next().is_some() {
-        return Err(duplicate("Transfer-Encoding", &request.headers));
-    }
+    let length = request.headers.get("content-length");
+    let coding = request.headers.get("transfer-encoding");
     match (length, coding) {
         (None, None) => Ok(Framing::Empty),
         (Some(length), None) => {
@@ -50,12 +75,13 @@ pub(super) fn framing(request: &Request) -> Result<Framing, Refusal> {
     }
 }
 
-fn duplicate(name: &'static str, headers: &Headers) -> Refusal {
-    let mut lines = headers.iter().filter(|header| header.is(name)).map(|header| {
-        let (name, value) = (&header.name[..], &header.value[..]);
-        format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
-    });
-    let (first, second) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+fn duplicate(second: &Header, headers: &Headers) -> Refusal {
+    let line = |header: &Header| {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        format!("{}: {}", text(&header.name), text(&header.value))
+    };
+    let first = headers.iter().find(|header| header.name.eq_ignore_ascii_case(&second.name));
+    let (first, second) = (first.map(line).unwrap_or_default(), line(second));
     let message =
         format!("client sent duplicate header line: \"{second}\", previous value: \"{first}\"");
     bad_headers(400, message)

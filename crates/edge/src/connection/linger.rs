@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use super::{Client, Deadline};
-use crate::{exchange::Exchange, load::Address};
+use crate::{exchange::Exchange, modules::core::Core};
 
 /// Reads of this size; what is read is dropped.
 const READ: usize = 64 << 10;
 
-pub(super) async fn close(client: &Client, address: &Address) {
-    let core = &address.default.outer.core;
+pub(super) async fn close(client: &Client, core: &Core) {
     // What has come already may be dropped at once.
     client.buffer.borrow_mut().clear();
     client.shutdown().await;

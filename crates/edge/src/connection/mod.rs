@@ -8,6 +8,8 @@ mod io; // the kinds of sockets
 mod client; // the socket, its buffer and its deadlines
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
+mod host; // which host, on which port
+mod head_space; // how large a head may be
 mod framing; // where a body ends
 mod linger; // how to close without losing what was sent
 
@@ -22,6 +24,7 @@ use crate::{
     exchange::Exchange,
     load::Http,
     log::Level,
+    modules::core::Core,
     process::{Drain, caught},
     uri::Uri,
 };
@@ -30,25 +33,28 @@ use respond::Connection;
 
 /// Serves one connection. `address` is its place in `http.addresses`.
 pub async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, drain: Drain) {
+    let defaults = &http.addresses[address].default.outer.core;
+    // What the last answer's location says about waiting for another request, and about closing.
+    let mut core = Arc::clone(defaults);
     let mut served = 0;
     loop {
-        let defaults = &http.addresses[address].default.outer.core;
-        let limit = if served == 0 {
-            defaults.client_header_timeout()
-        } else {
-            defaults.keepalive_timeout()
-        };
-        if !client.wait_for_request(limit, &drain).await {
+        let pipelined = served > 0 && !client.buffer.borrow().is_empty();
+        let limit =
+            if served == 0 { core.client_header_timeout() } else { core.keepalive_timeout() };
+        if !client.wait_for_request(limit, core.keepalive_min_timeout(), &drain).await {
             return;
         }
         served += 1;
         client.peer.requests.set(served);
         let head = request::read(&http.addresses[address], &client).await;
-        let Some(head) = head else { return };
-        match answer(&http, address, &client, head, &drain).await {
+        let Some(mut head) = head else { return };
+        head.request.pipelined = pipelined;
+        let connection;
+        (connection, core) = answer(&http, address, &client, head, &drain).await;
+        match connection {
             Connection::Keep => (),
             Connection::Close => return,
-            Connection::Linger => return linger::close(&client, &http.addresses[address]).await,
+            Connection::Linger => return linger::close(&client, &core).await,
         }
     }
 }
@@ -59,20 +65,20 @@ async fn answer(
     client: &Rc<Client>,
     head: Head,
     drain: &Drain,
-) -> Connection {
+) -> (Connection, Arc<Core>) {
     let Head { request, uri, framing, server, refusal } = head;
     let body = RequestBody::new(client, &request, framing);
     let mut exchange = Exchange::new(http, client, &server, request, body);
     let answered = caught(pin!(reply(&mut exchange, address, uri, refusal, drain))).await;
-    let connection = answered.unwrap_or_else(|panic| {
+    let mut connection = answered.unwrap_or_else(|panic| {
         exchange.log(Level::Alert, &format!("panic while answering: {panic}"));
         Connection::Close
     });
     engine::finish(&mut exchange);
     if connection == Connection::Keep && !linger::discard(&mut exchange).await {
-        return Connection::Close;
+        connection = Connection::Close;
     }
-    connection
+    (connection, Arc::clone(&exchange.location.core))
 }
 
 /// Everything of a request that may go wrong without taking the connection's task with it.

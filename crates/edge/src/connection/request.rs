@@ -10,7 +10,13 @@ use http1::{
     FieldLine, NameKind, RequestLine, RequestLineError, Version, field_line, request_line,
 };
 
-use super::{Client, ClientError, client::Deadline, framing::framing};
+use super::{
+    Client, ClientError,
+    client::Deadline,
+    framing::{framing, only_once},
+    head_space::{Full, HeadSpace},
+    host::Host,
+};
 use crate::{
     body::Framing,
     exchange::Request,
@@ -71,16 +77,16 @@ pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) ->
 pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
     let core = &address.default.outer.core;
     let mut deadline = Deadline::after(core.client_header_timeout());
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(address);
     loop {
-        let step = reader.step(&client.buffer.borrow(), core);
+        let step = reader.step(&client.buffer.borrow());
         match step {
             Ok(Step::More) => (),
             Ok(Step::Done(end)) => {
                 let head = client.buffer.borrow_mut().split_to(end).freeze();
-                return Some(reader.finish(&head, address, client));
+                return Some(reader.finish(&head, client));
             }
-            Err(refusal) => return Some(reader.refuse(&client.buffer.take(), address, refusal)),
+            Err(refusal) => return Some(reader.refuse(&client.buffer.take(), refusal)),
         }
         let stage = if reader.line.is_none() { Stage::Line } else { Stage::Headers };
         match client.fill_head(&mut deadline).await {
@@ -96,7 +102,7 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
                     log(address, client, None, &Refusal { stage: Stage::Waiting, ..refusal });
                     return None;
                 }
-                return Some(reader.refuse(&client.buffer.take(), address, refusal));
+                return Some(reader.refuse(&client.buffer.take(), refusal));
             }
             Err(error) => {
                 if !client.buffer.borrow().is_empty() {
@@ -124,11 +130,14 @@ fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusa
 }
 
 /// How far the head has been read: a head that comes in pieces is not read again from its start.
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    address: &'a Address,
+    /// The server that sets the limits: once the host is known, the one it means.
+    server: &'a Arc<Server>,
     line: Option<RequestLine>,
     fields: Vec<(Range<usize>, Range<usize>, NameKind)>,
     at: usize,
+    space: HeadSpace,
 }
 
 enum Step {
@@ -136,9 +145,15 @@ enum Step {
     Done(usize),
 }
 
-impl Reader {
-    fn step(&mut self, buffer: &BytesMut, core: &Core) -> Result<Step, Refusal> {
-        let limits = core.large_client_header_buffers();
+impl<'a> Reader<'a> {
+    fn new(address: &'a Address) -> Reader<'a> {
+        let server = &address.default;
+        let space = HeadSpace::new(server.outer.core.client_header_buffer_size());
+        Reader { address, server, line: None, fields: Vec::new(), at: 0, space }
+    }
+
+    fn step(&mut self, buffer: &BytesMut) -> Result<Step, Refusal> {
+        let limits = self.server.outer.core.large_client_header_buffers();
         let line = match &self.line {
             Some(line) => line,
             None => {
@@ -151,57 +166,64 @@ impl Reader {
                         bad_line(505, "client sent invalid version")
                     }
                 })?;
-                match read {
-                    Some(line) if line.end > limits.size => {
-                        return Err(bad_line(414, "client sent too long URI"));
-                    }
-                    None if buffer.len() >= limits.size => {
-                        return Err(bad_line(414, "client sent too long URI"));
-                    }
-                    None => return Ok(Step::More),
-                    Some(line) => {
-                        self.at = line.end;
-                        self.fields.reserve(USUAL_FIELDS);
-                        self.line.insert(line)
-                    }
+                let too_long = |_: Full| bad_line(414, "client sent too long URI");
+                let Some(line) = read else {
+                    // Empty lines before it are not a part of it.
+                    let start = buffer.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+                    let length = start.map_or(0, |start| buffer.len() - start);
+                    self.space.has_room(length, limits).map_err(too_long)?;
+                    return if buffer.len() > limits.size.saturating_mul(2) {
+                        Err(bad_line(400, "client sent nothing but empty lines"))
+                    } else {
+                        Ok(Step::More)
+                    };
+                };
+                self.space.take(line.end - line.method.start, limits).map_err(too_long)?;
+                self.at = line.end;
+                self.fields.reserve(USUAL_FIELDS);
+                if let Some((authority, _)) = absolute(&buffer[line.target.clone()]) {
+                    let start = line.target.start;
+                    let host = &buffer[start + authority.start..start + authority.end];
+                    self.server = server_of(self.address, host);
                 }
+                self.line.insert(line)
             }
         };
         if line.version == Version::Http09 {
             return Ok(Step::Done(line.end));
         }
         loop {
-            let read = field_line(buffer, self.at)
-                .map_err(|_| bad_headers(400, invalid_field(&buffer[self.at..])))?;
-            let end = match &read {
-                None => buffer.len(),
-                Some(FieldLine::Field(field)) => field.end,
-                Some(FieldLine::End { end }) => *end,
-            };
-            if end - self.at > limits.size {
-                let shown = end.min(self.at + LOGGED_FIELD);
-                let text = String::from_utf8_lossy(&buffer[self.at..shown]);
-                let message = format!("client sent too long header line: \"{text}...\"");
-                return Err(bad_headers(494, message));
-            }
-            if end > limits.size * limits.number {
-                return Err(bad_headers(494, "client sent too large request"));
-            }
+            let limits = self.server.outer.core.large_client_header_buffers();
+            let rest = &buffer[self.at..];
+            let read =
+                field_line(buffer, self.at).map_err(|_| bad_headers(400, invalid_field(rest)))?;
+            let too_long = |_: Full| too_long_field(rest, self.fields.is_empty());
             match read {
-                None => return Ok(Step::More),
-                Some(FieldLine::End { end }) => return Ok(Step::Done(end)),
+                None => {
+                    self.space.has_room(rest.len(), limits).map_err(too_long)?;
+                    return Ok(Step::More);
+                }
+                Some(FieldLine::End { end }) => {
+                    self.space.take(end - self.at, limits).map_err(too_long)?;
+                    return Ok(Step::Done(end));
+                }
                 Some(FieldLine::Field(field)) => {
-                    if self.fields.len() >= core.max_headers() {
-                        return Err(bad_headers(494, "client sent too many header lines"));
-                    }
+                    self.space.take(field.end - self.at, limits).map_err(too_long)?;
                     self.at = field.end;
+                    // The target's host counts, whatever the field says (RFC 9112 §3.2.2).
+                    if buffer[line.target.start] == b'/'
+                        && buffer[field.name.clone()].eq_ignore_ascii_case(b"host")
+                    {
+                        self.server = server_of(self.address, &buffer[field.value.clone()]);
+                    }
                     self.fields.push((field.name, field.value, field.kind));
                 }
             }
         }
     }
 
-    fn finish(self, head: &Bytes, address: &Address, client: &Client) -> Head {
+    fn finish(self, head: &Bytes, client: &Client) -> Head {
+        let address = self.address;
         let core = &address.default.outer.core;
         let line = self.line.expect("a head is complete only after its request line");
         let mut request = request(head, &line, Headers::default());
@@ -212,8 +234,9 @@ impl Reader {
         // Which names are good is for the server to say that the host means.
         let is_host = |name: &Range<usize>| head[name.clone()].eq_ignore_ascii_case(b"host");
         let host = self.fields.iter().find(|(name, ..)| is_host(name));
-        let host = host.and_then(|(_, value, _)| host_name(&head.slice(value.clone())));
-        let server = address.server(request.host.as_ref().or(host.as_ref()));
+        let host = host.and_then(|(_, value, _)| Host::read(&head.slice(value.clone())));
+        let named = request.host.as_ref().or(host.as_ref().map(|host| &host.name));
+        let server = address.server(named);
         let core = &server.outer.core;
         request.headers = Headers::with_capacity(self.fields.len());
         for (name, value, kind) in self.fields {
@@ -228,10 +251,15 @@ impl Reader {
                 log(address, client, Some(&request.line), &bad_headers(400, message));
                 continue;
             }
+            if request.headers.len() >= core.max_headers() {
+                let refusal = bad_headers(494, "client sent too many header lines");
+                return refused(request, address, refusal);
+            }
             request.headers.push(head.slice(name), head.slice(value));
         }
         request.keep_alive = wants_keep_alive(&request);
-        match check_host(&mut request, host).and_then(|()| framing(&request)) {
+        let checked = only_once(&request.headers).and_then(|()| check_host(&mut request, host));
+        match checked.and_then(|()| framing(&request)) {
             Ok(framing) => {
                 let server = Arc::clone(server);
                 Head { request, uri: Some(uri), framing, server, refusal: None }
@@ -242,7 +270,8 @@ impl Reader {
 
     /// What is known of a request that has no meaning: its first line, and the fields that were
     /// still good, for the logs and for the choice of a server.
-    fn refuse(self, buffer: &[u8], address: &Address, refusal: Refusal) -> Head {
+    fn refuse(self, buffer: &[u8], refusal: Refusal) -> Head {
+        let address = self.address;
         let Some(line) = &self.line else {
             let text_end = buffer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
             let head = &buffer[..text_end.unwrap_or(buffer.len())];
@@ -253,7 +282,9 @@ impl Reader {
                 version: Version::Http11,
                 headers: Headers::default(),
                 host: None,
+                port: None,
                 keep_alive: false,
+                pipelined: false,
                 head_size: buffer.len(),
             };
             return refused(request, address, refusal);
@@ -265,7 +296,7 @@ impl Reader {
         }
         let mut request = request(&whole, line, headers);
         // A second mistake is not told: the first was enough.
-        let host = request.headers.get("host").and_then(host_name);
+        let host = request.headers.get("host").and_then(Host::read);
         let _also_bad = check_host(&mut request, host);
         refused(request, address, refusal)
     }
@@ -282,6 +313,23 @@ const USUAL_FIELDS: usize = 16;
 
 /// How much of a field that is too long is told to the log.
 const LOGGED_FIELD: usize = 1748;
+
+fn too_long_field(rest: &[u8], first: bool) -> Refusal {
+    if first && rest.is_empty() {
+        return bad_headers(494, "client sent too large request");
+    }
+    let text = String::from_utf8_lossy(&rest[..rest.len().min(LOGGED_FIELD)]);
+    bad_headers(494, format!("client sent too long header line: \"{text}...\""))
+}
+
+/// The server whose limits hold for the rest of the head, where there is a choice.
+fn server_of<'a>(address: &'a Address, host: &[u8]) -> &'a Arc<Server> {
+    if address.has_one_server {
+        return &address.default;
+    }
+    let host = Host::read(&Bytes::copy_from_slice(host)).map(|host| host.name);
+    address.server(host.as_ref())
+}
 
 /// The field up to the byte that should not be there.
 fn invalid_field(rest: &[u8]) -> String {
@@ -322,7 +370,9 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         version: line.version,
         headers,
         host: None,
+        port: None,
         keep_alive: false,
+        pipelined: false,
         head_size: head.len(),
     }
 }
@@ -357,27 +407,40 @@ fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
         return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
     }
     let invalid = || bad_line(400, "client sent invalid request");
-    if request.target.first() != Some(&b'/') {
-        let (authority, _) = absolute(&request.target).ok_or_else(invalid)?;
-        // The target's host counts, whatever the field says (RFC 9112 §3.2.2).
-        let host = host_name(&request.target.slice(authority));
+    let connects = request.method == "CONNECT";
+    if connects || request.target.first() != Some(&b'/') {
+        let authority = if connects {
+            0..request.target.len()
+        } else {
+            absolute(&request.target).ok_or_else(invalid)?.0
+        };
+        let host = Host::read(&request.target.slice(authority));
         let host = host.ok_or(bad_line(400, "client sent invalid host in request line"))?;
-        request.host = Some(host);
+        if connects && host.port.is_none() {
+            return Err(invalid());
+        }
+        (request.host, request.port) = (Some(host.name), host.port);
+    }
+    if connects {
+        // Refused below, once its fields are known to be good.
+        return Ok(Uri { path: Bytes::new(), args: None });
     }
     let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
     uri::normalise(&request.path(), slashes).map_err(|_| invalid())
 }
 
-/// The host, once and only once, and the methods that are nobody's here. `name` is what the first
+/// The host, once and only once, and the methods that are nobody's here. `said` is what the first
 /// `Host` field says, if that can be one.
-fn check_host(request: &mut Request, name: Option<Bytes>) -> Result<(), Refusal> {
+fn check_host(request: &mut Request, said: Option<Host>) -> Result<(), Refusal> {
     let mut hosts = request.headers.all("host");
     let (host, second) = (hosts.next(), hosts.next());
-    if host.is_some() && name.is_none() {
+    if host.is_some() && said.is_none() {
         return Err(bad_headers(400, "client sent invalid host header"));
     }
-    if request.host.is_none() {
-        request.host = name;
+    if request.host.is_none()
+        && let Some(said) = said
+    {
+        (request.host, request.port) = (Some(said.name), said.port);
     }
     if let (Some(first), Some(second)) = (host, second) {
         let text = |host: &Bytes| String::from_utf8_lossy(host).into_owned();
@@ -397,37 +460,4 @@ fn check_host(request: &mut Request, name: Option<Bytes>) -> Result<(), Refusal>
         b"CONNECT" => Err(bad_headers(405, "client sent CONNECT method")),
         _ => Ok(()),
     }
-}
-
-/// A host without its port, in lower case; `None` if it can not be one.
-fn host_name(host: &Bytes) -> Option<Bytes> {
-    let end = if host.first() == Some(&b'[') {
-        host.iter().position(|byte| *byte == b']')? + 1
-    } else {
-        host.iter().position(|byte| *byte == b':').unwrap_or(host.len())
-    };
-    let port = &host[end..];
-    let port_is_good = match port.split_first() {
-        None => true,
-        Some((b':', digits)) => digits.iter().all(u8::is_ascii_digit),
-        Some(_) => false,
-    };
-    let name = host[..end].strip_suffix(b".").unwrap_or(&host[..end]);
-    if name.is_empty() || !port_is_good {
-        return None;
-    }
-    let (mut previous, mut upper) = (0, false);
-    for byte in name {
-        match byte {
-            0..=b' ' | 0x7f | b'/' | b'\\' | b'?' | b'#' | b'@' => return None,
-            // An empty label.
-            b'.' if previous == b'.' => return None,
-            _ => upper |= byte.is_ascii_uppercase(),
-        }
-        previous = *byte;
-    }
-    if upper {
-        return Some(name.to_ascii_lowercase().into());
-    }
-    Some(host.slice(..name.len()))
 }

@@ -55,6 +55,7 @@ pub(super) async fn send(
             .header("user-agent")
             .is_some_and(|agent| core.keepalive_disabled(agent, &exchange.request.method))
         && exchange.client.peer.requests.get() < core.keepalive_requests()
+        && exchange.client.peer.age() <= core.keepalive_time()
         && !drain.has_begun();
     exchange.sent.status = response.status;
     let head = if exchange.request.version == Version::Http09 {

@@ -31,6 +31,12 @@ pub async fn refuse(exchange: &mut Exchange, status: u16) -> Option<Response> {
 async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response> {
     let response = loop {
         answer = match answer {
+            Answer::Response(response) if response.is_own_redirect() => {
+                match special::redirect(exchange, response) {
+                    Answer::Response(response) => break *response,
+                    elsewhere => elsewhere,
+                }
+            }
             Answer::Response(response) => break special::settle(exchange, *response),
             // There is nobody to tell: the client took too long, or has left.
             Answer::Status(status @ (408 | 499)) => {
@@ -197,7 +203,7 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     if exchange.location.core.internal() && !exchange.internal {
         return Some(Answer::Status(404));
     }
-    let limit = exchange.location.core.client_max_body_size();
+    let limit = exchange.location.client_body.max_size();
     if let Some(length) = exchange.body.declared_length()
         && limit != 0
         && length > limit
@@ -205,6 +211,7 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
     {
         let message = format!("client intended to send too large body: {length} bytes");
         exchange.log(Level::Error, &message);
+        exchange.body.refuse();
         return Some(Answer::Status(413));
     }
     exchange.body.limit(limit);

@@ -21,7 +21,21 @@ pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
     }
     // A page that could not be had: the failure is told, and not what led to it.
     exchange.status_override = None;
-    Answer::response(builtin(exchange, status))
+    let mut response = builtin(exchange, status);
+    response.location = exchange.redirected_to.take();
+    Answer::response(response)
+}
+
+/// A redirect of the server's own is a status like another: `error_page` is asked, and what it names
+/// may say another place to go to. A redirect that an error's page answers with is no error any more.
+pub(super) fn redirect(exchange: &mut Exchange, response: Box<Response>) -> Answer {
+    exchange.sent.status = response.status;
+    exchange.status_override = None;
+    let Some(elsewhere) = instead(exchange, response.status) else {
+        return Answer::Response(response);
+    };
+    exchange.redirected_to.clone_from(&response.location);
+    elsewhere
 }
 
 /// A response that a family made itself is sent as it is, but for a status that the `error_page`
@@ -30,6 +44,9 @@ pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Respons
     if let Some(status) = exchange.status_override.take() {
         response.status = status;
         response.reason = None;
+    }
+    if response.location.is_none() {
+        response.location = exchange.redirected_to.take();
     }
     if let Some(carried) = exchange.carried.take() {
         response.content_type = carried.content_type.or(response.content_type);
@@ -80,9 +97,23 @@ fn builtin(exchange: &Exchange, status: u16) -> Response {
         return response;
     }
     response.content_type = Some(Bytes::from_static(b"text/html"));
-    response.body = Body::Bytes(builtin_page(status, exchange.location.core.server_token()));
+    let core = &exchange.location.core;
+    let mut page = builtin_page(status, core.server_token());
+    let friendly = |agent: &[u8]| {
+        [&b"MSIE "[..], b"Chrome/"].iter().any(|name| memchr::memmem::find(agent, name).is_some())
+    };
+    if status >= 400
+        && core.msie_padding()
+        && exchange.header("user-agent").is_some_and(|a| friendly(a))
+    {
+        page = [&page[..], &PADDING.repeat(6)].concat().into();
+    }
+    response.body = Body::Bytes(page);
     response
 }
+
+/// Browsers that show pages of their own in the place of short ones (`msie_padding`).
+const PADDING: &[u8] = b"<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
 
 /// The statuses nginx has a page for; the others are sent without a body.
 fn has_page(status: u16) -> bool {

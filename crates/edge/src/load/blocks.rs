@@ -10,8 +10,8 @@ use crate::{
     listen::Listen,
     log::Files,
     modules::{
-        core::Core, error_log::ErrorLog, error_page::ErrorPages, main::Main, server::VirtualServer,
-        types::Types,
+        client_body::ClientBody, core::Core, error_log::ErrorLog, error_page::ErrorPages,
+        main::Main, server::VirtualServer, types::Types,
     },
     regex::Regex,
     vars::{Linked, Names},
@@ -62,6 +62,8 @@ pub struct Address {
     pub listen: Listen,
     pub names: ServerNames,
     pub default: Arc<Server>,
+    /// No name can mean another.
+    pub has_one_server: bool,
 }
 
 pub struct Server {
@@ -77,6 +79,7 @@ pub struct Server {
 pub struct Location {
     pub name: Name,
     pub core: Arc<Core>,
+    pub client_body: Arc<ClientBody>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
     pub types: Arc<Types>,

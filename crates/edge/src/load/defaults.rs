@@ -1,10 +1,11 @@
-//! What a file that does not name its logs is taken to say: as if it were written there, so that it
-//! is inherited by the same rules, and a log that every server turns off is never opened.
+//! What a file that does not name its logs, or the folder of its clients' bodies, is taken to say:
+//! as if it were written there, so that it is inherited by the same rules, and a log that every
+//! server turns off is never opened.
 
 use super::Options;
 use crate::{
     conf::{Node, Span, Word},
-    defaults::{ACCESS_LOG, ERROR_LOG},
+    defaults::{ACCESS_LOG, CLIENT_BODY_TEMP_PATH, ERROR_LOG},
 };
 
 pub(super) fn add(nodes: &mut Vec<Node>, options: &Options) {
@@ -13,10 +14,12 @@ pub(super) fn add(nodes: &mut Vec<Node>, options: &Options) {
         nodes.push(directive("error_log", path));
     }
     let http = nodes.iter_mut().find(|node| node.name.text == "http");
-    if let Some(inside) = http.and_then(|http| http.block.as_mut())
-        && inside.iter().all(|node| node.name.text != "access_log")
-    {
-        inside.push(directive("access_log", ACCESS_LOG));
+    let Some(inside) = http.and_then(|http| http.block.as_mut()) else { return };
+    let unsaid = [("access_log", ACCESS_LOG), ("client_body_temp_path", CLIENT_BODY_TEMP_PATH)];
+    for (name, value) in unsaid {
+        if inside.iter().all(|node| node.name.text != name) {
+            inside.push(directive(name, value));
+        }
     }
 }
 

@@ -19,5 +19,6 @@ pub use module::{
 };
 pub use read::load;
 pub use servers::{ServerName, ServerNames};
-pub use setting::{List, Setting};
+pub(crate) use setting::settings;
+pub use setting::{List, Reader, Setting};
 pub use site::Site;

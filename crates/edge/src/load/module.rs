@@ -16,6 +16,8 @@ use crate::{conf::ConfError, engine::plan::Plan, vars::Variable};
 
 pub trait Module: Default + Send + Sync + 'static {
     const DIRECTIVES: &'static [Directive<Self>];
+    /// More of them, where a table of [`settings!`](super::settings) has made the rows.
+    const SETTINGS: &'static [Directive<Self>] = &[];
     const VARIABLES: &'static [Variable] = &[];
 
     /// Takes from the enclosing block whatever this block did not say. There is no default:
@@ -191,7 +193,10 @@ impl Entry {
         Entry {
             family: family::<M>,
             blank: || Box::new(M::default()),
-            directives: || M::DIRECTIVES.iter().map(|row| row as &dyn AnyDirective).collect(),
+            directives: || {
+                let rows = M::DIRECTIVES.iter().chain(M::SETTINGS);
+                rows.map(|row| row as &dyn AnyDirective).collect()
+            },
             variables: M::VARIABLES,
         }
     }

@@ -5,6 +5,49 @@
 
 use std::ops::Deref;
 
+/// A family's plain settings, a row each: what a reader calls it, the blocks it may be said in, its
+/// type, what holds where nobody says it, and how its words are read. From a row come the directive,
+/// the way it is inherited, and the method that asks for it.
+macro_rules! settings {
+    ($family:ident.$field:ident: $settings:ident, $rows:ident = {
+        $($(#[$comment:meta])* $name:ident($blocks:ident): $kind:ty = $unsaid:expr, $read:expr;)*
+    }) => {
+        #[derive(Clone, Default)]
+        pub(super) struct $settings {
+            $($name: $crate::load::Setting<$kind>,)*
+        }
+
+        impl $settings {
+            pub(super) fn inherit(&mut self, outer: &Self) {
+                $(self.$name.inherit(&outer.$name);)*
+            }
+        }
+
+        pub(super) const $rows: &[$crate::load::Directive<$family>] = &[
+            $($crate::load::directive(
+                stringify!($name),
+                $blocks,
+                $crate::load::Arity::Exactly(1),
+                |family, args| {
+                    let read: $crate::load::Reader<$kind> = $read;
+                    family.$field.$name.set(read(args)?, args)
+                },
+            ),)*
+        ];
+
+        impl $family {
+            $($(#[$comment])* pub fn $name(&self) -> $kind {
+                self.$field.$name.or($unsaid)
+            })*
+        }
+    };
+}
+
+pub(crate) use settings;
+
+/// How a setting's words become its value.
+pub type Reader<T> = fn(&super::Args<'_>) -> Result<T, crate::conf::ConfError>;
+
 /// One value, said at most once in a block.
 #[derive(Clone, Debug)]
 pub struct Setting<T>(Option<T>);

@@ -42,6 +42,7 @@ pub(super) fn http(
                 addresses.push(AddressDraft::new(listen.clone(), &server));
             }
             let address = &mut addresses[place];
+            address.has_one_server &= Arc::ptr_eq(&address.first, &server);
             address.listen.merge(&listen)?;
             if listen.default_server && address.default.replace(Arc::clone(&server)).is_some() {
                 let address = &listen.address;
@@ -66,18 +67,20 @@ struct AddressDraft {
     names: ServerNames,
     first: Arc<Server>,
     default: Option<Arc<Server>>,
+    has_one_server: bool,
 }
 
 impl AddressDraft {
     fn new(listen: Listen, first: &Arc<Server>) -> AddressDraft {
         let (names, first) = (ServerNames::default(), Arc::clone(first));
-        AddressDraft { listen, names, first, default: None }
+        AddressDraft { listen, names, first, default: None, has_one_server: true }
     }
 
     /// Where no server says `default_server`, the first is it.
     fn settle(self) -> Address {
-        let default = self.default.unwrap_or(self.first);
-        Address { listen: self.listen, names: self.names, default }
+        let default = self.default.clone().unwrap_or_else(|| Arc::clone(&self.first));
+        let AddressDraft { listen, names, has_one_server, .. } = self;
+        Address { listen, names, default, has_one_server }
     }
 }
 
@@ -181,6 +184,7 @@ fn install(
     Ok(Arc::new(Location {
         name: draft.name,
         core: find(families),
+        client_body: find(families),
         error_log: find(families),
         error_pages: find(families),
         types: find(families),

@@ -1,8 +1,7 @@
 //! What stands outside of `http`: processes, the pid file, the user, events.
 //!
 //! nginx has a process where the edge has a thread, so `worker_processes` is the number of threads.
-//! What tunes a mechanism that is not here is read, so that a file for nginx is not refused, and does
-//! nothing; each such line says why.
+//! What only tunes a mechanism that is not here stands in [`super::without_effect`].
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,9 +27,6 @@ pub struct Main {
     worker_connections: Setting<usize>,
     worker_rlimit_nofile: Setting<u64>,
     worker_shutdown_timeout: Setting<Duration>,
-    multi_accept: Setting<bool>,
-    accept_mutex: Setting<bool>,
-    pcre_jit: Setting<bool>,
 }
 
 const MAIN: &[Block] = &[Block::Main];
@@ -64,31 +60,14 @@ impl Module for Main {
         directive("worker_connections", EVENTS, Exactly(1), |main, args| {
             main.worker_connections.set(args.number(0)?, args)
         }),
-        // Each thread accepts as long as there is something to accept, one at a time.
-        directive("multi_accept", EVENTS, Exactly(1), |main, args| {
-            main.multi_accept.set(args.flag()?, args)
-        }),
-        // The threads share connections out among themselves; there is nothing to take turns for.
-        directive("accept_mutex", EVENTS, Exactly(1), |main, args| {
-            main.accept_mutex.set(args.flag()?, args)
-        }),
-        directive("accept_mutex_delay", EVENTS, Exactly(1), |_, args| args.time(0).map(drop)),
         directive("use", EVENTS, Exactly(1), |_, args| match args.word(0) {
             "epoll" => Ok(()),
             word => Err(args.complain(format!("invalid event type \"{word}\""))),
         }),
-        // A lock file is for `accept_mutex` on systems without atomic operations.
-        directive("lock_file", MAIN, Exactly(1), |_, _| Ok(())),
-        // Every pattern is compiled to machine code where the library can.
-        directive("pcre_jit", MAIN, Exactly(1), |main, args| main.pcre_jit.set(args.flag()?, args)),
         // The environment is not cleared, so what `env NAME` keeps is there.
         directive("env", MAIN, Exactly(1), |_, args| {
             if args.word(0).contains('=') { refuse(args) } else { Ok(()) }
         }),
-        // The clock is read when a line is written.
-        directive("timer_resolution", MAIN, Exactly(1), |_, args| args.time(0).map(drop)),
-        // Pools for `aio threads`, which has its own line where it is read.
-        directive("thread_pool", MAIN, Between(2, 3), |_, _| Ok(())),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}

@@ -3,11 +3,14 @@
 //! A new family is its file and its two lines here.
 
 pub mod main; // outside of http: processes, pid, user, events
+pub mod without_effect; // what tunes a mechanism that is not here
 pub mod error_log; // where the errors go
 pub mod core; // what nearly every request asks for
+pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
+pub mod resolver; // who is asked for addresses
 pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
@@ -15,6 +18,7 @@ pub mod otel; // traces
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
+pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
@@ -46,13 +50,8 @@ pub const WITHOUT: &[&str] = &[
     "http_split_clients_module",
     "http_ssi_module",
     "http_tunnel_module",
-    "http_upstream_hash_module",
-    "http_upstream_ip_hash_module",
-    "http_upstream_least_conn_module",
     "http_upstream_least_time_module",
-    "http_upstream_random_module",
     "http_upstream_sticky",
-    "http_upstream_zone_module",
     "http_userid_module",
     "http_uwsgi_module",
     "http-cache",
@@ -61,11 +60,14 @@ pub const WITHOUT: &[&str] = &[
 pub const MODULES: &[Entry] = &[
     // The server itself.
     Entry::of::<main::Main>(),
+    Entry::of::<without_effect::WithoutEffect>(),
     Entry::of::<error_log::ErrorLog>(),
     Entry::of::<core::Core>(),
+    Entry::of::<client_body::ClientBody>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
+    Entry::of::<resolver::Resolvers>(),
     Entry::of::<types::Types>(),
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.

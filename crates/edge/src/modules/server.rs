@@ -79,8 +79,9 @@ impl VirtualServer {
         self.names.iter().map(|(_, name)| name)
     }
 
-    /// `$server_name`.
+    /// `$server_name`; `.example.org` goes by `example.org`.
     pub fn first_name(&self) -> String {
-        self.names.first().map_or_else(String::new, |(name, _)| name.clone())
+        let first = self.names.first().map_or("", |(name, _)| name);
+        first.strip_prefix('.').unwrap_or(first).to_owned()
     }
 }

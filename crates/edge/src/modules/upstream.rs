@@ -5,9 +5,10 @@
 //! anyway, which is what nginx needs a zone for.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     net::ToSocketAddrs,
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{
@@ -27,6 +28,11 @@ pub struct Upstreams {
     written: Vec<Written>,
     /// Made once, when the first location asks; every location then shares them.
     made: OnceLock<Result<Vec<Arc<Upstream>>, ConfError>>,
+    /// Places that no block names, by host and port: two locations that lead to the same place share
+    /// what is known of it. Only asked while the file is read.
+    implicit: Mutex<HashMap<String, Arc<Upstream>>>,
+    /// All of them, once requests come that say themselves where they want to go.
+    known: OnceLock<HashMap<String, Arc<Upstream>>>,
 }
 
 /// One block, as it stands in the file.
@@ -156,16 +162,54 @@ impl Upstreams {
         made.as_ref().map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    /// The block of this name, if the file has one.
-    pub fn find(&self, name: &str) -> Result<Option<Arc<Upstream>>, ConfError> {
+    /// What a place means when the file is read: the block of this name, or the place itself.
+    pub fn settle(&self, authority: &str, default_port: u16) -> Result<Arc<Upstream>, String> {
+        let (host, port) = split_port(authority).unwrap_or((authority, None));
+        let blocks = self.all().map_err(|error| error.to_string())?;
         // nginx compares names of hosts without case.
-        let same = |upstream: &&Arc<Upstream>| upstream.name.eq_ignore_ascii_case(name);
-        Ok(self.all()?.iter().find(same).cloned())
+        let block = blocks.iter().find(|block| block.name.eq_ignore_ascii_case(host));
+        match (block, port) {
+            (Some(block), None) => return Ok(Arc::clone(block)),
+            (Some(_), Some(port)) => {
+                return Err(format!("upstream \"{host}\" may not have port {port}"));
+            }
+            (None, _) => (),
+        }
+        let mut implicit = self.implicit.lock().unwrap_or_else(PoisonError::into_inner);
+        match implicit.entry(place(authority, default_port)) {
+            Entry::Occupied(known) => Ok(Arc::clone(known.get())),
+            Entry::Vacant(free) => {
+                let upstream = Upstream::implicit(authority, resolve(authority, default_port)?);
+                Ok(Arc::clone(free.insert(Arc::new(upstream))))
+            }
+        }
     }
 
-    /// All of them, for names that are known only when a request comes.
-    pub fn list(&self) -> Result<Vec<Arc<Upstream>>, ConfError> {
-        self.all().map(<[_]>::to_vec)
+    /// What a place means when a request says it, if the file knows it.
+    pub fn find(&self, authority: &str, default_port: u16) -> Option<Arc<Upstream>> {
+        let known = self.known.get_or_init(|| {
+            let implicit = self.implicit.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whatever is wrong with a block has been said when the file was read.
+            let blocks = self.all().unwrap_or_default().iter();
+            let blocks = blocks.map(|block| (block.name.to_ascii_lowercase(), Arc::clone(block)));
+            implicit.clone().into_iter().chain(blocks).collect()
+        });
+        if known.is_empty() {
+            return None;
+        }
+        let named = known.get(&*authority.to_ascii_lowercase());
+        named.or_else(|| known.get(&place(authority, default_port))).cloned()
+    }
+}
+
+/// A place as it is compared: `host:port` without case, the path of a socket as it is.
+fn place(authority: &str, default_port: u16) -> String {
+    match split_port(authority) {
+        _ if authority.starts_with("unix:") => authority.to_owned(),
+        Some((host, port)) => {
+            format!("{}:{}", host.to_ascii_lowercase(), port.unwrap_or(default_port))
+        }
+        None => authority.to_owned(),
     }
 }
 

@@ -97,6 +97,13 @@ impl Upstream {
         Upstream { id, name: name.into(), peers, primaries: count, balance, keepalive }
     }
 
+    /// An address that is an upstream by itself keeps no idle connections: nginx keeps them for
+    /// `upstream` blocks only, and a server behind may well serve one connection at a time.
+    pub fn implicit(name: &str, addresses: Vec<Address>) -> Upstream {
+        let peers = addresses.into_iter().map(|address| (address, PeerOptions::default()));
+        Upstream::new(name, peers.collect(), Balance::RoundRobin, Keepalive::default())
+    }
+
     pub fn peer(&self, place: usize) -> &Peer {
         &self.peers[place]
     }

@@ -115,8 +115,24 @@ impl Talk<'_> {
         chunked: bool,
     ) -> Result<Option<Head>, Broken> {
         let client = Rc::clone(&exchange.client);
-        let mut last = false;
+        // What has come already leaves with the head.
+        let mut piece = exchange.body.taken();
+        let mut last = piece.is_some() && exchange.body.is_given_out();
         loop {
+            if let Some(piece) = piece {
+                if chunked {
+                    let mut size = Vec::with_capacity(10);
+                    chunk_head(piece.len(), &mut size);
+                    self.outgoing.push(size.into());
+                }
+                self.outgoing.push(piece);
+                if chunked {
+                    self.outgoing.push(Bytes::from_static(b"\r\n"));
+                }
+            }
+            if last && chunked {
+                self.outgoing.push(Bytes::from_static(b"0\r\n\r\n"));
+            }
             // What is there is sent before more is read: that is the client's backpressure.
             loop {
                 let step = watch(&client, self.limits, self.limits.send, |context| {
@@ -141,23 +157,11 @@ impl Talk<'_> {
             if last {
                 return Ok(None);
             }
-            let piece = match self.next_piece(exchange).await? {
+            piece = match self.next_piece(exchange).await? {
                 Next::Piece(piece) => piece,
                 Next::Head(head) => return Ok(Some(*head)),
             };
-            last = piece.is_none();
-            match (piece, chunked) {
-                (Some(piece), true) => {
-                    let mut size = Vec::with_capacity(10);
-                    chunk_head(piece.len(), &mut size);
-                    self.outgoing.push(size.into());
-                    self.outgoing.push(piece);
-                    self.outgoing.push(Bytes::from_static(b"\r\n"));
-                }
-                (None, true) => self.outgoing.push(Bytes::from_static(b"0\r\n\r\n")),
-                (Some(piece), false) => self.outgoing.push(piece),
-                (None, false) => (),
-            }
+            last = piece.is_none() || exchange.body.is_given_out();
         }
     }
 

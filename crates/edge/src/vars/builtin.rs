@@ -37,9 +37,16 @@ pub const VARIABLES: &[Variable] = &[
     variable("connection_requests", |exchange, _| {
         Some(number(exchange.client.peer.requests.get()))
     }),
+    volatile("connection_time", |exchange, _| Some(seconds(exchange.client.peer.age()))),
     variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
     // nginx's is empty, and not missing, where there is no TLS.
     variable("https", |_, _| Some(Bytes::new())),
+    variable("request_port", |exchange, _| {
+        Some(exchange.request.port.map_or_else(Bytes::new, |port| number(u64::from(port))))
+    }),
+    variable("is_request_port", |exchange, _| {
+        Some(Bytes::from_static(if exchange.request.port.is_some() { b":" } else { b"" }))
+    }),
     // The request.
     variable("request", |exchange, _| some(&exchange.request.line)),
     variable("request_method", |exchange, _| some(&exchange.request.method)),
@@ -57,12 +64,10 @@ pub const VARIABLES: &[Variable] = &[
     }),
     variable("server_name", |exchange, _| Some(Bytes::from(exchange.server.name.clone()))),
     variable("http_", |exchange, rest| {
-        let fields = &exchange.request.headers;
-        let separator: &[u8] = if rest == "cookie" { b"; " } else { b", " };
-        join(fields.iter().map(|field| (&field.name[..], &field.value[..])), rest, separator)
+        fields(exchange, rest, if rest == "cookie" { b"; " } else { b", " })
     }),
     variable("content_length", |exchange, _| exchange.header("content-length").cloned()),
-    variable("content_type", |exchange, _| exchange.header("content-type").cloned()),
+    variable("content_type", |exchange, _| fields(exchange, "content_type", b", ")),
     variable("cookie_", cookie),
     variable("remote_user", |exchange, _| basic_user(exchange)),
     volatile("request_length", |exchange, _| {
@@ -100,6 +105,9 @@ pub const VARIABLES: &[Variable] = &[
     volatile("status", |exchange, _| Some(format!("{:03}", exchange.sent.status).into())),
     volatile("bytes_sent", |exchange, _| Some(number(exchange.sent.bytes))),
     volatile("body_bytes_sent", |exchange, _| Some(number(exchange.sent.body_bytes))),
+    variable("pipe", |exchange, _| {
+        Some(Bytes::from_static(if exchange.request.pipelined { b"p" } else { b"." }))
+    }),
     volatile("request_completion", |exchange, _| {
         Some(Bytes::from_static(if exchange.sent.complete { b"OK" } else { b"" }))
     }),
@@ -185,6 +193,12 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
         Some((&line[..colon], line[colon + 1..].trim_ascii()))
     });
     join(fields, wanted, b", ")
+}
+
+/// The values of all fields of a name in the request.
+fn fields(exchange: &Exchange, wanted: &str, separator: &[u8]) -> Option<Bytes> {
+    let fields = exchange.request.headers.iter();
+    join(fields.map(|field| (&field.name[..], &field.value[..])), wanted, separator)
 }
 
 /// The values of all fields of a name, which is written with `_` for `-`.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http1::Version;
 
-use crate::{exchange::Exchange, vars::Template};
+use crate::{exchange::Exchange, modules::passing::BodyLength, vars::Template};
 
 /// The fields, settled for one location.
 pub(super) struct RequestHead {
@@ -41,14 +41,6 @@ const NOT_FORWARDED: [&str; 9] = [
     "expect",
     "upgrade",
 ];
-
-/// How the body's end is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyLength {
-    None,
-    Known(u64),
-    Chunked,
-}
 
 /// What the head is made of, for one request.
 pub(super) struct Line<'a> {
@@ -118,7 +110,7 @@ impl RequestHead {
             BodyLength::Known(length) if !self.own.length => {
                 field(&mut head, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
             }
-            BodyLength::Chunked if !self.own.coding => {
+            BodyLength::Unknown if !self.own.coding => {
                 field(&mut head, b"Transfer-Encoding", b"chunked");
             }
             _ => (),

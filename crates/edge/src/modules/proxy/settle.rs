@@ -1,39 +1,22 @@
-//! The directives of one location to what its requests need, with nginx's defaults.
-
-use std::{sync::Arc, time::Duration};
+//! The directives of one location to where its requests lead and what their answers become.
 
 use super::{
-    ResponseRules, Target,
-    response::{HIDDEN, Ignored},
-    rewrite::{Pattern, Rewrites, Rule},
-    settings::{CookieRule, Proxy, Redirect, To},
+    Target,
+    settings::{Proxy, Redirect, To},
 };
 use crate::{
     conf::ConfError,
-    load::{List, Site},
-    modules::core::Core,
-    upstream::{Buffering, Limits, NextUpstream},
+    load::Site,
+    modules::passing::{CookieRewrites, Pattern, ResponseRules, Rewrites, Rule},
     vars::Template,
 };
+
+/// Not passed on, unless `proxy_pass_header` says so.
+const HIDDEN: [&str; 3] = ["date", "server", "x-pad"];
 
 impl Proxy {
     pub(super) fn target(&self, to: &To, site: &Site<'_>) -> Result<Target, ConfError> {
         Target::settle(&to.url, site).map_err(|message| to.span.error(message))
-    }
-
-    pub(super) fn limits(&self, core: &Core) -> Limits {
-        Limits {
-            connect: self.connect_timeout.or(MINUTE),
-            send: self.send_timeout.or(MINUTE),
-            read: self.read_timeout.or(MINUTE),
-            client_body: core.client_body_timeout(),
-            head_size: self.buffer_size.or(4 << 10),
-            next: self.next_upstream.or(NextUpstream::ERROR.with(NextUpstream::TIMEOUT)),
-            tries: self.next_upstream_tries.or(0),
-            next_timeout: self.next_upstream_timeout.or(Duration::ZERO),
-            ignore_client_abort: self.ignore_client_abort.or(false),
-            owner: std::ptr::from_ref(self).addr(),
-        }
     }
 
     pub(super) fn response_rules(
@@ -41,27 +24,14 @@ impl Proxy {
         to: &To,
         site: &Site<'_>,
     ) -> Result<ResponseRules, ConfError> {
-        let mut hidden: Vec<String> = HIDDEN.iter().map(|name| (*name).to_owned()).collect();
-        hidden.extend(self.hide_header.iter().cloned());
-        hidden.retain(|name| !self.pass_header.contains(name));
-        let (number, size) = self.buffers.or((8, 4 << 10));
-        let buffering = Buffering {
-            enabled: self.buffering.or(true),
-            memory: number * size,
-            file: self.max_temp_file_size.or(1 << 30),
-            folder: self.temp_path.or(to.prefix.join("proxy_temp")),
+        let mut rules = self.passing.response_rules(&HIDDEN, to.prefix.join("proxy_temp"));
+        rules.location = self.redirects(to, site)?;
+        rules.cookies = CookieRewrites {
+            domains: self.cookie_domain.iter().flatten().cloned().collect(),
+            paths: Rewrites(self.cookie_path.iter().flatten().cloned().collect()),
+            flags: self.cookie_flags.iter().flatten().cloned().collect(),
         };
-        let cookies =
-            |rules: &List<CookieRule>| Rewrites(rules.iter().flatten().cloned().collect());
-        Ok(ResponseRules {
-            hidden,
-            ignored: self.ignore_headers.or(Ignored::default()),
-            intercept_errors: self.intercept_errors.or(false),
-            location: self.redirects(to, site)?,
-            cookie_path: cookies(&self.cookie_path),
-            cookie_domain: cookies(&self.cookie_domain),
-            buffering: Arc::new(buffering),
-        })
+        Ok(rules)
     }
 
     fn redirects(&self, to: &To, site: &Site<'_>) -> Result<Rewrites, ConfError> {
@@ -102,5 +72,3 @@ impl Proxy {
         Some(Rule { from, to: Template::literal(to) })
     }
 }
-
-const MINUTE: Duration = Duration::from_mins(1);

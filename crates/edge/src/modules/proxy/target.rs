@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    conf::ConfError,
     exchange::Exchange,
     load::{Name, Site},
-    modules::upstream::{Upstreams, resolve, split_port},
+    log::Level,
+    modules::passing::destination::{self, DefaultPort, Known},
     story::Proxied,
-    upstream::{Address, Balance, Keepalive, PeerOptions, Upstream},
+    upstream::Upstream,
     uri::{self, Slashes},
     vars::Template,
 };
@@ -27,9 +27,11 @@ pub(super) enum Target {
     },
     Variable {
         url: Template,
-        known: Vec<Arc<Upstream>>,
+        known: Known,
     },
 }
+
+const PORT: DefaultPort = DefaultPort::Port(80);
 
 /// A URL's parts.
 struct Url<'a> {
@@ -48,19 +50,12 @@ pub(super) struct Resolved {
 
 impl Target {
     pub(super) fn settle(url: &Template, site: &Site<'_>) -> Result<Target, String> {
-        let upstreams = site.http::<Upstreams>();
-        let words = |error: ConfError| error.to_string();
         let Some(text) = url.as_literal() else {
-            let known = upstreams.list().map_err(words)?;
-            return Ok(Target::Variable { url: url.clone(), known });
+            return Ok(Target::Variable { url: url.clone(), known: Known::all(site) });
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         let url = Url::parse(&text)?;
-        let found = upstreams.find(url.authority).map_err(words)?;
-        let upstream = match found {
-            Some(upstream) => upstream,
-            None => Arc::new(implicit(url.authority, resolve(url.authority, 80)?)),
-        };
+        let upstream = destination::settle(url.authority, PORT, site)?;
         let unnamed =
             site.block.is_unnamed() || matches!(site.name, Name::Pattern(..) | Name::Named(_));
         if unnamed && !url.uri.is_empty() {
@@ -78,7 +73,7 @@ impl Target {
     }
 
     /// `Err`: the status, after the log has heard why.
-    pub(super) fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
+    pub(super) async fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
         let (url, known) = match self {
             Target::Fixed { upstream, proxied, uri, replaces } => {
                 return Ok(Resolved {
@@ -89,31 +84,16 @@ impl Target {
             }
             Target::Variable { url, known } => (url, known),
         };
-        let fail = |message: &str| {
-            exchange.log(crate::log::Level::Error, message);
-            Err(500)
-        };
         let text = url.render(exchange);
         let text = String::from_utf8_lossy(&text).into_owned();
         let url = match Url::parse(&text) {
             Ok(url) => url,
-            Err(message) => return fail(&message),
-        };
-        let named = |upstream: &&Arc<Upstream>| upstream.name.eq_ignore_ascii_case(url.authority);
-        let upstream = match known.iter().find(named) {
-            Some(upstream) => Arc::clone(upstream),
-            None if is_numeric(url.authority) => match resolve(url.authority, 80) {
-                Ok(addresses) => Arc::new(implicit(url.authority, addresses)),
-                Err(message) => return fail(&message),
-            },
-            None => {
-                // As nginx without a `resolver`: a name is never looked up while a client waits.
-                let host = split_port(url.authority).map_or(url.authority, |(host, _)| host);
-                let message = format!("no resolver defined to resolve {host}");
-                exchange.log(crate::log::Level::Error, &message);
-                return Err(502);
+            Err(message) => {
+                exchange.log(Level::Error, &message);
+                return Err(500);
             }
         };
+        let upstream = known.find(exchange, url.authority, PORT).await?;
         let uri = if url.uri.is_empty() {
             replace(exchange, &Bytes::new(), 0)
         } else if url.uri.starts_with('?') {
@@ -123,19 +103,6 @@ impl Target {
         };
         Ok(Resolved { upstream, proxied: url.proxied(), uri })
     }
-}
-
-fn is_numeric(authority: &str) -> bool {
-    let host = split_port(authority).map_or("", |(host, _)| host);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    authority.starts_with("unix:") || bare.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// An address that is an upstream by itself keeps no idle connections: nginx keeps them for
-/// `upstream` blocks only, and a server behind may well serve one connection at a time.
-fn implicit(name: &str, addresses: Vec<Address>) -> Upstream {
-    let peers = addresses.into_iter().map(|address| (address, PeerOptions::default()));
-    Upstream::new(name, peers.collect(), Balance::RoundRobin, Keepalive::default())
 }
 
 impl Url<'_> {
@@ -156,14 +123,8 @@ impl Url<'_> {
         Ok(Url { authority: &rest[..end], uri: &rest[end..] })
     }
 
-    /// `$proxy_host` and `$proxy_port`: as written, but `localhost` for a socket of the file system.
     fn proxied(&self) -> Proxied {
-        if self.authority.starts_with("unix:") {
-            return Proxied { host: Bytes::from_static(b"localhost"), port: 80 };
-        }
-        let (_, port) = split_port(self.authority).unwrap_or((self.authority, None));
-        let host = Bytes::copy_from_slice(self.authority.as_bytes());
-        Proxied { host, port: port.unwrap_or(80) }
+        destination::proxied(self.authority, 80)
     }
 }
 

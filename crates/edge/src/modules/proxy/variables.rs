@@ -8,6 +8,7 @@ use http1::{FieldLine, field_line, status_line};
 
 use crate::{
     exchange::Exchange,
+    modules::passing::cookie_value,
     story::Attempt,
     vars::{Variable, variable, volatile},
 };
@@ -65,13 +66,9 @@ pub(super) const VARIABLES: &[Variable] = &[
     }),
     volatile("upstream_cookie_", |exchange, rest| {
         let raw = &exchange.story.upstream()?.raw_head;
-        let mut cookies = fields(raw).filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
-        cookies.find_map(|(_, cookie)| {
-            let end = cookie.iter().position(|byte| *byte == b';').unwrap_or(cookie.len());
-            let equals = cookie[..end].iter().position(|byte| *byte == b'=')?;
-            let same = cookie[..equals].trim_ascii().eq_ignore_ascii_case(rest.as_bytes());
-            same.then(|| cookie.slice(equals + 1..end))
-        })
+        fields(raw)
+            .filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"))
+            .find_map(|(_, cookie)| cookie_value(&cookie, rest.as_bytes()))
     }),
 ];
 

@@ -6,47 +6,34 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http1::Version;
 
-use super::rewrite::Rewrites;
+use super::{cookie::CookieRewrites, rewrite::Rewrites};
 use crate::{
     engine::plan::Answer,
     exchange::{Carried, Exchange},
     headers::{Header, Headers},
     response::{Body, Response, Stream},
     upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel, whole},
-    uri::{self, Slashes},
+    uri,
 };
 
 /// What one location does with answers.
-pub(super) struct ResponseRules {
+pub struct ResponseRules {
     /// In lower case.
     pub(super) hidden: Vec<String>,
     pub(super) ignored: Ignored,
     pub(super) intercept_errors: bool,
-    pub(super) location: Rewrites,
-    pub(super) cookie_path: Rewrites,
-    pub(super) cookie_domain: Rewrites,
+    pub location: Rewrites,
+    pub cookies: CookieRewrites,
     pub(super) buffering: Arc<Buffering>,
 }
 
-/// `proxy_ignore_headers`: which fields mean nothing here.
+/// `*_ignore_headers`: which fields mean nothing here.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ignored {
     pub(super) redirect: bool,
     pub(super) buffering: bool,
     pub(super) charset: bool,
 }
-
-/// Not passed on, unless `proxy_pass_header` says so.
-pub(super) const HIDDEN: [&str; 8] = [
-    "date",
-    "server",
-    "x-pad",
-    "x-accel-expires",
-    "x-accel-redirect",
-    "x-accel-limit-rate",
-    "x-accel-buffering",
-    "x-accel-charset",
-];
 
 /// What goes with an `X-Accel-Redirect` to the answer it leads to.
 const CARRIED: [&str; 5] =
@@ -56,7 +43,7 @@ const CARRIED: [&str; 5] =
 const SINGLE: [&str; 3] = ["expires", "etag", "last-modified"];
 
 impl ResponseRules {
-    pub(super) fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
+    pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
         if let Some(uri) = headers.get("x-accel-redirect")
@@ -69,9 +56,9 @@ impl ResponseRules {
             && status >= 300
             && exchange.location.error_pages.find(status).is_some()
         {
-            if let Some(question) = headers.get("www-authenticate").filter(|_| status == 401) {
-                let mut kept = Headers::default();
-                kept.push("WWW-Authenticate", question.clone());
+            if status == 401 {
+                let mut kept = headers.clone();
+                kept.retain(|header| header.is("www-authenticate"));
                 exchange.carried = Some(Carried { content_type: None, headers: kept });
             }
             exchange.sent.status = status;
@@ -101,7 +88,7 @@ impl ResponseRules {
         if uri.first() == Some(&b'@') {
             return Answer::Named(String::from_utf8_lossy(uri).into_owned());
         }
-        match uri::normalise(uri, Slashes::Keep) {
+        match uri::named(uri) {
             Ok(uri) => {
                 exchange.answer_as_get();
                 Answer::Redirect { uri: uri.path, args: Some(uri.args.unwrap_or_default()) }
@@ -169,9 +156,8 @@ impl ResponseRules {
                 return;
             }
             10 if header.is("set-cookie") && !self.is_hidden("set-cookie") => {
-                let value = self.cookie_path.cookie(exchange, value, "path");
-                let value = self.cookie_domain.cookie(exchange, &value, "domain");
-                response.headers.push(name.clone(), value);
+                let rewritten = self.cookies.rewrite(exchange, value);
+                response.headers.push(name.clone(), rewritten.unwrap_or_else(|| value.clone()));
                 return;
             }
             _ => (),
