@@ -113,29 +113,6 @@ macro_rules! passing_directives {
                 passing.temp_file_write_size.set(args.size(0)?, args)
             };
             "_temp_path", Between(1, 4), |passing, args| passing.temp_path.set(args.path(0), args);
-            "_bind", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_background_update", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_bypass", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_key", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_age", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_timeout", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_max_range_offset", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_methods", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_min_uses", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_path", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_revalidate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_use_stale", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_valid", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_force_ranges", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_limit_rate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_no_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_keepalive", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_rcvbuf", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_sndbuf", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store_access", AtLeast(1), $crate::modules::passing::Passing::not_yet;
         )
     };
 }
@@ -213,9 +190,5 @@ impl Passing {
             return Err(args.complain(format!("there must be at least 2 \"{name}\"")));
         }
         self.buffers.set((number, size), args)
-    }
-
-    pub fn not_yet(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
     }
 }
