@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, sendmsg};
 use tokio::time::Sleep;
 
-use super::Io;
+use super::{Io, ProxyHeader};
 use crate::{process::Drain, response::FilePart};
 
 pub struct Client {
@@ -36,12 +36,20 @@ pub struct Client {
 pub struct Peer {
     /// nginx's connection number, `*1` in the error log.
     pub number: u64,
-    pub address: PeerAddress,
+    pub remote: Remote,
+    /// For whom the other end says it has made the connection (`listen ... proxy_protocol`).
+    pub proxied: OnceCell<ProxyHeader>,
     /// The address that was connected to.
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
     since: Instant,
+}
+
+/// Who asks: an address, and its text once it was wanted.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub address: PeerAddress,
     text: OnceCell<Bytes>,
 }
 
@@ -100,23 +108,23 @@ impl Deadline {
 
 impl Peer {
     pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
-        Peer {
-            number,
-            address,
-            local,
-            requests: Cell::new(0),
-            since: Instant::now(),
-            text: OnceCell::new(),
-        }
+        let (remote, proxied) = (Remote::new(address), OnceCell::new());
+        Peer { number, remote, proxied, local, requests: Cell::new(0), since: Instant::now() }
     }
 
     /// How long the connection has lasted.
     pub fn age(&self) -> Duration {
         self.since.elapsed()
     }
+}
+
+impl Remote {
+    pub fn new(address: PeerAddress) -> Remote {
+        Remote { address, text: OnceCell::new() }
+    }
 
     /// `$remote_addr`: the address without its port, or `unix:`.
-    pub fn address_text(&self) -> &Bytes {
+    pub fn text(&self) -> &Bytes {
         self.text.get_or_init(|| match &self.address {
             PeerAddress::Ip(address) => address.ip().to_string().into(),
             PeerAddress::Unix(_) => Bytes::from_static(b"unix:"),

@@ -6,6 +6,8 @@
 
 mod io; // the kinds of sockets
 mod client; // the socket, its buffer and its deadlines
+mod who; // which clients a word means
+mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
 mod host; // which host, on which port
@@ -15,8 +17,10 @@ mod linger; // how to close without losing what was sent
 
 use std::{pin::pin, rc::Rc, sync::Arc};
 
-pub use client::{Client, ClientError, Deadline, Peer, PeerAddress};
+pub use client::{Client, ClientError, Deadline, Peer, PeerAddress, Remote};
 pub use io::Io;
+pub use proxy_protocol::ProxyHeader;
+pub use who::Who;
 
 use crate::{
     body::RequestBody,
@@ -33,9 +37,12 @@ use respond::Connection;
 
 /// Serves one connection. `address` is its place in `http.addresses`.
 pub async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, drain: Drain) {
-    let defaults = &http.addresses[address].default.outer.core;
+    let asked = &http.addresses[address];
+    if asked.listen.proxy_protocol && !proxy_protocol::read(&client, asked).await {
+        return;
+    }
     // What the last answer's location says about waiting for another request, and about closing.
-    let mut core = Arc::clone(defaults);
+    let mut core = Arc::clone(&asked.default.outer.core);
     let mut served = 0;
     loop {
         let pipelined = served > 0 && !client.buffer.borrow().is_empty();

@@ -120,7 +120,7 @@ fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusa
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let peer = text(client.peer.address_text());
+        let peer = text(client.peer.remote.text());
         let mut message = format!("{refusal}, client: {peer}, server: {}", address.default.name);
         if let Some(line) = line {
             message.extend([", request: \"", &text(line), "\""]);

@@ -12,6 +12,7 @@ use crate::{exchange::Exchange, response::Response};
 /// order inside each phase is the order of the registry.
 #[derive(Default)]
 pub struct Plan {
+    pub post_read: Vec<Arc<dyn PostRead>>,
     pub rewrite: Vec<Arc<dyn Rewrite>>,
     pub preaccess: Vec<Arc<dyn Preaccess>>,
     pub access: Vec<Arc<dyn Access>>,
@@ -50,6 +51,11 @@ impl Answer {
     }
 }
 
+/// Post read: before anything can answer, and once for each request.
+pub trait PostRead: Send + Sync {
+    fn read(&self, exchange: &mut Exchange);
+}
+
 /// Server rewrite and rewrite.
 pub trait Rewrite: Send + Sync {
     fn rewrite(&self, exchange: &mut Exchange) -> Rewritten;
@@ -62,7 +68,7 @@ pub enum Rewritten {
     Answer(Answer),
 }
 
-/// Before access: limits.
+/// Before access: who asks, as this location sees it, and limits.
 pub trait Preaccess: Send + Sync {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed>;
 }

@@ -15,6 +15,8 @@ pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
 pub mod otel; // traces
+pub mod proxy_protocol; // what a connection was said to be
+pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
@@ -30,6 +32,9 @@ pub mod server_timing; // the edge's share of the time
 pub mod access_log; // a line for each request
 
 use crate::load::Entry;
+
+/// What nginx is built with only when it is asked for, and the edge has.
+pub const WITH: &[&str] = &["http_realip_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
@@ -72,6 +77,9 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
     Entry::of::<map::Map>(),
+    Entry::of::<proxy_protocol::ProxyProtocol>(),
+    // Post read, and preaccess before the limits.
+    Entry::of::<realip::RealIp>(),
     // Rewrite.
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),

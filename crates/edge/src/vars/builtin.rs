@@ -10,10 +10,10 @@ use crate::{clock, connection::PeerAddress, exchange::Exchange};
 
 pub const VARIABLES: &[Variable] = &[
     // The connection.
-    variable("remote_addr", |exchange, _| Some(exchange.client.peer.address_text().clone())),
-    variable("remote_port", |exchange, _| port(&exchange.client.peer.address)),
+    variable("remote_addr", |exchange, _| Some(exchange.remote().text().clone())),
+    variable("remote_port", |exchange, _| port(&exchange.remote().address)),
     variable("binary_remote_addr", |exchange, _| {
-        Some(match &exchange.client.peer.address {
+        Some(match &exchange.remote().address {
             PeerAddress::Ip(address) => match address.ip() {
                 IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
                 IpAddr::V6(ip) => Bytes::copy_from_slice(&ip.octets()),
@@ -158,8 +158,10 @@ fn number(value: u64) -> Bytes {
     Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes())
 }
 
-fn port(address: &PeerAddress) -> Option<Bytes> {
+pub fn port(address: &PeerAddress) -> Option<Bytes> {
     match address {
+        // An address that was only told of may have none.
+        PeerAddress::Ip(address) if address.port() == 0 => None,
         PeerAddress::Ip(address) => Some(number(u64::from(address.port()))),
         PeerAddress::Unix(_) => None,
     }

@@ -19,7 +19,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         Some(exchange.story.proxied.as_ref()?.port.to_string().into())
     }),
     variable("proxy_add_x_forwarded_for", |exchange, _| {
-        let address = exchange.client.peer.address_text();
+        let address = exchange.remote().text();
         let mut known = exchange.request.headers.all("x-forwarded-for").peekable();
         if known.peek().is_none() {
             return Some(address.clone());
