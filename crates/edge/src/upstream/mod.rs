@@ -16,6 +16,7 @@ mod outgoing; // the request, while it is being sent
 mod peers; // who they are and how they fare
 mod relay; // a response's body on its way to the client
 mod tunnel; // after 101
+pub mod fuzzing; // the codec, for fuzz targets
 
 pub use ask::{Asked, Failure, Limits, Question, RequestBytes, ask};
 pub use balance::{Balance, HashKey};
