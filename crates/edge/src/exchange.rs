@@ -17,10 +17,12 @@ use crate::{
     load::{Http, Location, Server},
     log::Level,
     regex::Captures,
+    response::Response,
     story::Story,
     vars::{Values, VarId},
 };
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Exchange {
     /// The configuration the connection was accepted under, for as long as it lasts.
     pub http: Arc<Http>,
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub location: Arc<Location>,
     /// Whether the server has redirected the request itself: `internal` locations are open to it.
     pub internal: bool,
+    /// Whether `try_files` has found the URI below an alias that otherwise names the file itself.
+    pub below_alias: bool,
     /// In a cell, because a `map` that is only read may match a pattern.
     captures: RefCell<Captures>,
     /// What `error_page` has made of the status, while its page is fetched.
@@ -60,6 +64,8 @@ pub struct Exchange {
     /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
     /// upstream's `X-Accel-Limit-Rate`.
     pub limit_rate: Option<u64>,
+    /// The response, while fields are added to it whose values may ask for others of it.
+    pub pending: Option<Response>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -106,6 +112,7 @@ pub struct Sent {
     pub charset: Option<Bytes>,
     /// The head as it was written, for `$sent_http_*`.
     pub head: Vec<u8>,
+    pub trailers: Headers,
     pub bytes: u64,
     pub body_bytes: u64,
     /// The whole answer has left; otherwise the client, or what was to be sent, broke off.
@@ -137,6 +144,7 @@ impl Exchange {
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
             internal: false,
+            below_alias: false,
             captures: RefCell::default(),
             status_override: None,
             error_page_asked: false,
@@ -146,6 +154,7 @@ impl Exchange {
             carried: None,
             redirected_to: None,
             limit_rate: None,
+            pending: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -284,6 +293,7 @@ impl Exchange {
     }
 
     pub(crate) fn clear_state(&mut self) {
+        self.below_alias = false;
         self.states.clear();
     }
 

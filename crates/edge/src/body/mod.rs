@@ -2,8 +2,8 @@
 
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
-mod stored; // what is here, as a stream
 pub mod stretch; // a part of a stream
+mod stored; // what is here, as a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links

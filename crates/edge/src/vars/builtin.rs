@@ -119,6 +119,7 @@ pub const VARIABLES: &[Variable] = &[
         Some(Bytes::from_static(if exchange.sent.complete { b"OK" } else { b"" }))
     }),
     volatile("sent_http_", sent),
+    volatile("sent_trailer_", |exchange, rest| join(exchange.sent.trailers.pairs(), rest, b", ")),
     // The time, and who tells it.
     volatile("request_time", |exchange, _| Some(seconds(exchange.story.age()))),
     volatile("msec", |_, _| {
@@ -127,10 +128,7 @@ pub const VARIABLES: &[Variable] = &[
     }),
     volatile("time_local", |_, _| Some(clock::combined_time())),
     volatile("time_iso8601", |_, _| Some(clock::iso_time())),
-    variable("hostname", |_, _| {
-        let name = nix::unistd::gethostname().ok()?;
-        Some(name.to_string_lossy().to_ascii_lowercase().into())
-    }),
+    variable("hostname", |_, _| Some(hostname().into())),
     variable("pid", |_, _| Some(number(u64::from(std::process::id())))),
     variable("nginx_version", |_, _| {
         let (_, version) = crate::SERVER_TOKEN.split_once('/')?;
@@ -166,6 +164,12 @@ pub fn basic_credentials(exchange: &Exchange) -> Option<(Bytes, Vec<u8>)> {
     let password = text.split_off(colon + 1);
     text.truncate(colon);
     (!text.is_empty()).then(|| (text.into(), password))
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().to_ascii_lowercase()
 }
 
 /// `1.234`, as times are written in logs.
@@ -224,10 +228,24 @@ fn cookie(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     None
 }
 
-/// From the head as it was written; before that, only the type is known.
+/// From the head as it was written; before that, from what is about to be.
 fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     if exchange.sent.head.is_empty() {
-        return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        let Some(response) = &exchange.pending else {
+            return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        };
+        return match wanted {
+            "content_type" => response.content_type.clone(),
+            "content_length" => response.body.length().map(number),
+            "last_modified" => response.last_modified.map(|second| {
+                let mut date = Bytes::new();
+                clock::http_date_of(second, |text| date = text.to_owned().into());
+                date
+            }),
+            "location" => response.location.clone(),
+            _ => None,
+        }
+        .or_else(|| join(response.headers.pairs(), wanted, b", "));
     }
     let lines = exchange.sent.head.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| {
@@ -239,8 +257,7 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
 
 /// The values of all fields of a name in the request.
 fn fields(exchange: &Exchange, wanted: &str, separator: &[u8]) -> Option<Bytes> {
-    let fields = exchange.request.headers.iter();
-    join(fields.map(|field| (&field.name[..], &field.value[..])), wanted, separator)
+    join(exchange.request.headers.pairs(), wanted, separator)
 }
 
 /// The values of all fields of a name, which is written with `_` for `-`.

@@ -16,7 +16,9 @@ use std::{
 
 use bytes::Bytes;
 
-pub use builtin::{VARIABLES as BUILTIN, argument, basic_credentials, basic_user, port, seconds};
+pub use builtin::{
+    VARIABLES as BUILTIN, argument, basic_credentials, basic_user, hostname, port, seconds,
+};
 pub use template::Template;
 
 use crate::{
