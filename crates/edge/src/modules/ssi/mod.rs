@@ -37,7 +37,6 @@ pub struct Ssi {
     silent_errors: Setting<bool>,
     last_modified: Setting<bool>,
     value_length: Setting<usize>,
-    min_file_chunk: Setting<u64>,
     output_buffer_size: Setting<u64>,
 }
 
@@ -72,11 +71,6 @@ impl Module for Ssi {
         directive("ssi_value_length", BLOCKS, Exactly(1), |ssi, args| {
             ssi.value_length.set(args.number(0)?, args)
         }),
-        // A page goes by as a stream, so that no part of it is sent as a file; the number is read so
-        // that a wrong one is named.
-        directive("ssi_min_file_chunk", BLOCKS, Exactly(1), |ssi, args| {
-            ssi.min_file_chunk.set(args.size(0)?, args)
-        }),
         directive("subrequest_output_buffer_size", BLOCKS, Exactly(1), |ssi, args| {
             ssi.output_buffer_size.set(args.size(0)?, args)
         }),
@@ -90,7 +84,6 @@ impl Module for Ssi {
         self.silent_errors.inherit(&outer.silent_errors);
         self.last_modified.inherit(&outer.last_modified);
         self.value_length.inherit(&outer.value_length);
-        self.min_file_chunk.inherit(&outer.min_file_chunk);
         self.output_buffer_size.inherit(&outer.output_buffer_size);
     }
 
