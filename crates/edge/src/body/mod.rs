@@ -16,7 +16,7 @@ pub use temporary::{TempFolder, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError, Deadline},
-    exchange::Request,
+    exchange::{Protocol, Request},
 };
 
 pub struct RequestBody {
@@ -82,7 +82,7 @@ impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
         // Also without a body: who asks is told.
-        let continue_pending = request.version == http1::Version::Http11
+        let continue_pending = request.version == Protocol::Http11
             && expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
             && !matches!(framing, Framing::Unknown);
         let declared = match framing {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     body::Framing,
-    exchange::Request,
+    exchange::{Protocol, Request},
     headers::{Headers, has_token},
     load::{Address, Server},
     log::Level,
@@ -279,7 +279,7 @@ impl<'a> Reader<'a> {
                 line: Bytes::copy_from_slice(head),
                 method: Bytes::new(),
                 target: Bytes::new(),
-                version: Version::Http11,
+                version: Protocol::Http11,
                 headers: Headers::default(),
                 host: None,
                 port: None,
@@ -353,9 +353,11 @@ fn invalid_field(rest: &[u8]) -> String {
 fn wants_keep_alive(request: &Request) -> bool {
     let connection = request.headers.get("connection");
     match request.version {
-        Version::Http09 => false,
-        Version::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
-        Version::Http11 => !connection.is_some_and(|list| has_token(list, "close")),
+        Protocol::Http09 => false,
+        Protocol::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
+        Protocol::Http11 | Protocol::Http2 => {
+            !connection.is_some_and(|list| has_token(list, "close"))
+        }
     }
 }
 
@@ -367,7 +369,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         line: head.slice(line.method.start..line_end),
         method: head.slice(line.method.clone()),
         target: head.slice(line.target.clone()),
-        version: line.version,
+        version: line.version.into(),
         headers,
         host: None,
         port: None,
@@ -403,7 +405,7 @@ fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 
 /// What the first line says by itself; its path is the target's.
 fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
-    if request.version == Version::Http09 && request.method != "GET" {
+    if request.version == Protocol::Http09 && request.method != "GET" {
         return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
     }
     let invalid = || bad_line(400, "client sent invalid request");
@@ -451,7 +453,7 @@ fn check_host(request: &mut Request, said: Option<Host>) -> Result<(), Refusal> 
         );
         return Err(bad_headers(400, message));
     }
-    if host.is_none() && request.version == Version::Http11 {
+    if host.is_none() && request.version == Protocol::Http11 {
         let message = "client sent HTTP/1.1 request without \"Host\" header";
         return Err(bad_headers(400, message));
     }

@@ -3,12 +3,12 @@
 use std::{cell::Cell, future::poll_fn, io::IoSlice};
 
 use bytes::Bytes;
-use http1::{Version, chunk_head};
+use http1::chunk_head;
 
 use super::{Client, ClientError};
 use crate::{
     clock, engine,
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     log::Level,
     modules::core::{Core, LingeringClose},
     process::Drain,
@@ -42,7 +42,7 @@ pub(super) async fn send(
     // A body that nobody began to read can be dropped as it comes, after the answer.
     let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
-    let chunked = exchange.request.version == Version::Http11
+    let chunked = exchange.request.version == Protocol::Http11
         && response.body.length().is_none()
         && !bodiless
         && core.chunked_transfer_encoding();
@@ -58,7 +58,7 @@ pub(super) async fn send(
         && exchange.client.peer.age() <= core.keepalive_time()
         && !drain.has_begun();
     exchange.sent.status = response.status;
-    let head = if exchange.request.version == Version::Http09 {
+    let head = if exchange.request.version == Protocol::Http09 {
         Vec::new()
     } else {
         head(exchange, &core, &response, chunked, keep)
