@@ -126,7 +126,7 @@ pub struct Sent {
     pub status: u16,
     /// The response's type, from before the filters on: `expires` and `map` go by it.
     pub content_type: Option<Bytes>,
-    /// The head as it was written, for `$sent_http_*`.
+    /// The head as it was written, for `$sent_http_*`; over HTTP/2, its block.
     pub head: Vec<u8>,
     pub trailers: Headers,
     pub bytes: u64,

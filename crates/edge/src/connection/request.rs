@@ -125,7 +125,7 @@ pub(super) async fn read(
 }
 
 /// A line of the error log about a request that has no exchange yet.
-fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
+pub(super) fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -320,7 +320,7 @@ fn refused(mut request: Request, address: Reached<'_>, refusal: Refusal) -> Head
 }
 
 /// What must be so on a port that speaks TLS.
-fn check_tls(
+pub(super) fn check_tls(
     address: Reached<'_>,
     client: &Client,
     request: &Request,

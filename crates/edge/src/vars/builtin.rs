@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Variable, variable, volatile};
 use crate::{
     clock,
-    connection::PeerAddress,
+    connection::{PeerAddress, sent_fields},
     exchange::{Exchange, Protocol},
 };
 
@@ -250,6 +250,10 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
             _ => None,
         }
         .or_else(|| join(response.headers.pairs(), wanted, b", "));
+    }
+    if exchange.request.version == Protocol::Http2 {
+        let fields = sent_fields(&exchange.sent.head);
+        return join(fields.iter().map(|field| (&field.name[..], &field.value[..])), wanted, b", ");
     }
     let lines = exchange.sent.head.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| {

@@ -113,7 +113,9 @@ impl ResponseRules {
         response.from_upstream = true;
         if asked.head.is_http09 {
             // The client gets what the upstream has said, and nothing before it.
-            exchange.request.version = Protocol::Http09;
+            if exchange.request.version != Protocol::Http2 {
+                exchange.request.version = Protocol::Http09;
+            }
         } else {
             response.reason.clone_from(&asked.head.reason);
         }
