@@ -11,7 +11,7 @@ use crate::{
     log::Files,
     modules::{
         client_body::ClientBody, core::Core, error_log::ErrorLog, error_page::ErrorPages,
-        main::Main, server::VirtualServer, ssl::Ssl, types::Types,
+        http2::Http2, main::Main, server::VirtualServer, ssl::Ssl, types::Types,
     },
     regex::Regex,
     tls::Terms,
@@ -92,6 +92,7 @@ pub struct Location {
     pub name: Name,
     pub core: Arc<Core>,
     pub client_body: Arc<ClientBody>,
+    pub http2: Arc<Http2>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
     pub types: Arc<Types>,
