@@ -37,6 +37,7 @@ mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssi;
 mod static_files;
 mod try_files;
 mod types;

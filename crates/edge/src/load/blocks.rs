@@ -41,6 +41,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Every log, opened once however often it is named.
     pub files: Arc<Files>,
+    /// Where temporary files go.
+    pub folders: Vec<PathBuf>,
     /// What is worth saying but no reason to refuse.
     pub warnings: Vec<ConfError>,
 }
