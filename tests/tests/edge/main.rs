@@ -34,6 +34,7 @@ mod server_name;
 mod smoke;
 mod smuggling;
 mod static_files;
+mod stock;
 mod try_files;
 mod types;
 mod upstream;
