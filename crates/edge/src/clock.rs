@@ -36,6 +36,11 @@ pub fn tick() -> Duration {
     read(ClockId::CLOCK_MONOTONIC_COARSE)
 }
 
+/// Milliseconds of a clock that all processes share and that never goes back.
+pub fn milliseconds() -> u64 {
+    read(ClockId::CLOCK_MONOTONIC).as_millis() as u64
+}
+
 fn read(clock: ClockId) -> Duration {
     // Every Linux has these clocks.
     clock_gettime(clock).map(Duration::from).unwrap_or_default()

@@ -32,6 +32,13 @@ pub struct Captures {
 }
 
 impl Captures {
+    fn of(subject: &Bytes, found: &pcre2::bytes::Captures<'_>) -> Captures {
+        let groups = (0..found.len())
+            .map(|group| found.get(group).map(|found| found.start()..found.end()))
+            .collect();
+        Captures { subject: subject.clone(), groups }
+    }
+
     pub fn get(&self, group: usize) -> Option<Bytes> {
         let range = self.groups.get(group)?.clone()?;
         Some(self.subject.slice(range))
@@ -49,14 +56,7 @@ impl Regex {
             .caseless(case == Case::Insensitive)
             .jit_if_available(true)
             .build(pattern)
-            .map_err(|error| {
-                let at = error.offset().unwrap_or(0);
-                let rest = pattern.get(at..).unwrap_or_default();
-                let what = error.to_string();
-                let what = what.rsplit(": ").next().unwrap_or_default();
-                let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
-                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}"))
-            })?;
+            .map_err(|error| span.error(refusal(pattern, &error)))?;
         let groups = compiled.capture_names().iter().enumerate();
         let named = groups
             .filter_map(|(group, name)| Some((names.capture(name.as_ref()?, span), group)))
@@ -67,6 +67,17 @@ impl Regex {
     /// Whether the pattern captures anything, so that a match must be kept.
     pub fn captures(&self) -> bool {
         self.compiled.captures_len() > 1
+    }
+
+    /// How many groups it captures.
+    pub fn groups(&self) -> usize {
+        self.compiled.captures_len() - 1
+    }
+
+    /// Matches for the caller alone: `$1` stays what it was.
+    pub fn capture(&self, subject: &Bytes) -> Option<Captures> {
+        let captures = self.compiled.captures(subject).ok().flatten()?;
+        Some(Captures::of(subject, &captures))
     }
 
     /// Matches without keeping what was captured.
@@ -85,14 +96,39 @@ impl Regex {
             return matched;
         }
         let Ok(Some(captures)) = self.compiled.captures(subject) else { return false };
-        let groups: Vec<_> = (0..captures.len())
-            .map(|group| captures.get(group).map(|found| found.start()..found.end()))
-            .collect();
+        let captures = Captures::of(subject, &captures);
         for (id, group) in &self.named {
-            let value = groups[*group].clone().map(|range| subject.slice(range));
-            exchange.set_var(*id, value.unwrap_or_default());
+            exchange.set_var(*id, captures.get(*group).unwrap_or_default());
         }
-        exchange.set_captures(Captures { subject: subject.clone(), groups });
+        exchange.set_captures(captures);
         true
     }
+}
+
+/// What is wrong with a pattern, as nginx words it.
+fn refusal(pattern: &str, error: &pcre2::Error) -> String {
+    let at = error.offset().unwrap_or(0);
+    let rest = pattern.get(at..).unwrap_or_default();
+    let what = error.to_string();
+    let what = what.rsplit(": ").next().unwrap_or_default();
+    let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
+    format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}")
+}
+
+/// What a pattern has found that is used once.
+pub struct Found {
+    pub groups: Vec<Option<Bytes>>,
+    pub named: Vec<(String, Bytes)>,
+}
+
+/// Matches a pattern that no configuration knows of: one in a page.
+pub fn find_once(pattern: &str, subject: &Bytes) -> Result<Option<Found>, String> {
+    let compiled = pcre2::bytes::Regex::new(pattern).map_err(|error| refusal(pattern, &error))?;
+    let Ok(Some(captures)) = compiled.captures(subject) else { return Ok(None) };
+    let group = |place| captures.get(place).map(|found| subject.slice_ref(found.as_bytes()));
+    let names = compiled.capture_names().iter().enumerate();
+    let named =
+        names.filter_map(|(place, name)| Some((name.clone()?, group(place).unwrap_or_default())));
+    let groups = (0..captures.len()).map(group).collect();
+    Ok(Some(Found { groups, named: named.collect() }))
 }

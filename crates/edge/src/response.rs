@@ -31,6 +31,9 @@ pub struct Response {
     pub trailers: Vec<Arc<dyn Trailers>>,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
+    /// `X-Accel-Limit-Rate`: another rate than the location's for this answer, in bytes a second; 0
+    /// is none.
+    pub limit_rate: Option<u64>,
     /// What is sent hangs on `Accept-Encoding`, and caches must know.
     pub vary: bool,
     /// An upstream has answered: whether its answer is still good is its own decision, and no
@@ -114,6 +117,7 @@ impl Response {
             trailers: Vec::new(),
             ranges: false,
             from_upstream: false,
+            limit_rate: None,
             vary: false,
         }
     }
@@ -133,6 +137,18 @@ impl Response {
         self.location.is_some()
             && !self.from_upstream
             && matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+}
+
+impl Response {
+    /// The bytes are others now, although they say the same.
+    pub fn weaken_etag(&mut self) {
+        let Some(etag) = self.headers.get("ETag").cloned() else { return };
+        if etag.starts_with(b"W/") {
+            return;
+        }
+        let weak = etag.starts_with(b"\"").then(|| Bytes::from([b"W/", &etag[..]].concat()));
+        self.headers.replace("ETag", weak);
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
+pub mod stretch; // a part of a stream
+mod stored; // what is here, as a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links
@@ -105,6 +107,23 @@ impl RequestBody {
         }
     }
 
+    /// The same body for a request that this one leads to: what has been read whole, and nothing of
+    /// what is still on the wire.
+    pub fn twin(&self) -> RequestBody {
+        RequestBody {
+            client: Rc::clone(&self.client),
+            framing: Framing::Empty,
+            received: self.received,
+            limit: self.limit,
+            continue_pending: false,
+            declared: Some(self.spooled.as_ref().map_or(0, |spool| spool.len())),
+            taken: Taken::default(),
+            begun: false,
+            spooled: self.spooled.clone(),
+            refused: false,
+        }
+    }
+
     /// What `Content-Length` says; `None` of a chunked body.
     pub fn declared_length(&self) -> Option<u64> {
         if self.refused { Some(0) } else { self.declared }
@@ -113,6 +132,11 @@ impl RequestBody {
     /// It is too large, and is not given to anybody.
     pub fn refuse(&mut self) {
         self.refused = true;
+    }
+
+    /// How long it turned out to be, once it has been read as a whole.
+    pub fn spooled_length(&self) -> Option<u64> {
+        self.spooled.as_ref().map(|spool| spool.len())
     }
 
     pub fn limit(&mut self, bytes: u64) {

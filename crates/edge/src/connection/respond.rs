@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::Cell, future::poll_fn, io::IoSlice, sync::Arc};
 use bytes::Bytes;
 use http1::{Version, chunk_head};
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, pace::Pace};
 use crate::{
     clock, engine,
     exchange::Exchange,
@@ -65,7 +65,9 @@ pub(super) async fn send(
     };
     let client = std::rc::Rc::clone(&exchange.client);
     let trailers = response.trailers;
-    let mut writer = Writer { client: &client, core: &core, exchange, head, chunked, trailers };
+    let pace = Pace::of(exchange);
+    let mut writer =
+        Writer { client: &client, core: &core, exchange, head, chunked, trailers, pace };
     let sent = writer.body(response.body).await;
     match sent {
         Ok(()) => exchange.sent.complete = true,
@@ -78,6 +80,7 @@ pub(super) async fn send(
         }
         Err(SendError::Body(error)) => {
             // The client must see that it broke.
+            client.break_off();
             let left = error.kind() == std::io::ErrorKind::ConnectionAborted;
             let level = if left { Level::Info } else { Level::Error };
             exchange.log(level, &error.to_string());
@@ -112,6 +115,7 @@ struct Writer<'a> {
     chunked: bool,
     /// What follows the last chunk.
     trailers: Vec<Arc<dyn Trailers>>,
+    pace: Option<Pace>,
 }
 
 impl Writer<'_> {
@@ -259,7 +263,7 @@ impl Writer<'_> {
     }
 
     async fn file(&mut self, part: &FilePart) -> Result<(), SendError> {
-        if part.length <= SMALL_FILE || !self.core.sendfile() {
+        if part.length <= SMALL_FILE || !self.core.sendfile() || !self.client.can_sendfile() {
             return self.copy(part).await;
         }
         let mut rest = part.clone();
@@ -272,9 +276,25 @@ impl Writer<'_> {
         } else {
             self.write(&[]).await?;
         }
-        let sent = self.client.sendfile(&rest, self.core.send_timeout()).await?;
-        self.count(0, sent);
-        if sent < rest.length { Err(shrunk()) } else { Ok(()) }
+        let timeout = self.core.send_timeout();
+        while rest.length > 0 {
+            let allowed = match &mut self.pace {
+                Some(pace) => pace.allowed(self.client).await?.min(rest.length),
+                None => rest.length,
+            };
+            let now = FilePart { length: allowed, ..rest.clone() };
+            let sent = self.client.sendfile(&now, timeout).await?;
+            self.count(0, sent);
+            if let Some(pace) = &mut self.pace {
+                pace.sent(sent);
+            }
+            if sent < allowed {
+                return Err(shrunk());
+            }
+            rest.offset += sent;
+            rest.length -= sent;
+        }
+        Ok(())
     }
 
     async fn copy(&mut self, part: &FilePart) -> Result<(), SendError> {
@@ -334,6 +354,7 @@ impl Writer<'_> {
             *slice = IoSlice::new(part);
         }
         match then {
+            _ if self.pace.is_some() => self.write_paced(&slices[..used]).await?,
             Then::Send => self.client.write_all(&mut slices[..used], timeout).await?,
             Then::More => self.client.write_before_more(&mut slices[..used], timeout).await?,
         }
@@ -341,6 +362,23 @@ impl Writer<'_> {
         self.count(head_length as u64, body as u64);
         if !head.is_empty() {
             self.exchange.sent.head = head;
+        }
+        Ok(())
+    }
+
+    /// The same, held back: each stretch in as many pieces as it must be.
+    async fn write_paced(&mut self, slices: &[IoSlice<'_>]) -> Result<(), SendError> {
+        let Some(pace) = &mut self.pace else { return Ok(()) };
+        let timeout = self.core.send_timeout();
+        for slice in slices {
+            let mut rest = &slice[..];
+            while !rest.is_empty() {
+                let allowed = pace.allowed(self.client).await?.min(rest.len() as u64);
+                let (now, later) = rest.split_at(allowed as usize);
+                self.client.write_all(&mut [IoSlice::new(now)], timeout).await?;
+                pace.sent(allowed);
+                rest = later;
+            }
         }
         Ok(())
     }
@@ -464,7 +502,7 @@ fn head(
     head
 }
 
-/// `/path` to `http://host:port/path`, as `absolute_redirect`, `server_name_in_redirect` and
+/// `/path` to `http://host:port/path` or `https://...`, as `absolute_redirect`, `server_name_in_redirect` and
 /// `port_in_redirect` say.
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
@@ -478,11 +516,15 @@ fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
             super::PeerAddress::Unix(_) => "localhost".to_owned(),
         },
     };
+    let (scheme, usual) = match exchange.client.peer.tls() {
+        Some(_) => ("https", 443),
+        None => ("http", 80),
+    };
     let port = match &exchange.client.peer.local {
-        super::PeerAddress::Ip(address) if address.port() != 80 && core.port_in_redirect() => {
+        super::PeerAddress::Ip(address) if address.port() != usual && core.port_in_redirect() => {
             format!(":{}", address.port())
         }
         _ => String::new(),
     };
-    [format!("http://{host}{port}").as_bytes(), location].concat().into()
+    [format!("{scheme}://{host}{port}").as_bytes(), location].concat().into()
 }

@@ -1,11 +1,11 @@
 //! One request, asked of one peer after another until one of them answers.
 
-use std::{io, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
-    Connection, Head, NextUpstream, Outgoing, Tried, Upstream,
+    Connection, Head, NextUpstream, Outgoing, Protocol, SocketRules, Tried, Upstream,
     codec::Expectation,
     connection::{Address, Look},
     keepalive,
@@ -13,11 +13,14 @@ use super::{
     talk::{Talk, gone, while_reading},
     wait::{Interruption, watch},
 };
-use crate::{body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt};
+use crate::{
+    body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt, vars::Template,
+};
 
 /// What is asked, in bytes.
 pub struct Question<'a> {
     pub upstream: &'a Arc<Upstream>,
+    pub protocol: &'a Protocol,
     /// The target, for the logs.
     pub target: Bytes,
     pub head: Bytes,
@@ -50,6 +53,9 @@ pub struct Limits {
     /// 0: no limit.
     pub next_timeout: Duration,
     pub ignore_client_abort: bool,
+    /// `proxy_limit_rate`, as the request says it: bytes a second of a body that is read ahead.
+    pub rate: Option<Template>,
+    pub socket: SocketRules,
     /// Whose idle connections may be used, where each location has its own.
     pub owner: usize,
 }
@@ -108,7 +114,8 @@ pub async fn ask(
     loop {
         let place = upstream.choose(exchange, &mut tried);
         let name = place.map_or(&upstream.name, |place| &upstream.peer(place).name);
-        let mut attempt = Attempt::new(name, &question.target);
+        let scheme = question.protocol.scheme();
+        let mut attempt = Attempt::new(scheme, name, &question.target);
         attempt.after_redirect = std::mem::take(&mut after_redirect);
         let begun = *begun.get_or_insert(attempt.begun);
         exchange.story.attempts.push(attempt);
@@ -188,42 +195,48 @@ async fn attempt_one(
 ) -> Result<Asked, Trouble> {
     let upstream = question.upstream;
     let rules = &upstream.keepalive;
-    let owner = if rules.local { limits.owner } else { 0 };
+    let owner = if rules.local { limits.owner } else { question.protocol.pool() };
     let ticket = Ticket {
         upstream: Arc::clone(upstream),
         peer: place,
         owner,
         _occupied: upstream.occupy(place),
     };
+    let local = limits.socket.local(exchange);
     let look = if question.idempotent { Look::Quick } else { Look::Sure };
     let cached = if rules.connections == 0 {
         None
     } else {
-        keepalive::take(upstream.id, place, owner, look)
+        keepalive::take(upstream.id, place, owner, local, look)
     };
     let stale = cached.is_some();
     let mut connection = match cached {
         Some(connection) => connection,
         // Boxed, as below: what is seldom waited for should not make every wait large.
-        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits)).await?,
+        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits, local)).await?,
     };
     if let Some(attempt) = exchange.story.upstream_mut() {
         // One that was kept took no time.
         attempt.connected = Some(if stale { Duration::ZERO } else { attempt.begun.elapsed() });
     }
-    let spool = match &question.body {
-        RequestBytes::Whole(spool) => spool.as_ref(),
-        RequestBytes::Streamed { .. } => None,
+    let mut outgoing = match &question.body {
+        RequestBytes::Whole(spool) => {
+            Outgoing::new(question.head.clone(), spool.as_ref(), question.protocol.envelope(false))
+        }
+        RequestBytes::Streamed { chunked } => {
+            Outgoing::begin(question.head.clone(), question.protocol.envelope(*chunked))
+        }
     };
-    let mut outgoing = Outgoing::new(question.head.clone(), spool);
     let expected = Expectation {
         is_head: question.is_head,
         upgrade: question.upgrade,
         limit: limits.head_size,
     };
-    let mut talk = Talk { connection: &mut connection, outgoing: &mut outgoing, limits, expected };
+    let reader = question.protocol.reader();
+    let mut talk =
+        Talk { connection: &mut connection, outgoing: &mut outgoing, limits, expected, reader };
     let streamed = match question.body {
-        RequestBytes::Streamed { chunked } => Box::pin(talk.stream(exchange, chunked)).await,
+        RequestBytes::Streamed { .. } => Box::pin(talk.stream(exchange)).await,
         RequestBytes::Whole(_) => Ok(None),
     };
     let head = match streamed {
@@ -239,7 +252,7 @@ async fn attempt_one(
                 attempt.head = Some(attempt.begun.elapsed());
                 attempt.status = Some(head.status);
                 attempt.raw_head = head.raw.clone();
-                let received = head.raw.len() + connection.buffer.len();
+                let received = head.raw.len() + head.framing.waiting() + connection.buffer.len();
                 attempt.progress.received.set(received as u64);
             }
             if head.is_http09 {
@@ -261,8 +274,9 @@ async fn connect(
     exchange: &Exchange,
     address: &Address,
     limits: &Limits,
+    local: Option<SocketAddr>,
 ) -> Result<Connection, Trouble> {
-    let mut opening = pin!(Connection::open(address));
+    let mut opening = pin!(Connection::open(address, &limits.socket, local));
     let opened =
         watch(&exchange.client, limits, limits.connect, |context| opening.as_mut().poll(context));
     let unsent = |why, status| Trouble::Peer { why, status, sent: false, stale: false };

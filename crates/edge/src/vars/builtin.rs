@@ -38,9 +38,19 @@ pub const VARIABLES: &[Variable] = &[
         Some(number(exchange.client.peer.requests.get()))
     }),
     volatile("connection_time", |exchange, _| Some(seconds(exchange.client.peer.age()))),
-    variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
+    variable("scheme", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"https",
+            None => b"http",
+        }))
+    }),
     // nginx's is empty, and not missing, where there is no TLS.
-    variable("https", |_, _| Some(Bytes::new())),
+    variable("https", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"on",
+            None => b"",
+        }))
+    }),
     variable("request_port", |exchange, _| {
         Some(exchange.request.port.map_or_else(Bytes::new, |port| number(u64::from(port))))
     }),
@@ -62,21 +72,26 @@ pub const VARIABLES: &[Variable] = &[
         let named = exchange.request.host.clone();
         Some(named.unwrap_or_else(|| Bytes::from(exchange.server.name.clone())))
     }),
+    variable("request_port", |exchange, _| request_port(exchange)),
+    variable("is_request_port", |exchange, _| {
+        Some(Bytes::from_static(if request_port(exchange).is_some() { b":" } else { b"" }))
+    }),
     variable("server_name", |exchange, _| Some(Bytes::from(exchange.server.name.clone()))),
     variable("http_", |exchange, rest| {
         fields(exchange, rest, if rest == "cookie" { b"; " } else { b", " })
     }),
-    variable("content_length", |exchange, _| exchange.header("content-length").cloned()),
+    // A chunked body's length is known once it has been read whole.
+    volatile("content_length", |exchange, _| {
+        let said = exchange.header("content-length").cloned();
+        said.or_else(|| exchange.body.spooled_length().map(number))
+    }),
     variable("content_type", |exchange, _| fields(exchange, "content_type", b", ")),
     variable("cookie_", cookie),
     variable("remote_user", |exchange, _| basic_user(exchange)),
     volatile("request_length", |exchange, _| {
         Some(number(exchange.request.head_size as u64 + exchange.body.received()))
     }),
-    variable("request_id", |exchange, _| {
-        let fresh = || format!("{:032x}", fastrand::u128(..)).into();
-        Some(exchange.story.request_id.get_or_init(fresh).clone())
-    }),
+    variable("request_id", |exchange, _| Some(exchange.story.request_id().clone())),
     // Where it leads, which rewrites change.
     volatile("uri", |exchange, _| Some(exchange.uri.clone())),
     volatile("document_uri", |exchange, _| Some(exchange.uri.clone())),
@@ -85,15 +100,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("is_args", |exchange, _| {
         Some(Bytes::from_static(if exchange.args.is_empty() { b"" } else { b"?" }))
     }),
-    volatile("arg_", |exchange, rest| {
-        let pairs = exchange.args.split(|byte| *byte == b'&');
-        let mut pairs = pairs.filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            Some((&pair[..equals], &pair[equals + 1..]))
-        });
-        let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(rest.as_bytes()))?;
-        Some(exchange.args.slice_ref(found.1))
-    }),
+    volatile("arg_", argument),
     volatile("document_root", |exchange, _| {
         Some(path(&exchange.location.core.document_root(exchange)))
     }),
@@ -129,8 +136,24 @@ pub const VARIABLES: &[Variable] = &[
     }),
 ];
 
+/// The first argument of this name, as it came.
+pub fn argument(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
+    let pairs = exchange.args.split(|byte| *byte == b'&');
+    let mut pairs = pairs.filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    });
+    let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))?;
+    Some(exchange.args.slice_ref(found.1))
+}
+
 /// The name in `Authorization: Basic`.
 pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
+    basic_credentials(exchange).map(|(name, _)| name)
+}
+
+/// The name and the password in `Authorization: Basic`; a name must be there.
+pub fn basic_credentials(exchange: &Exchange) -> Option<(Bytes, Vec<u8>)> {
     let value = exchange.header("authorization")?;
     let (scheme, encoded) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -138,8 +161,9 @@ pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
     }
     let mut text = base64(encoded.trim_ascii())?;
     let colon = text.iter().position(|byte| *byte == b':')?;
+    let password = text.split_off(colon + 1);
     text.truncate(colon);
-    (!text.is_empty()).then(|| text.into())
+    (!text.is_empty()).then(|| (text.into(), password))
 }
 
 /// This machine's name.
@@ -160,6 +184,22 @@ fn some(value: &Bytes) -> Option<Bytes> {
 
 fn number(value: u64) -> Bytes {
     Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes())
+}
+
+/// The port the client has named: in its target, or else in its `Host` field.
+fn request_port(exchange: &Exchange) -> Option<Bytes> {
+    let target = &exchange.request.target;
+    let place = match target.windows(3).position(|three| three == b"://") {
+        Some(scheme) if target.first() != Some(&b'/') => {
+            let authority = target.slice(scheme + 3..);
+            let end = authority.iter().position(|byte| matches!(byte, b'/' | b'?'));
+            authority.slice(..end.unwrap_or(authority.len()))
+        }
+        _ => exchange.header("host")?.clone(),
+    };
+    let colon = place.iter().rposition(|byte| *byte == b':')?;
+    let port = place.slice(colon + 1..);
+    (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(port)
 }
 
 pub fn port(address: &PeerAddress) -> Option<Bytes> {

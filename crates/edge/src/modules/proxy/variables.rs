@@ -64,6 +64,10 @@ pub(super) const VARIABLES: &[Variable] = &[
             fields(raw).filter(|(name, _)| same(name)).map(|(_, value)| value).collect();
         (!values.is_empty()).then(|| values.join(&b", "[..]).into())
     }),
+    // Of a cache that is not here: formats of logs name them.
+    volatile("upstream_cache_status", |_, _| None),
+    volatile("upstream_cache_last_modified", |_, _| None),
+    volatile("upstream_cache_etag", |_, _| None),
     volatile("upstream_cookie_", |exchange, rest| {
         let raw = &exchange.story.upstream()?.raw_head;
         fields(raw)
@@ -98,7 +102,8 @@ fn seconds(time: Option<Duration>) -> String {
 
 /// The fields of a head that has been read once already, and so can be read again.
 fn fields(raw: &Bytes) -> impl Iterator<Item = (Bytes, Bytes)> {
-    let mut at = status_line(raw).ok().flatten().map_or(raw.len(), |line| line.end);
+    // A CGI head has no status line.
+    let mut at = status_line(raw).ok().flatten().map_or(0, |line| line.end);
     std::iter::from_fn(move || match field_line(raw, at) {
         Ok(Some(FieldLine::Field(field))) => {
             at = field.end;
