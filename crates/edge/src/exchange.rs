@@ -61,11 +61,11 @@ pub struct Exchange {
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
-    /// The response, while fields are added to it whose values may ask for others of it.
-    pub pending: Option<Response>,
     /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
     /// upstream's `X-Accel-Limit-Rate`.
     pub limit_rate: Option<u64>,
+    /// The response, while fields are added to it whose values may ask for others of it.
+    pub pending: Option<Response>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -151,8 +151,8 @@ impl Exchange {
             depth: 0,
             carried: None,
             redirected_to: None,
-            pending: None,
             limit_rate: None,
+            pending: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),

@@ -113,9 +113,9 @@ struct Writer<'a> {
     /// The head, until the first write takes it along.
     head: Vec<u8>,
     chunked: bool,
+    pace: Option<Pace>,
     /// What follows the last chunk.
     trailers: Vec<Arc<dyn Trailers>>,
-    pace: Option<Pace>,
 }
 
 impl Writer<'_> {
