@@ -317,10 +317,28 @@ impl Exchange {
 
     /// One line in the error log of the block in force, with who asked for what.
     pub fn log(&self, level: Level, message: &str) {
-        let log = &self.location.error_log;
-        if log.wants(level) {
-            log.write(level, Some(self.client.peer.number), &self.describe(message));
+        let (log, peer) = (&self.location.error_log, &self.client.peer);
+        if peer.debugged {
+            log.write_everywhere(level, peer.number, &self.describe(message));
+        } else if log.wants(level) {
+            log.write(level, Some(peer.number), &self.describe(message));
         }
+    }
+
+    /// One line for who wants to see which way requests go, made only if somebody does.
+    pub fn debug(&self, message: impl FnOnce() -> String) {
+        let (log, peer) = (&self.location.error_log, &self.client.peer);
+        if peer.debugged {
+            log.write_everywhere(Level::Debug, peer.number, &message());
+        } else if log.wants(Level::Debug) {
+            log.write(Level::Debug, Some(peer.number), &message());
+        }
+    }
+
+    /// Path and arguments, for a line of the log.
+    pub fn shown_uri(&self) -> String {
+        let text = String::from_utf8_lossy;
+        format!("\"{}?{}\"", text(&self.uri), text(&self.args))
     }
 
     /// The log as it is now, for what outlives this borrow: a body on its way.
