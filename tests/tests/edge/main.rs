@@ -8,6 +8,8 @@ mod server; // a scratch folder with a server in it
 
 mod access;
 mod access_log;
+mod autoindex;
+mod charset;
 mod client_body;
 mod command_line;
 mod conf_errors;
@@ -26,8 +28,10 @@ mod process;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
+mod proxy_socket;
 mod range;
 mod reload;
+mod resolver;
 mod return_;
 mod rewrite;
 mod server_name;
