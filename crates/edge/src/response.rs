@@ -27,6 +27,9 @@ pub struct Response {
     pub body: Body,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
+    /// `X-Accel-Limit-Rate`: another rate than the location's for this answer, in bytes a second; 0
+    /// is none.
+    pub limit_rate: Option<u64>,
     /// What is sent hangs on `Accept-Encoding`, and caches must know.
     pub vary: bool,
     /// An upstream has answered: whether its answer is still good is its own decision, and no
@@ -103,6 +106,7 @@ impl Response {
             body: Body::Empty,
             ranges: false,
             from_upstream: false,
+            limit_rate: None,
             vary: false,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
+pub mod stretch; // a part of a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links

@@ -38,9 +38,19 @@ pub const VARIABLES: &[Variable] = &[
         Some(number(exchange.client.peer.requests.get()))
     }),
     volatile("connection_time", |exchange, _| Some(seconds(exchange.client.peer.age()))),
-    variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
+    variable("scheme", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"https",
+            None => b"http",
+        }))
+    }),
     // nginx's is empty, and not missing, where there is no TLS.
-    variable("https", |_, _| Some(Bytes::new())),
+    variable("https", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"on",
+            None => b"",
+        }))
+    }),
     variable("request_port", |exchange, _| {
         Some(exchange.request.port.map_or_else(Bytes::new, |port| number(u64::from(port))))
     }),
