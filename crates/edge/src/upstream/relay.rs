@@ -18,9 +18,7 @@ use std::{
 use bytes::Bytes;
 use http1::Piece;
 
-use super::{
-    Asked, Connection, Framing, Limits, Outgoing, Pace, ask::Ticket, records::Taken,
-};
+use super::{Asked, Connection, Framing, Limits, Outgoing, Pace, ask::Ticket, records::Taken};
 use crate::{
     body::{read_at, unnamed_file},
     connection::Client,

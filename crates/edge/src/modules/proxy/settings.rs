@@ -115,6 +115,8 @@ impl Module for Proxy {
         directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
             args.number::<u64>(0).map(drop)
         }),
+        // nginx, too, ignores it on Linux.
+        directive("proxy_send_lowat", HTTP, Exactly(1), |_, args| args.size(0).map(drop)),
         directive("proxy_pass_trailers", HTTP, AtLeast(1), not_yet),
         directive("proxy_ssl_verify", HTTP, AtLeast(1), not_yet),
         directive("proxy_ssl_server_name", HTTP, AtLeast(1), not_yet),
