@@ -49,6 +49,10 @@ impl ResponseRules {
     pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
+        if let Some(rate) = headers.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
+            let rate = std::str::from_utf8(rate).ok().and_then(|digits| digits.parse().ok());
+            exchange.limit_rate = rate.or(exchange.limit_rate);
+        }
         if let Some(uri) = headers.get("x-accel-redirect")
             && !self.ignored.redirect
         {
