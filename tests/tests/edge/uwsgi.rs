@@ -231,7 +231,6 @@ fn what_is_wrong_is_refused_by_name() {
             "uwsgi_pass suwsgi://127.0.0.1:1;",
             "uwsgi_ssl_verify on;",
             "uwsgi_cache zone;",
-            "uwsgi_bind 127.0.0.1;",
         ] {
             let said = refused(directive);
             assert!(said.contains("the edge does not yet"), "{directive}: {said}");
