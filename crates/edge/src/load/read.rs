@@ -151,14 +151,15 @@ impl Loader {
     fn directive(&mut self, kind: Block, node: &Node, draft: &mut Draft) -> Result<(), ConfError> {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
-            let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
-            let lacking = "(nginx has this; the edge does not yet)";
-            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
+            return Err(unknown(node));
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
             return Err(not_allowed(node));
         };
+        if row.is_lacking() {
+            return Err(unknown(node));
+        }
         match (row.body(), &node.block) {
             (Body::None, Some(_)) => {
                 let message = format!("directive \"{name}\" is not terminated by \";\"");
@@ -223,6 +224,13 @@ fn braces(node: &Node) -> Result<&[Node], ConfError> {
     let name = &node.name;
     let message = || format!("directive \"{}\" has no opening \"{{\"", name.text);
     node.block.as_deref().ok_or_else(|| name.span.error(message()))
+}
+
+fn unknown(node: &Node) -> ConfError {
+    let name = &node.name.text;
+    let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
+    let hint = "(nginx has this; the edge does not yet)";
+    if nginx_has(name) { unknown.noting(hint) } else { unknown }
 }
 
 fn wrong_number(node: &Node) -> ConfError {

@@ -140,21 +140,6 @@ macro_rules! passing_directives {
             };
             "_cache", Exactly(1), $crate::modules::passing::Passing::only_off;
             "_store", Exactly(1), $crate::modules::passing::Passing::only_off;
-            "_cache_background_update", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_bypass", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_key", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_age", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_timeout", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_max_range_offset", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_methods", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_min_uses", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_path", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_revalidate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_use_stale", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_valid", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_no_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store_access", AtLeast(1), $crate::modules::passing::Passing::not_yet;
         )
     };
 }
@@ -265,10 +250,9 @@ impl Passing {
 
     /// What is off unless it is said, and can not be had.
     pub fn only_off(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        if args.word(0) == "off" { Ok(()) } else { self.not_yet(args) }
-    }
-
-    pub fn not_yet(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        if args.word(0) == "off" {
+            return Ok(());
+        }
         Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
     }
 }
