@@ -115,8 +115,6 @@ impl Module for Proxy {
         directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
             args.number::<u64>(0).map(drop)
         }),
-        // nginx, too, ignores it on Linux.
-        directive("proxy_send_lowat", HTTP, Exactly(1), |_, args| args.size(0).map(drop)),
     ];
 
     fn inherit(&mut self, outer: &Self, into: Block) {
