@@ -4,6 +4,7 @@
 //! tests the tests: `EDGE_BINARY=/usr/sbin/nginx cargo test -p e2e --test edge`.
 
 mod peer; // an upstream that the test plays
+mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
 
 mod access;
@@ -15,6 +16,7 @@ mod command_line;
 mod conf_errors;
 mod error_log;
 mod error_page;
+mod fastcgi;
 mod gzip;
 mod header_buffers;
 mod headers;
@@ -46,6 +48,7 @@ mod stock;
 mod try_files;
 mod types;
 mod upstream;
+mod uwsgi;
 mod variables;
 mod websocket;
 mod workers;
