@@ -94,6 +94,7 @@ impl CommandLine {
             ];
             let paths = paths.map(|(name, value)| format!(" --{name}={value}")).concat();
             let build = concat!(" --build='Causeway ", env!("CARGO_PKG_VERSION"), "'");
+            text += "built with rustls\nTLS SNI support enabled\n";
             text.extend(["configure arguments:", build, &paths]);
             text.extend(WITH.iter().flat_map(|name| [" --with-", name]));
             text.extend(WITHOUT.iter().flat_map(|name| [" --without-", name]));

@@ -20,6 +20,7 @@ use crate::{
     log::Files,
     modules::MODULES,
     regex::{Case, Regex},
+    tls::SessionCache,
     vars::Names,
 };
 
@@ -36,6 +37,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         files: Arc::clone(&files),
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
+        session_caches: HashMap::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -86,6 +88,8 @@ pub struct Loader {
     pub warnings: Vec<ConfError>,
     /// Where the configuration is: some names are relative to it.
     pub folder: PathBuf,
+    /// `shared:NAME`, however often it is named.
+    pub session_caches: HashMap<String, Arc<SessionCache>>,
 }
 
 impl Loader {

@@ -162,6 +162,11 @@ impl Upstreams {
         made.as_ref().map(Vec::as_slice).map_err(Clone::clone)
     }
 
+    /// Whether the file has a block of this name.
+    pub fn has_block(&self, name: &str) -> bool {
+        self.written.iter().any(|block| block.name.eq_ignore_ascii_case(name))
+    }
+
     /// What a place means when the file is read: the block of this name, or the place itself.
     pub fn settle(&self, authority: &str, default_port: u16) -> Result<Arc<Upstream>, String> {
         let (host, port) = split_port(authority).unwrap_or((authority, None));

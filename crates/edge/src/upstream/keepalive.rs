@@ -64,7 +64,7 @@ pub(super) fn take(upstream: u64, peer: usize, owner: usize, look: Look) -> Opti
         loop {
             let same = |known: &Idle| known.peer == peer && known.owner == owner;
             let place = idle.iter().rposition(same)?;
-            let known = idle.remove(place);
+            let mut known = idle.remove(place);
             if known.is_young() && known.connection.is_reusable(look) {
                 return Some(known.connection);
             }
