@@ -18,7 +18,7 @@ use super::{
 use crate::{
     conf::{self, ConfError, Node, Span},
     log::Files,
-    modules::MODULES,
+    modules::{MODULES, main::Main},
     regex::{Case, Regex},
     tls::SessionCache,
     vars::Names,
@@ -54,7 +54,8 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
     let http =
         main.children.pop().map(|draft| settle::http(draft, &outside, &mut loader)).transpose()?;
     let linked = Arc::new(std::mem::take(&mut loader.names).link(MODULES)?);
-    let http = http.map(|addresses| Arc::new(Http { addresses, linked }));
+    let debugged = find::<Main>(&outside).debug_connection().to_vec();
+    let http = http.map(|addresses| Arc::new(Http { addresses, linked, debugged }));
     Ok(Config {
         main: find(&outside),
         error_log: find(&outside),

@@ -15,7 +15,7 @@ use crate::{
         builtin_page,
         plan::{Filter, Plan},
     },
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
     response::{Body, FilePart, Part, Response},
 };
@@ -46,8 +46,7 @@ impl Module for Range {
 impl Filter for Range {
     fn apply(&self, exchange: &mut Exchange, mut response: Response) -> Response {
         let whole = response.body.length().filter(|_| response.ranges && response.status == 200);
-        let (Some(length), true) = (whole, exchange.request.version >= http1::Version::Http10)
-        else {
+        let (Some(length), true) = (whole, exchange.request.version >= Protocol::Http10) else {
             return response;
         };
         let most = self.max_ranges.or(usize::MAX);

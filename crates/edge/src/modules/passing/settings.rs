@@ -141,8 +141,6 @@ macro_rules! passing_directives {
             "_socket_sndbuf", Exactly(1), |passing, args| {
                 passing.socket_sndbuf.set(args.size(0)? as u32, args)
             };
-            // nginx, too, ignores it on Linux.
-            "_send_lowat", Exactly(1), |_, args| args.size(0).map(drop);
             "_cache", Exactly(1), $crate::modules::passing::Passing::only_off;
             "_store", Exactly(1), $crate::modules::passing::Passing::only_off;
         )
