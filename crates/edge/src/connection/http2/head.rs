@@ -58,7 +58,8 @@ pub(super) fn read(asked: Asked, address: Reached<'_>, client: &Client) -> Head 
         headers: Headers::with_capacity(asked.fields.len()),
         host: None,
         port: None,
-        keep_alive: true,
+        // That is not for one stream to say.
+        keep_alive: false,
         pipelined: false,
         head_size: asked.size,
     };
