@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http1::{Chunked, Piece};
 
 pub use spool::{Keep, Spool, SpoolRules, read_at};
-pub use temporary::{TempFolder, unnamed_file};
+pub use temporary::{TempFolder, prepare, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError, Deadline},

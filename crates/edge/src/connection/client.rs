@@ -49,6 +49,8 @@ pub struct Peer {
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
     since: Instant,
+    /// Whether all about it is logged, whatever the levels (`debug_connection`).
+    pub debugged: bool,
     /// What was agreed on, once it was, where the connection speaks TLS.
     tls: OnceCell<Box<Secured>>,
 }
@@ -123,6 +125,7 @@ impl Peer {
             local,
             requests: Cell::new(0),
             since: Instant::now(),
+            debugged: false,
             tls: OnceCell::new(),
         }
     }

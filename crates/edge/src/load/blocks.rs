@@ -6,6 +6,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use super::{args::Scope, servers::ServerNames};
 use crate::{
     conf::{ConfError, Source},
+    connection::Who,
     engine::{locate::Locations, plan::Plan},
     listen::Listen,
     log::Files,
@@ -41,6 +42,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Every log, opened once however often it is named.
     pub files: Arc<Files>,
+    /// Where temporary files go.
+    pub folders: Vec<PathBuf>,
     /// What is worth saying but no reason to refuse.
     pub warnings: Vec<ConfError>,
 }
@@ -48,13 +51,15 @@ pub struct Config {
 pub struct Http {
     pub addresses: Vec<Address>,
     pub linked: Arc<Linked>,
+    /// `debug_connection`.
+    pub debugged: Vec<Who>,
 }
 
 impl Http {
     /// Of a configuration without an `http` block.
     pub fn nothing() -> Http {
         let linked = Names::default().link(&[]).expect("no name is mentioned, so none is unknown");
-        Http { addresses: Vec::new(), linked: Arc::new(linked) }
+        Http { addresses: Vec::new(), linked: Arc::new(linked), debugged: Vec::new() }
     }
 }
 
@@ -116,6 +121,18 @@ pub enum Name {
 }
 
 impl Name {
+    /// As it stands in the file, without its sign.
+    pub fn text(&self) -> &str {
+        match self {
+            Name::Outer => "",
+            Name::Exact(text)
+            | Name::Prefix(text)
+            | Name::FinalPrefix(text)
+            | Name::Pattern(_, text)
+            | Name::Named(text) => text,
+        }
+    }
+
     /// The text a URI is compared with; of `alias` and `proxy_pass`, what is replaced.
     pub fn prefix(&self) -> Option<&str> {
         match self {
