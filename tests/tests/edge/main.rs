@@ -22,6 +22,7 @@ mod gzip;
 mod header_buffers;
 mod headers;
 mod http;
+mod http2;
 mod if_;
 mod index;
 mod keepalive;

@@ -544,7 +544,7 @@ impl Connection {
             self.frames.settings_acknowledged = true;
             return Ok(());
         }
-        if head.length % SETTING != 0 {
+        if !head.length.is_multiple_of(SETTING) {
             return Err(self.wrong_length("SETTINGS", head.length));
         }
         self.frames.at = At::Settings { left: head.length, window: None };

@@ -63,6 +63,7 @@ struct Outbox {
     payload: u64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Stream {
     received: BytesMut,
     /// What the client may still send.
@@ -515,7 +516,8 @@ impl Session {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let Some(stream) = state.streams.remove(&id) else { return };
-        if !stream.reset && !(stream.answered && stream.ended) {
+        let done = stream.reset || stream.answered && stream.ended;
+        if !done {
             let code = if stream.answered { ErrorCode::NoError } else { unanswered };
             state.out.last = None;
             frame::reset_stream(id, code, &mut state.out.bytes);
