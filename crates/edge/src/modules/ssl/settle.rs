@@ -35,7 +35,7 @@ impl Ssl {
             self.session_ticket_keys.iter().map(|key| key.value.clone()).collect();
         let ticket_keys = match self.session_ticket_keys.first() {
             _ if !self.session_tickets.or(true) => None,
-            None => Some(TicketKeys::random()),
+            None => Some(TicketKeys::own()),
             Some(first) => Some(TicketKeys::read(&keys).map_err(|why| first.span.error(why))?),
         };
         let prefer_server = self.prefer_server_ciphers.or(false);
