@@ -235,6 +235,15 @@ impl Exchange {
         }
     }
 
+    /// The log as it is now, for what outlives this borrow: a body on its way.
+    pub fn scribe(&self) -> Scribe {
+        Scribe {
+            location: Arc::clone(&self.location),
+            connection: self.client.peer.number,
+            who: self.describe(""),
+        }
+    }
+
     fn describe(&self, message: &str) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let client = text(self.remote().text());
@@ -267,4 +276,19 @@ fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
         states.len() - 1
     });
     states[place].1.downcast_mut().expect("stored under its own type")
+}
+
+/// Writes lines about one request, without the exchange at hand.
+pub struct Scribe {
+    location: Arc<Location>,
+    connection: u64,
+    /// What follows the message: who asked for what.
+    who: String,
+}
+
+impl Scribe {
+    pub fn log(&self, level: Level, message: &str) {
+        let log = &self.location.error_log;
+        log.write(level, Some(self.connection), &format!("{message}{}", self.who));
+    }
 }

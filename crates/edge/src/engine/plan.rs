@@ -6,7 +6,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, response::Response};
+use crate::{exchange::Exchange, modules::fastcgi::Script, response::Response};
 
 /// What one block of the configuration does to a request. Built once, when the file is read; the
 /// order inside each phase is the order of the registry.
@@ -25,6 +25,8 @@ pub struct Plan {
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,
+    /// How `$fastcgi_script_name` is cut from the path, where the location says so.
+    pub fastcgi_script: Option<Arc<Script>>,
     /// `uninitialized_variable_warn off`: a variable that no `set` has reached is no log line.
     pub quiet_about_unset: bool,
 }

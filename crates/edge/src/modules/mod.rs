@@ -23,6 +23,8 @@ pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
+pub mod fastcgi; // the same, as FastCGI
+pub mod uwsgi; // the same, as uWSGI's protocol
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
@@ -44,7 +46,6 @@ pub const WITHOUT: &[&str] = &[
     "http_browser_module",
     "http_charset_module",
     "http_empty_gif_module",
-    "http_fastcgi_module",
     "http_geo_module",
     "http_grpc_module",
     "http_limit_conn_module",
@@ -59,7 +60,6 @@ pub const WITHOUT: &[&str] = &[
     "http_upstream_least_time_module",
     "http_upstream_sticky",
     "http_userid_module",
-    "http_uwsgi_module",
     "http-cache",
 ];
 
@@ -92,6 +92,8 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
     Entry::of::<proxy::Proxy>(),
+    Entry::of::<fastcgi::FastCgi>(),
+    Entry::of::<uwsgi::Uwsgi>(),
     Entry::of::<index::Index>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.

@@ -9,6 +9,8 @@ mod balance; // which peer is next
 mod next; // after which failures another is asked
 mod talk; // one request on one connection
 mod wait; // no longer than the client does
+mod protocol; // HTTP, FastCGI or uwsgi
+mod records; // FastCGI records to a head and a body
 mod codec; // bytes to a response head, and how its body ends
 mod connection; // one socket to a peer
 mod keepalive; // idle connections of a thread
@@ -25,5 +27,7 @@ pub use keepalive::Keepalive;
 pub use next::NextUpstream;
 pub use outgoing::Outgoing;
 pub use peers::{Peer, PeerOptions, Tried, Upstream};
+pub use protocol::{FastCgiRules, Protocol};
+pub use records::REQUEST_ID;
 pub use relay::{Buffering, Relay, whole};
 pub use tunnel::UpgradeTunnel;

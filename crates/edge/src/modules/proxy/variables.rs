@@ -98,7 +98,8 @@ fn seconds(time: Option<Duration>) -> String {
 
 /// The fields of a head that has been read once already, and so can be read again.
 fn fields(raw: &Bytes) -> impl Iterator<Item = (Bytes, Bytes)> {
-    let mut at = status_line(raw).ok().flatten().map_or(raw.len(), |line| line.end);
+    // A CGI head has no status line.
+    let mut at = status_line(raw).ok().flatten().map_or(0, |line| line.end);
     std::iter::from_fn(move || match field_line(raw, at) {
         Ok(Some(FieldLine::Field(field))) => {
             at = field.end;
