@@ -5,6 +5,7 @@
 
 mod peer; // an upstream that the test plays
 mod server; // a scratch folder with a server in it
+mod tls; // certificates, and a client that looks at them
 
 mod access;
 mod access_log;
@@ -33,6 +34,7 @@ mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssl;
 mod static_files;
 mod try_files;
 mod types;

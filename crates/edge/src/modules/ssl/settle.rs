@@ -27,7 +27,7 @@ impl Ssl {
         if !self.has_certificates() {
             return Ok(None);
         }
-        if self.stapling.or(false) {
+        if self.stapling.or(false) && self.stapling_file.or(None).is_none() {
             let message = "\"ssl_stapling\" ignored, the edge asks no OCSP responder";
             warnings.push(server.error(message));
         }
