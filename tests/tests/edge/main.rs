@@ -4,21 +4,28 @@
 //! tests the tests: `EDGE_BINARY=/usr/sbin/nginx cargo test -p e2e --test edge`.
 
 mod peer; // an upstream that the test plays
+mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
 mod tls; // certificates, and a client that looks at them
 
 mod access;
 mod access_log;
+mod autoindex;
+mod charset;
 mod client_body;
 mod command_line;
 mod conf_errors;
 mod error_log;
 mod error_page;
+mod fastcgi;
 mod gzip;
+mod header_buffers;
 mod headers;
 mod http;
 mod if_;
 mod index;
+mod keepalive;
+mod listen;
 mod location;
 mod map;
 mod not_modified;
@@ -27,18 +34,23 @@ mod process;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
+mod proxy_socket;
 mod range;
 mod reload;
+mod resolver;
 mod return_;
 mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssi;
 mod ssl;
 mod static_files;
+mod stock;
 mod try_files;
 mod types;
 mod upstream;
+mod uwsgi;
 mod variables;
 mod websocket;
 mod workers;

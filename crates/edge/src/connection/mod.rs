@@ -12,15 +12,19 @@ mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
+mod pace; // no faster than it may
 mod host; // which host, on which port
 mod head_space; // how large a head may be
 mod framing; // where a body ends
+pub mod counts; // how many there are
 mod linger; // how to close without losing what was sent
+mod http2; // many requests at once
 
 use std::{pin::pin, rc::Rc, sync::Arc};
 
 pub use client::{Client, ClientError, Deadline, Peer, PeerAddress, Remote};
 pub use handshake::Secured;
+pub use http2::{Stream, response::sent_fields};
 pub use io::Io;
 pub use proxy_protocol::ProxyHeader;
 pub use tls::Tls;
@@ -36,6 +40,8 @@ use crate::{
     process::{Drain, caught},
     uri::Uri,
 };
+use counts::{Count, Counted};
+use http2::Begins;
 use request::Head;
 use respond::Connection;
 
@@ -52,6 +58,11 @@ pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: D
         }
     }
     let client = Rc::new(client);
+    match http2::detect(asked, &client, &drain).await {
+        Begins::Http2 => return http2::serve(http, address, client, drain).await,
+        Begins::Not => return,
+        Begins::Otherwise => (),
+    }
     // What the last answer's location says about waiting for another request, and about closing.
     let mut core = Arc::clone(&client.peer.reached(asked).default.outer.core);
     let mut served = 0;
@@ -59,19 +70,21 @@ pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: D
         let pipelined = served > 0 && !client.buffer.borrow().is_empty();
         let limit =
             if served == 0 { core.client_header_timeout() } else { core.keepalive_timeout() };
+        let mut counted = Counted::one(Count::Waiting);
         if !client.wait_for_request(limit, core.keepalive_min_timeout(), &drain).await {
             return;
         }
         served += 1;
         client.peer.requests.set(served);
-        let head = request::read(&http.addresses[address], &client).await;
+        let head = request::read(asked, &client, &mut counted).await;
         let Some(mut head) = head else { return };
+        counted.turn_into(Count::Writing);
         head.request.pipelined = pipelined;
         let connection;
         (connection, core) = answer(&http, address, &client, head, &drain).await;
         match connection {
             Connection::Keep => (),
-            Connection::Close => return,
+            Connection::Close | Connection::TimedOut => return,
             Connection::Linger => return linger::close(&client, &core).await,
         }
     }
@@ -131,6 +144,8 @@ async fn reply(
     }
     match response {
         Some(response) => respond::send(exchange, response, drain).await,
+        // Who took too long for it is told apart from who was not to get one.
+        None if exchange.sent.status == 408 => Connection::TimedOut,
         None => Connection::Close,
     }
 }

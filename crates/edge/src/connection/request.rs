@@ -13,13 +13,14 @@ use http1::{
 use super::{
     Client, ClientError,
     client::Deadline,
+    counts::Counted,
     framing::{framing, only_once},
     head_space::{Full, HeadSpace},
     host::Host,
 };
 use crate::{
     body::Framing,
-    exchange::Request,
+    exchange::{Protocol, Request},
     headers::{Headers, has_token},
     load::{Address, Reached, Server},
     log::Level,
@@ -74,12 +75,19 @@ pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) ->
 }
 
 /// Reads one head. `None`: the client left, and there is nobody to answer.
-pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
+pub(super) async fn read(
+    address: &Address,
+    client: &Client,
+    counted: &mut Counted,
+) -> Option<Head> {
     let address = client.peer.reached(address);
     let core = &address.default.outer.core;
     let mut deadline = Deadline::after(core.client_header_timeout());
     let mut reader = Reader::new(address);
     loop {
+        if !client.buffer.borrow().is_empty() {
+            counted.begin_request();
+        }
         let step = reader.step(&client.buffer.borrow());
         match step {
             Ok(Step::More) => (),
@@ -117,7 +125,7 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
 }
 
 /// A line of the error log about a request that has no exchange yet.
-fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
+pub(super) fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -282,7 +290,7 @@ impl<'a> Reader<'a> {
                 line: Bytes::copy_from_slice(head),
                 method: Bytes::new(),
                 target: Bytes::new(),
-                version: Version::Http11,
+                version: Protocol::Http11,
                 headers: Headers::default(),
                 host: None,
                 port: None,
@@ -312,7 +320,7 @@ fn refused(mut request: Request, address: Reached<'_>, refusal: Refusal) -> Head
 }
 
 /// What must be so on a port that speaks TLS.
-fn check_tls(
+pub(super) fn check_tls(
     address: Reached<'_>,
     client: &Client,
     request: &Request,
@@ -378,9 +386,11 @@ fn invalid_field(rest: &[u8]) -> String {
 fn wants_keep_alive(request: &Request) -> bool {
     let connection = request.headers.get("connection");
     match request.version {
-        Version::Http09 => false,
-        Version::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
-        Version::Http11 => !connection.is_some_and(|list| has_token(list, "close")),
+        Protocol::Http09 => false,
+        Protocol::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
+        Protocol::Http11 | Protocol::Http2 => {
+            !connection.is_some_and(|list| has_token(list, "close"))
+        }
     }
 }
 
@@ -392,7 +402,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         line: head.slice(line.method.start..line_end),
         method: head.slice(line.method.clone()),
         target: head.slice(line.target.clone()),
-        version: line.version,
+        version: line.version.into(),
         headers,
         host: None,
         port: None,
@@ -428,7 +438,7 @@ fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 
 /// What the first line says by itself; its path is the target's.
 fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
-    if request.version == Version::Http09 && request.method != "GET" {
+    if request.version == Protocol::Http09 && request.method != "GET" {
         return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
     }
     let invalid = || bad_line(400, "client sent invalid request");
@@ -476,7 +486,7 @@ fn check_host(request: &mut Request, said: Option<Host>) -> Result<(), Refusal> 
         );
         return Err(bad_headers(400, message));
     }
-    if host.is_none() && request.version == Version::Http11 {
+    if host.is_none() && request.version == Protocol::Http11 {
         let message = "client sent HTTP/1.1 request without \"Host\" header";
         return Err(bad_headers(400, message));
     }

@@ -1,18 +1,18 @@
 //! A response to bytes: head and first bytes of the body in one write, files by sendfile.
 
-use std::{cell::Cell, future::poll_fn, io::IoSlice};
+use std::{borrow::Cow, cell::Cell, future::poll_fn, io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
-use http1::{Version, chunk_head};
+use http1::chunk_head;
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, http2, pace::Pace};
 use crate::{
     clock, engine,
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     log::Level,
     modules::core::{Core, LingeringClose},
     process::Drain,
-    response::{Body, FilePart, Part, Response, Source},
+    response::{Body, FilePart, Part, Response, Source, Trailers},
 };
 
 /// What becomes of the connection.
@@ -20,6 +20,8 @@ use crate::{
 pub(super) enum Connection {
     Keep,
     Close,
+    /// The same, because the client took too long.
+    TimedOut,
     /// The client may still be sending: close so that it can read the answer first.
     Linger,
 }
@@ -42,8 +44,8 @@ pub(super) async fn send(
     // A body that nobody began to read can be dropped as it comes, after the answer.
     let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
-    let chunked = exchange.request.version == Version::Http11
-        && response.body.length().is_none()
+    let chunked = exchange.request.version == Protocol::Http11
+        && (response.body.length().is_none() || !response.trailers.is_empty())
         && !bodiless
         && core.chunked_transfer_encoding();
     let delimited = chunked || bodiless || response.body.length().is_some();
@@ -58,14 +60,20 @@ pub(super) async fn send(
         && exchange.client.peer.age() <= core.keepalive_time()
         && !drain.has_begun();
     exchange.sent.status = response.status;
-    let head = if exchange.request.version == Version::Http09 {
-        Vec::new()
-    } else {
-        head(exchange, &core, &response, chunked, keep)
+    let head = match exchange.request.version {
+        Protocol::Http09 => Vec::new(),
+        Protocol::Http10 | Protocol::Http11 => head(exchange, &core, &response, chunked, keep),
+        Protocol::Http2 => http2::response::head(exchange, &core, &response),
     };
     let client = std::rc::Rc::clone(&exchange.client);
-    let mut writer = Writer { client: &client, core: &core, exchange, head, chunked };
-    let sent = writer.body(response.body).await;
+    let trailers = response.trailers;
+    let pace = Pace::of(exchange);
+    let mut writer =
+        Writer { client: &client, core: &core, exchange, head, chunked, trailers, pace };
+    let sent = match writer.body(response.body).await {
+        Ok(()) => writer.end(bodiless).await,
+        broken => broken,
+    };
     match sent {
         Ok(()) => exchange.sent.complete = true,
         Err(SendError::Client(error)) => {
@@ -73,7 +81,8 @@ pub(super) async fn send(
             if matches!(error, ClientError::Timeout) && core.reset_timedout_connection() {
                 client.reset_on_close();
             }
-            return Connection::Close;
+            let late = matches!(error, ClientError::Timeout);
+            return if late { Connection::TimedOut } else { Connection::Close };
         }
         Err(SendError::Body(error)) => {
             // The client must see that it broke.
@@ -110,10 +119,71 @@ struct Writer<'a> {
     /// The head, until the first write takes it along.
     head: Vec<u8>,
     chunked: bool,
+    pace: Option<Pace>,
+    /// What follows the last chunk.
+    trailers: Vec<Arc<dyn Trailers>>,
 }
 
 impl Writer<'_> {
     async fn body(&mut self, body: Body) -> Result<(), SendError> {
+        match body {
+            // A body of a known length is one chunk.
+            Body::Empty | Body::Bytes(_) | Body::Parts(_) if self.chunked => {
+                let length = body.length().unwrap_or(0);
+                let mut size = Vec::new();
+                if length > 0 {
+                    chunk_head(usize::try_from(length).unwrap_or(usize::MAX), &mut size);
+                    self.write_more(&[&size]).await?;
+                }
+                self.plain(body).await?;
+                let end = self.last_chunk();
+                let end = if length > 0 { [&b"\r\n"[..], &end].concat() } else { end };
+                self.write(&[&end]).await?;
+                self.exchange.sent.body_bytes -= (size.len() + end.len()) as u64;
+            }
+            body => self.plain(body).await?,
+        }
+        Ok(())
+    }
+
+    /// The end of a body in chunks, with its trailers.
+    fn last_chunk(&mut self) -> Vec<u8> {
+        let mut end = b"0\r\n".to_vec();
+        for trailers in std::mem::take(&mut self.trailers) {
+            trailers.write(self.exchange);
+        }
+        for field in &self.exchange.sent.trailers {
+            end.extend_from_slice(&[&field.name[..], b": ", &field.value, b"\r\n"].concat());
+        }
+        end.extend_from_slice(b"\r\n");
+        end
+    }
+
+    /// Says that a stream is at its end. HTTP/1 has said it by the framing of the body.
+    async fn end(&mut self, bodiless: bool) -> Result<(), SendError> {
+        if self.exchange.request.version != Protocol::Http2 {
+            return Ok(());
+        }
+        let trailers = std::mem::take(&mut self.trailers);
+        if !bodiless && !trailers.is_empty() {
+            trailers.iter().for_each(|trailers| trailers.write(self.exchange));
+            let block = http2::response::block(&self.exchange.sent.trailers);
+            if !block.is_empty() {
+                self.send_fields(&block)?;
+            }
+        }
+        self.client.end_answer().await.map_err(ClientError::from)?;
+        Ok(())
+    }
+
+    fn send_fields(&mut self, block: &[u8]) -> Result<(), SendError> {
+        let chunk = self.exchange.location.http2.chunk_size();
+        self.client.send_fields(block, chunk).map_err(ClientError::from)?;
+        Ok(())
+    }
+
+    /// A body as it is; a stream frames itself.
+    async fn plain(&mut self, body: Body) -> Result<(), SendError> {
         match body {
             Body::Empty | Body::Absent(_) => self.write(&[]).await?,
             Body::Bytes(bytes) => self.write(&[&bytes]).await?,
@@ -156,8 +226,8 @@ impl Writer<'_> {
                     return Err(SendError::Body(error));
                 }
                 None => {
-                    let end: &[u8] = if self.chunked { b"0\r\n\r\n" } else { b"" };
-                    self.write(&[end]).await?;
+                    let end = if self.chunked { self.last_chunk() } else { Vec::new() };
+                    self.write(&[&end]).await?;
                     self.exchange.sent.body_bytes -= end.len() as u64;
                     return Ok(());
                 }
@@ -173,15 +243,15 @@ impl Writer<'_> {
         source: &mut dyn Source,
     ) -> Result<(), SendError> {
         let mut size = Vec::new();
-        let end: &[u8] = match (self.chunked, last) {
-            (true, true) => b"\r\n0\r\n\r\n",
-            (true, false) => b"\r\n",
-            (false, _) => b"",
+        let end = match (self.chunked, last) {
+            (true, true) => Cow::Owned([&b"\r\n"[..], &self.last_chunk()].concat()),
+            (true, false) => Cow::Borrowed(&b"\r\n"[..]),
+            (false, _) => Cow::Borrowed(&b""[..]),
         };
         if self.chunked {
             chunk_head(data.len(), &mut size);
         }
-        let parts: [&[u8]; 3] = [&size, data, end];
+        let parts: [&[u8]; 3] = [&size, data, &end];
         {
             let mut write = std::pin::pin!(self.write(&parts));
             poll_fn(|context| {
@@ -235,9 +305,25 @@ impl Writer<'_> {
         } else {
             self.write(&[]).await?;
         }
-        let sent = self.client.sendfile(&rest, self.core.send_timeout()).await?;
-        self.count(0, sent);
-        if sent < rest.length { Err(shrunk()) } else { Ok(()) }
+        let timeout = self.core.send_timeout();
+        while rest.length > 0 {
+            let allowed = match &mut self.pace {
+                Some(pace) => pace.allowed(self.client).await?.min(rest.length),
+                None => rest.length,
+            };
+            let now = FilePart { length: allowed, ..rest.clone() };
+            let sent = self.client.sendfile(&now, timeout).await?;
+            self.count(0, sent);
+            if let Some(pace) = &mut self.pace {
+                pace.sent(sent);
+            }
+            if sent < allowed {
+                return Err(shrunk());
+            }
+            rest.offset += sent;
+            rest.length -= sent;
+        }
+        Ok(())
     }
 
     async fn copy(&mut self, part: &FilePart) -> Result<(), SendError> {
@@ -278,12 +364,19 @@ impl Writer<'_> {
     }
 
     async fn write_with(&mut self, parts: &[&[u8]], then: Then) -> Result<(), SendError> {
-        let mut head = std::mem::take(&mut self.head);
+        let head = std::mem::take(&mut self.head);
         let body: usize = parts.iter().map(|part| part.len()).sum();
         if head.is_empty() && body == 0 {
             return Ok(());
         }
         let timeout = self.core.send_timeout();
+        let mut head = head;
+        if self.exchange.request.version == Protocol::Http2 && !head.is_empty() {
+            // A frame of its own, and not the beginning of the body's.
+            self.send_fields(&head)?;
+            self.count(head.len() as u64, 0);
+            self.exchange.sent.head = std::mem::take(&mut head);
+        }
         let head_length = head.len();
         let joined = head_length > 0 && body <= SMALL_BODY;
         if joined {
@@ -297,6 +390,7 @@ impl Writer<'_> {
             *slice = IoSlice::new(part);
         }
         match then {
+            _ if self.pace.is_some() => self.write_paced(&slices[..used]).await?,
             Then::Send => self.client.write_all(&mut slices[..used], timeout).await?,
             Then::More => self.client.write_before_more(&mut slices[..used], timeout).await?,
         }
@@ -304,6 +398,23 @@ impl Writer<'_> {
         self.count(head_length as u64, body as u64);
         if !head.is_empty() {
             self.exchange.sent.head = head;
+        }
+        Ok(())
+    }
+
+    /// The same, held back: each stretch in as many pieces as it must be.
+    async fn write_paced(&mut self, slices: &[IoSlice<'_>]) -> Result<(), SendError> {
+        let Some(pace) = &mut self.pace else { return Ok(()) };
+        let timeout = self.core.send_timeout();
+        for slice in slices {
+            let mut rest = &slice[..];
+            while !rest.is_empty() {
+                let allowed = pace.allowed(self.client).await?.min(rest.len() as u64);
+                let (now, later) = rest.split_at(allowed as usize);
+                self.client.write_all(&mut [IoSlice::new(now)], timeout).await?;
+                pace.sent(allowed);
+                rest = later;
+            }
         }
         Ok(())
     }
@@ -375,6 +486,21 @@ fn head(
         head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
     };
+    let hop = |field: &mut _| hop_fields(response, core, chunked, keep, field);
+    fields(exchange, core, response, chunked, &mut field, hop);
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// The fields of a head in nginx's order; `hop` writes those that are about this connection alone.
+pub(super) fn fields<F: FnMut(&[u8], &[u8])>(
+    exchange: &Exchange,
+    core: &Core,
+    response: &Response,
+    chunked: bool,
+    field: &mut F,
+    hop: impl FnOnce(&mut F),
+) {
     // An upstream's own are kept only where the configuration passes them on.
     if !response.headers.contains("server") {
         field(b"Server", core.server_token().as_bytes());
@@ -389,7 +515,8 @@ fn head(
         }
     }
     let bare = response.status == 204 || response.status < 200;
-    if let Some(length) = response.body.length().filter(|_| !bare && response.status != 304) {
+    let unframed = !bare && !chunked && response.status != 304;
+    if let Some(length) = response.body.length().filter(|_| unframed) {
         field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
     }
     if let Some(second) = response.last_modified {
@@ -400,6 +527,25 @@ fn head(
     if let Some(location) = response.location.as_ref().filter(completed) {
         field(b"Location", &absolute_location(exchange, location));
     }
+    hop(field);
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
+    }
+    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
+        field(b"Location", location);
+    }
+    for header in &response.headers {
+        field(&header.name, &header.value);
+    }
+}
+
+fn hop_fields(
+    response: &Response,
+    core: &Core,
+    chunked: bool,
+    keep: bool,
+    field: &mut impl FnMut(&[u8], &[u8]),
+) {
     if chunked {
         field(b"Transfer-Encoding", b"chunked");
     }
@@ -413,17 +559,6 @@ fn head(
     } else {
         field(b"Connection", b"close");
     }
-    if response.vary {
-        field(b"Vary", b"Accept-Encoding");
-    }
-    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
-        field(b"Location", location);
-    }
-    for header in &response.headers {
-        field(&header.name, &header.value);
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }
 
 /// `/path` to `http://host:port/path` or `https://...`, as `absolute_redirect`, `server_name_in_redirect` and

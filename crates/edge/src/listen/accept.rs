@@ -23,7 +23,11 @@ use tokio::{
 
 use super::{ListenAddress, Socket};
 use crate::{
-    connection::{Client, Io, Peer, PeerAddress, serve},
+    connection::{
+        Client, Io, Peer, PeerAddress,
+        counts::{self, Count, Counted},
+        serve,
+    },
     load::Http,
     log::Level,
     process::Drain,
@@ -155,6 +159,7 @@ impl Acceptor {
     }
 
     fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        counts::tally(Count::Accepted);
         let count = |desk: &Desk| desk.connections.load(Ordering::Relaxed);
         let (least, desk) = self
             .desks
@@ -203,6 +208,7 @@ impl Acceptor {
     }
 
     fn spawn(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        counts::tally(Count::Handled);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         if let Io::Tcp(stream) = &io
             && self.http.addresses[address].default.outer.core.tcp_nodelay()
@@ -210,8 +216,9 @@ impl Acceptor {
             // The socket may have been reset already; serving it will tell.
             let _reset = stream.set_nodelay(true);
         }
-        let peer = Rc::new(Peer::new(number, peer, local));
-        let client = Client::new(io, peer);
+        let mut peer = Peer::new(number, peer, local);
+        peer.debugged = self.http.debugged.iter().any(|who| who.fits(&peer.remote.address));
+        let client = Client::new(io, Rc::new(peer));
         let serving = Serving::begin(self);
         let (http, drain) = (Arc::clone(&self.http), self.drain.clone());
         tokio::task::spawn_local(async move {
@@ -225,13 +232,15 @@ impl Acceptor {
 struct Serving {
     desks: Arc<[Desk]>,
     desk: usize,
+    _active: Counted,
     _drain: crate::process::Busy,
 }
 
 impl Serving {
     fn begin(acceptor: &Acceptor) -> Serving {
         let desks = Arc::clone(&acceptor.desks);
-        Serving { desks, desk: acceptor.desk, _drain: acceptor.drain.busy() }
+        let (active, drain) = (Counted::one(Count::Active), acceptor.drain.busy());
+        Serving { desks, desk: acceptor.desk, _active: active, _drain: drain }
     }
 }
 

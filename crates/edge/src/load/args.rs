@@ -98,6 +98,15 @@ impl Args<'_> {
         parse_size(self.word(index)).ok_or_else(|| self.refuse("invalid value"))
     }
 
+    /// A size that variables may say: one without them is looked at here.
+    pub fn rate(&mut self, index: usize) -> Result<Template, ConfError> {
+        let rate = self.template(index)?;
+        if rate.as_literal().is_some() {
+            self.size(index)?;
+        }
+        Ok(rate)
+    }
+
     /// `30`, `30s`, `500ms`, `1m`, `1h 30m` is one word: `1h30m`.
     pub fn time(&self, index: usize) -> Result<Duration, ConfError> {
         parse_time(self.word(index)).ok_or_else(|| self.refuse("invalid value"))
@@ -111,6 +120,13 @@ impl Args<'_> {
     /// A file's name, relative to the configuration's own folder.
     pub fn conf_path(&self, index: usize) -> PathBuf {
         self.loader.folder.join(self.word(index))
+    }
+
+    /// `NAME_temp`: where the temporary files of a `NAME_pass` go unless it is said. It is made before
+    /// the server answers.
+    pub fn temporary_folder(&mut self) {
+        let family = self.node.name.text.trim_end_matches("_pass");
+        self.loader.folders.push(self.loader.prefix.join(format!("{family}_temp")));
     }
 
     /// `"NAME" directive MESSAGE`, as nginx says it; setters never repeat their own name.

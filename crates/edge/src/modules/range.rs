@@ -9,12 +9,13 @@ use bytes::Bytes;
 
 use super::not_modified::parse_date;
 use crate::{
+    body::stretch::stretch,
     conf::ConfError,
     engine::{
         builtin_page,
         plan::{Filter, Plan},
     },
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
     response::{Body, FilePart, Part, Response},
 };
@@ -45,8 +46,7 @@ impl Module for Range {
 impl Filter for Range {
     fn apply(&self, exchange: &mut Exchange, mut response: Response) -> Response {
         let whole = response.body.length().filter(|_| response.ranges && response.status == 200);
-        let (Some(length), true) = (whole, exchange.request.version >= http1::Version::Http10)
-        else {
+        let (Some(length), true) = (whole, exchange.request.version >= Protocol::Http10) else {
             return response;
         };
         let most = self.max_ranges.or(usize::MAX);
@@ -66,6 +66,10 @@ impl Filter for Range {
             }
             Wanted::Nothing => not_satisfiable(exchange, response, length),
             Wanted::Ranges(ranges) => {
+                if ranges.len() > 1 && matches!(response.body, Body::Stream(_)) {
+                    // It comes once, from its beginning.
+                    return response;
+                }
                 exchange.sent.status = 206;
                 response.status = 206;
                 response.reason = None;
@@ -165,6 +169,7 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
     response.body = match body {
         Body::Bytes(bytes) => Body::Bytes(slice(&bytes, range)),
         Body::Parts(parts) => Body::Parts(cut(&parts, range)),
+        Body::Stream(stream) => Body::Stream(stretch(stream, range.start, range.end - range.start)),
         // Nothing else has both a length and ranges.
         other => other,
     };

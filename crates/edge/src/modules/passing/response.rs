@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http1::Version;
 
 use super::{cookie::CookieRewrites, rewrite::Rewrites};
 use crate::{
     engine::plan::Answer,
-    exchange::{Carried, Exchange},
+    exchange::{Carried, Exchange, Protocol},
     headers::{Header, Headers},
     response::{Body, Response, Stream},
     upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel, whole},
@@ -24,15 +23,18 @@ pub struct ResponseRules {
     pub(super) intercept_errors: bool,
     pub location: Rewrites,
     pub cookies: CookieRewrites,
+    pub(super) force_ranges: bool,
     pub(super) buffering: Arc<Buffering>,
 }
 
 /// `*_ignore_headers`: which fields mean nothing here.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four fields, each ignored or not")]
 pub(super) struct Ignored {
     pub(super) redirect: bool,
     pub(super) buffering: bool,
     pub(super) charset: bool,
+    pub(super) limit_rate: bool,
 }
 
 /// What goes with an `X-Accel-Redirect` to the answer it leads to.
@@ -46,6 +48,10 @@ impl ResponseRules {
     pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
+        if let Some(rate) = headers.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
+            let rate = std::str::from_utf8(rate).ok().and_then(|digits| digits.parse().ok());
+            exchange.limit_rate = rate.or(exchange.limit_rate);
+        }
         if let Some(uri) = headers.get("x-accel-redirect")
             && !self.ignored.redirect
         {
@@ -107,13 +113,23 @@ impl ResponseRules {
         response.from_upstream = true;
         if asked.head.is_http09 {
             // The client gets what the upstream has said, and nothing before it.
-            exchange.request.version = Version::Http09;
+            if exchange.request.version != Protocol::Http2 {
+                exchange.request.version = Protocol::Http09;
+            }
         } else {
             response.reason.clone_from(&asked.head.reason);
         }
         let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
         response.charset = charset.cloned();
+        let rate = asked.head.headers.get("x-accel-limit-rate");
+        response.limit_rate = rate
+            .filter(|_| !self.ignored.limit_rate)
+            .and_then(|rate| std::str::from_utf8(rate).ok()?.parse().ok());
         let buffering = self.buffering(&asked.head.headers);
+        if !buffering.as_ref().unwrap_or(&self.buffering).enabled {
+            // What is passed on as it comes has the upstream's own pace.
+            response.limit_rate = Some(0);
+        }
         let headers = std::mem::take(&mut asked.head.headers);
         response.headers = Headers::with_capacity(headers.len() + 2);
         for header in headers {
@@ -122,6 +138,7 @@ impl ResponseRules {
         let head_length = asked.head.content_length;
         let no_body = exchange.is_head() || response.status == 304;
         response.body = self.body(exchange, asked, limits, buffering);
+        response.ranges = self.force_ranges;
         if no_body {
             response.body = Body::Absent(head_length);
         }
@@ -204,12 +221,15 @@ impl ResponseRules {
             Framing::FastCgi(_) => head.content_length,
             Framing::Chunked(_) | Framing::UntilClose => None,
         };
-        match whole(exchange, asked, attempt) {
+        let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
+        let pace = if buffering.enabled { limits.pace(exchange) } else { None };
+        let asked =
+            if pace.is_none() { whole(exchange, asked, attempt) } else { Err(Box::new(asked)) };
+        match asked {
             Ok(body) if body.is_empty() => Body::Empty,
             Ok(body) => Body::Bytes(body),
             Err(asked) => {
-                let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
-                let relay = Relay::new(exchange, *asked, limits, buffering, attempt);
+                let relay = Relay::new(exchange, *asked, limits, buffering, pace, attempt);
                 Body::Stream(Stream { length, source: Box::new(relay) })
             }
         }
