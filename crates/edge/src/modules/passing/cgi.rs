@@ -67,6 +67,7 @@ enum Target {
 
 impl To {
     pub fn read(args: &mut Args<'_>) -> Result<To, ConfError> {
+        args.temporary_folder();
         Ok(To {
             url: args.template(0)?,
             span: args.node.name.span.clone(),

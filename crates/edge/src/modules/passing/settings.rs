@@ -120,7 +120,10 @@ macro_rules! passing_directives {
             "_temp_file_write_size", Exactly(1), |passing, args| {
                 passing.temp_file_write_size.set(args.size(0)?, args)
             };
-            "_temp_path", Between(1, 4), |passing, args| passing.temp_path.set(args.path(0), args);
+            "_temp_path", Between(1, 4), |passing, args| {
+                args.loader.folders.push(args.path(0));
+                passing.temp_path.set(args.path(0), args)
+            };
             "_bind", Between(1, 2), $crate::modules::passing::Passing::set_bind;
             "_force_ranges", Exactly(1), |passing, args| {
                 passing.force_ranges.set(args.flag()?, args)
