@@ -17,6 +17,7 @@ struct Texts {
     error_log: Bytes,
     combined: Bytes,
     iso: Bytes,
+    syslog: Bytes,
 }
 
 thread_local! {
@@ -82,6 +83,11 @@ pub fn iso_time() -> Bytes {
     with(|texts| texts.iso.clone())
 }
 
+/// `Nov 22 17:00:00`, local (RFC 3164).
+pub fn syslog_time() -> Bytes {
+    with(|texts| texts.syslog.clone())
+}
+
 fn with(take: impl FnOnce(&Texts) -> Bytes) -> Bytes {
     let (second, _) = now();
     TEXTS.with_borrow_mut(|texts| match texts {
@@ -102,6 +108,7 @@ impl Texts {
             error_log: text("%Y/%m/%d %H:%M:%S"),
             combined: text("%d/%b/%Y:%H:%M:%S %z"),
             iso: text("%Y-%m-%dT%H:%M:%S%:z"),
+            syslog: text("%b %e %H:%M:%S"),
         }
     }
 }

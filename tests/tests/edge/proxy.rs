@@ -180,13 +180,40 @@ fn places_are_named_as_they_are_seen_from_outside() {
 #[test]
 fn cookies_are_moved() {
     let (edge, _peer) = start(
-        "location / { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_cookie_path /two/ /one/; proxy_cookie_domain inner outer.example; }",
+        "proxy_cookie_path /two/ /one/; proxy_cookie_domain inner outer.example;
+         proxy_cookie_domain ~^(.+)\\.back$ $1.front;
+         location / { proxy_pass http://127.0.0.1:%%PORT1%%; }
+         location /off { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_cookie_path off; proxy_cookie_domain off; }",
         head(
-            "Set-Cookie: a=path=/two/; Path=/two/x; HttpOnly; domain=.inner; x=1\r\nContent-Length: 0",
+            "Set-Cookie: a=path=/two/; Path=/two/x; HttpOnly; domain=.inner;x=1\r\n\
+             Set-Cookie: b=1; Domain=one.BACK\r\nSet-Cookie: c=1;Path=/three/\r\nContent-Length: 0",
         ),
     );
-    let cookie = "a=path=/two/; Path=/one/x; HttpOnly; domain=.outer.example; x=1";
-    assert_eq!(edge.get("/").header("set-cookie"), Some(cookie));
+    let cookies = [
+        "a=path=/two/; Path=/one/x; HttpOnly; domain=.outer.example; x=1",
+        "b=1; Domain=one.front",
+        // What no rule fits is not touched.
+        "c=1;Path=/three/",
+    ];
+    assert_eq!(edge.get("/").headers("set-cookie"), cookies);
+    assert!(
+        edge.get("/off").head.contains("a=path=/two/; Path=/two/x; HttpOnly; domain=.inner;x=1")
+    );
+}
+
+#[test]
+fn cookies_get_flags() {
+    let (edge, _peer) = start(
+        "location / { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_cookie_flags a secure samesite=strict;
+           proxy_cookie_flags ~^SESS httponly; proxy_cookie_flags c nosecure nosamesite; }",
+        head(
+            "Set-Cookie: a=1; samesite=lax\r\nSet-Cookie: sessid=2; Path=/\r\n\
+             Set-Cookie: c=3; SECURE; SameSite=None\r\nSet-Cookie: d=4;Secure\r\nContent-Length: 0",
+        ),
+    );
+    let cookies =
+        ["a=1; SameSite=Strict; Secure", "sessid=2; Path=/; HttpOnly", "c=3", "d=4;Secure"];
+    assert_eq!(edge.get("/").headers("set-cookie"), cookies);
 }
 
 #[test]
@@ -489,4 +516,6 @@ fn what_is_not_there_is_refused_by_name() {
         assert!(refused("proxy_pass https://127.0.0.1;").contains("the edge does not yet"));
         assert!(refused("proxy_cache zone;").contains("\"proxy_cache\" directive"));
     }
+    assert!(refused("proxy_cookie_path off; proxy_cookie_path a b;").contains("is duplicate"));
+    assert!(refused("proxy_cookie_domain on;").contains("invalid parameter \"on\""));
 }

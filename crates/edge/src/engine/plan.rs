@@ -111,6 +111,12 @@ pub trait Content: Send + Sync {
 /// its bytes must change.
 pub trait Filter: Send + Sync {
     fn apply(&self, exchange: &mut Exchange, response: Response) -> Response;
+
+    /// Whether an answer is changed, too, that becomes a part of another. What is about a head, or
+    /// about the client, has no business there.
+    fn reaches_inside(&self) -> bool {
+        false
+    }
 }
 
 /// After the last byte, or after the client has gone.

@@ -98,6 +98,15 @@ impl Args<'_> {
         parse_size(self.word(index)).ok_or_else(|| self.refuse("invalid value"))
     }
 
+    /// A size that variables may say: one without them is looked at here.
+    pub fn rate(&mut self, index: usize) -> Result<Template, ConfError> {
+        let rate = self.template(index)?;
+        if rate.as_literal().is_some() {
+            self.size(index)?;
+        }
+        Ok(rate)
+    }
+
     /// `30`, `30s`, `500ms`, `1m`, `1h 30m` is one word: `1h30m`.
     pub fn time(&self, index: usize) -> Result<Duration, ConfError> {
         parse_time(self.word(index)).ok_or_else(|| self.refuse("invalid value"))

@@ -38,6 +38,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         session_caches: HashMap::new(),
+        around: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -90,6 +91,8 @@ pub struct Loader {
     pub folder: PathBuf,
     /// `shared:NAME`, however often it is named.
     pub session_caches: HashMap<String, Arc<SessionCache>>,
+    /// The locations around what is being read, the innermost last.
+    pub around: Vec<Name>,
 }
 
 impl Loader {
@@ -125,8 +128,9 @@ impl Loader {
                 }
                 (Block::Server | Block::Location, "location") => {
                     let name = self.location_name(node)?;
+                    self.around.push(name);
                     let mut child = self.block(Block::Location, braces(node)?)?;
-                    child.name = name;
+                    child.name = self.around.pop().expect("pushed above");
                     child.span = Some(node.name.span.clone());
                     draft.children.push(child);
                 }
@@ -147,14 +151,15 @@ impl Loader {
     fn directive(&mut self, kind: Block, node: &Node, draft: &mut Draft) -> Result<(), ConfError> {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
-            let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
-            let lacking = "(nginx has this; the edge does not yet)";
-            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
+            return Err(unknown(node));
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
             return Err(not_allowed(node));
         };
+        if row.is_lacking() {
+            return Err(unknown(node));
+        }
         match (row.body(), &node.block) {
             (Body::None, Some(_)) => {
                 let message = format!("directive \"{name}\" is not terminated by \";\"");
@@ -219,6 +224,13 @@ fn braces(node: &Node) -> Result<&[Node], ConfError> {
     let name = &node.name;
     let message = || format!("directive \"{}\" has no opening \"{{\"", name.text);
     node.block.as_deref().ok_or_else(|| name.span.error(message()))
+}
+
+fn unknown(node: &Node) -> ConfError {
+    let name = &node.name.text;
+    let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
+    let hint = "(nginx has this; the edge does not yet)";
+    if nginx_has(name) { unknown.noting(hint) } else { unknown }
 }
 
 fn wrong_number(node: &Node) -> ConfError {

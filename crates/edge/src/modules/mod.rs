@@ -30,9 +30,12 @@ pub mod proxy; // forwarding to the next hop
 pub mod fastcgi; // the same, as FastCGI
 pub mod uwsgi; // the same, as uWSGI's protocol
 pub mod index; // which file stands for its folder
+pub mod autoindex; // what is in a folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
+pub mod charset; // which letters the bytes mean
+pub mod ssi; // commands inside of a page
 pub mod gzip; // compresses
 pub mod range; // parts of a body
 pub mod server_timing; // the edge's share of the time
@@ -45,9 +48,7 @@ pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module", "http_stub_
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
-    "http_autoindex_module",
     "http_browser_module",
-    "http_charset_module",
     "http_empty_gif_module",
     "http_geo_module",
     "http_grpc_module",
@@ -56,7 +57,6 @@ pub const WITHOUT: &[&str] = &[
     "http_referer_module",
     "http_scgi_module",
     "http_split_clients_module",
-    "http_ssi_module",
     "http_tunnel_module",
     "http_upstream_least_time_module",
     "http_upstream_sticky",
@@ -101,10 +101,13 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<fastcgi::FastCgi>(),
     Entry::of::<uwsgi::Uwsgi>(),
     Entry::of::<index::Index>(),
+    Entry::of::<autoindex::Autoindex>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
     Entry::of::<not_modified::NotModified>(),
     Entry::of::<headers::Headers>(),
+    Entry::of::<charset::Charset>(),
+    Entry::of::<ssi::Ssi>(),
     Entry::of::<gzip::Gzip>(),
     Entry::of::<range::Range>(),
     Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.

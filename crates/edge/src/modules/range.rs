@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::not_modified::parse_date;
 use crate::{
+    body::stretch::stretch,
     conf::ConfError,
     engine::{
         builtin_page,
@@ -58,6 +59,13 @@ impl Filter for Range {
             Some(list) if is_still_the_same(exchange, &response) => parse(list, length, most),
             _ => Wanted::Everything,
         };
+        let wanted = match wanted {
+            // A stream goes by once, and a later part may stand before an earlier one.
+            Wanted::Ranges(ranges) if ranges.len() > 1 && is_stream(&response) => {
+                Wanted::Everything
+            }
+            wanted => wanted,
+        };
         match wanted {
             Wanted::Everything => {
                 let bytes = Bytes::from_static(b"bytes");
@@ -66,6 +74,10 @@ impl Filter for Range {
             }
             Wanted::Nothing => not_satisfiable(exchange, response, length),
             Wanted::Ranges(ranges) => {
+                if ranges.len() > 1 && matches!(response.body, Body::Stream(_)) {
+                    // It comes once, from its beginning.
+                    return response;
+                }
                 exchange.sent.status = 206;
                 response.status = 206;
                 response.reason = None;
@@ -165,9 +177,14 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
     response.body = match body {
         Body::Bytes(bytes) => Body::Bytes(slice(&bytes, range)),
         Body::Parts(parts) => Body::Parts(cut(&parts, range)),
+        Body::Stream(stream) => Body::Stream(stretch(stream, range.start, range.end - range.start)),
         // Nothing else has both a length and ranges.
         other => other,
     };
+}
+
+fn is_stream(response: &Response) -> bool {
+    matches!(response.body, Body::Stream(_))
 }
 
 /// `multipart/byteranges`: every range with a head of its own, between boundaries.

@@ -1,11 +1,11 @@
 //! One request, asked of one peer after another until one of them answers.
 
-use std::{io, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
-    Connection, Head, NextUpstream, Outgoing, Protocol, Tried, Upstream,
+    Connection, Head, NextUpstream, Outgoing, Protocol, SocketRules, Tried, Upstream,
     codec::Expectation,
     connection::{Address, Look},
     keepalive,
@@ -13,7 +13,9 @@ use super::{
     talk::{Talk, gone, while_reading},
     wait::{Interruption, watch},
 };
-use crate::{body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt};
+use crate::{
+    body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt, vars::Template,
+};
 
 /// What is asked, in bytes.
 pub struct Question<'a> {
@@ -51,6 +53,9 @@ pub struct Limits {
     /// 0: no limit.
     pub next_timeout: Duration,
     pub ignore_client_abort: bool,
+    /// `proxy_limit_rate`, as the request says it: bytes a second of a body that is read ahead.
+    pub rate: Option<Template>,
+    pub socket: SocketRules,
     /// Whose idle connections may be used, where each location has its own.
     pub owner: usize,
 }
@@ -197,17 +202,18 @@ async fn attempt_one(
         owner,
         _occupied: upstream.occupy(place),
     };
+    let local = limits.socket.local(exchange);
     let look = if question.idempotent { Look::Quick } else { Look::Sure };
     let cached = if rules.connections == 0 {
         None
     } else {
-        keepalive::take(upstream.id, place, owner, look)
+        keepalive::take(upstream.id, place, owner, local, look)
     };
     let stale = cached.is_some();
     let mut connection = match cached {
         Some(connection) => connection,
         // Boxed, as below: what is seldom waited for should not make every wait large.
-        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits)).await?,
+        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits, local)).await?,
     };
     if let Some(attempt) = exchange.story.upstream_mut() {
         // One that was kept took no time.
@@ -268,8 +274,9 @@ async fn connect(
     exchange: &Exchange,
     address: &Address,
     limits: &Limits,
+    local: Option<SocketAddr>,
 ) -> Result<Connection, Trouble> {
-    let mut opening = pin!(Connection::open(address));
+    let mut opening = pin!(Connection::open(address, &limits.socket, local));
     let opened =
         watch(&exchange.client, limits, limits.connect, |context| opening.as_mut().poll(context));
     let unsent = |why, status| Trouble::Peer { why, status, sent: false, stale: false };

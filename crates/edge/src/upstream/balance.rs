@@ -130,6 +130,10 @@ impl HashKey {
         free: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let key = self.key.render(exchange);
+        // Nothing to go by is no reason to go to one peer alone.
+        if key.is_empty() {
+            return None;
+        }
         let mut sum: u64 = 0;
         (0..MAX_HASHES).find_map(|round| {
             let hash = if round == 0 {
@@ -143,7 +147,11 @@ impl HashKey {
     }
 
     fn consistent(&self, exchange: &Exchange, free: impl Fn(usize) -> bool) -> Option<usize> {
-        let hash = crc32(&[&self.key.render(exchange)]);
+        let key = self.key.render(exchange);
+        if key.is_empty() {
+            return None;
+        }
+        let hash = crc32(&[&key]);
         let start = self.points.partition_point(|(point, _)| *point < hash);
         let around = self.points[start..].iter().chain(&self.points[..start]);
         around.map(|(_, peer)| *peer).find(|place| free(*place))

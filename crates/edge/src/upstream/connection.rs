@@ -10,8 +10,9 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
+use super::SocketRules;
 use crate::{clock, connection::Io};
 
 /// Where a peer listens.
@@ -38,6 +39,8 @@ pub struct Connection {
     pub requests: u64,
     /// [`clock::tick`] at that moment.
     pub opened: Duration,
+    /// Where it was told to come from: who wants it from elsewhere can not use it.
+    pub(super) local: Option<SocketAddr>,
 }
 
 /// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
@@ -47,16 +50,21 @@ pub(super) const READ: usize = 64 << 10;
 const ROOM: usize = 16 << 10;
 
 impl Connection {
-    pub(super) async fn open(address: &Address) -> io::Result<Connection> {
+    /// `local` is where it comes from, if that matters.
+    pub(super) async fn open(
+        address: &Address,
+        rules: &SocketRules,
+        local: Option<SocketAddr>,
+    ) -> io::Result<Connection> {
         let io = match address {
             Address::Ip(address) => {
-                let stream = TcpStream::connect(address).await?;
+                let stream = rules.connect(*address, local).await?;
                 stream.set_nodelay(true)?;
                 Io::Tcp(stream)
             }
             Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: clock::tick() })
+        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: clock::tick(), local })
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.

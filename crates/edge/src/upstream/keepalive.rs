@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -58,11 +59,19 @@ thread_local! {
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// An idle connection to this peer, if there is one that is still good.
-pub(super) fn take(upstream: u64, peer: usize, owner: usize, look: Look) -> Option<Connection> {
+pub(super) fn take(
+    upstream: u64,
+    peer: usize,
+    owner: usize,
+    local: Option<SocketAddr>,
+    look: Look,
+) -> Option<Connection> {
     IDLE.with_borrow_mut(|idle| {
         let idle = idle.get_mut(&upstream)?;
         loop {
-            let same = |known: &Idle| known.peer == peer && known.owner == owner;
+            let same = |known: &Idle| {
+                known.peer == peer && known.owner == owner && known.connection.local == local
+            };
             let place = idle.iter().rposition(same)?;
             let mut known = idle.remove(place);
             if known.is_young() && known.connection.is_reusable(look) {

@@ -12,12 +12,15 @@ mod wait; // no longer than the client does
 mod protocol; // HTTP, FastCGI or uwsgi
 mod records; // FastCGI records to a head and a body
 mod codec; // bytes to a response head, and how its body ends
+mod socket; // how a socket is made
 mod connection; // one socket to a peer
 mod keepalive; // idle connections of a thread
 mod outgoing; // the request, while it is being sent
 mod peers; // who they are and how they fare
+mod pace; // how fast a body is taken
 mod relay; // a response's body on its way to the client
 mod tunnel; // after 101
+pub mod fuzzing; // the codec, for fuzz targets
 
 pub use ask::{Asked, Failure, Limits, Question, RequestBytes, ask};
 pub use balance::{Balance, HashKey};
@@ -26,8 +29,10 @@ pub use connection::{Address, Connection};
 pub use keepalive::Keepalive;
 pub use next::NextUpstream;
 pub use outgoing::Outgoing;
+pub use pace::Pace;
 pub use peers::{Peer, PeerOptions, Tried, Upstream};
 pub use protocol::{FastCgiRules, Protocol};
 pub use records::REQUEST_ID;
 pub use relay::{Buffering, Relay, whole};
+pub use socket::{SocketRules, parse as parse_local};
 pub use tunnel::UpgradeTunnel;

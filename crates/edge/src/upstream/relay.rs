@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use http1::Piece;
 
-use super::{Asked, Connection, Framing, Limits, Outgoing, ask::Ticket, records::Taken};
+use super::{Asked, Connection, Framing, Limits, Outgoing, Pace, ask::Ticket, records::Taken};
 use crate::{
     body::{read_at, unnamed_file},
     connection::Client,
@@ -40,6 +40,9 @@ pub struct Relay {
     buffering: Arc<Buffering>,
     progress: Rc<Progress>,
     begun: Instant,
+    pace: Option<Pace>,
+    /// Taken from the peer and not yet due.
+    held: Bytes,
     store: Store,
     /// Where it is written what the peer says beside its answer: FastCGI's STDERR.
     scribe: Option<Scribe>,
@@ -119,6 +122,7 @@ impl Relay {
         asked: Asked,
         limits: &Limits,
         buffering: Arc<Buffering>,
+        pace: Option<Pace>,
         attempt: &Attempt,
     ) -> Relay {
         let scribe = matches!(asked.head.framing, Framing::FastCgi(_)).then(|| exchange.scribe());
@@ -134,6 +138,8 @@ impl Relay {
             buffering,
             progress: Rc::clone(&attempt.progress),
             begun: attempt.begun,
+            pace,
+            held: Bytes::new(),
             store: Store::default(),
         }
     }
@@ -154,8 +160,37 @@ impl Relay {
         self.peer = None;
     }
 
-    /// The next bytes from the peer.
+    /// The next bytes from the peer, no faster than they may be taken.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+        let Some(pace) = &mut self.pace else { return self.poll_any(context) };
+        let allowed = loop {
+            match pace.allowed() {
+                Ok(allowed) => break allowed,
+                // A pause is not the peer's silence.
+                Err(until) => {
+                    self.store.deadline = None;
+                    ready!(self.client.poll_deadline(context, until));
+                }
+            }
+        };
+        let mut data = if self.held.is_empty() {
+            match ready!(self.poll_any(context)) {
+                Received::Data(data) => data,
+                Received::End => return Poll::Ready(Received::End),
+            }
+        } else {
+            std::mem::take(&mut self.held)
+        };
+        if data.len() > allowed {
+            self.held = data.split_off(allowed);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.take(data.len());
+        }
+        Poll::Ready(Received::Data(data))
+    }
+
+    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         loop {
             match self.decode() {
                 Err(message) => {
@@ -262,7 +297,7 @@ impl Relay {
 
     /// Ends at once where the end is known without waiting, so that it can leave with the last bytes.
     fn look_for_end(&mut self) {
-        if !self.store.is_empty() {
+        if !self.store.is_empty() || self.pace.is_some() {
             return;
         }
         let Some((connection, _)) = &mut self.peer else { return };
@@ -414,6 +449,8 @@ impl Drop for Relay {
             buffering: Arc::clone(&self.buffering),
             progress: Rc::clone(&self.progress),
             begun: self.begun,
+            pace: None,
+            held: Bytes::new(),
             store: Store::default(),
             scribe: self.scribe.take(),
         };

@@ -24,12 +24,13 @@ pub struct ResponseRules {
     pub(super) intercept_errors: bool,
     pub location: Rewrites,
     pub cookies: CookieRewrites,
+    pub(super) force_ranges: bool,
     pub(super) buffering: Arc<Buffering>,
 }
 
 /// `*_ignore_headers`: which fields mean nothing here.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "four fields, each ignored or not")]
 pub(super) struct Ignored {
     pub(super) redirect: bool,
     pub(super) buffering: bool,
@@ -119,7 +120,15 @@ impl ResponseRules {
         }
         let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
         response.charset = charset.cloned();
+        let rate = asked.head.headers.get("x-accel-limit-rate");
+        response.limit_rate = rate
+            .filter(|_| !self.ignored.limit_rate)
+            .and_then(|rate| std::str::from_utf8(rate).ok()?.parse().ok());
         let buffering = self.buffering(&asked.head.headers);
+        if !buffering.as_ref().unwrap_or(&self.buffering).enabled {
+            // What is passed on as it comes has the upstream's own pace.
+            response.limit_rate = Some(0);
+        }
         let headers = std::mem::take(&mut asked.head.headers);
         response.headers = Headers::with_capacity(headers.len() + 2);
         for header in headers {
@@ -128,6 +137,7 @@ impl ResponseRules {
         let head_length = asked.head.content_length;
         let no_body = exchange.is_head() || response.status == 304;
         response.body = self.body(exchange, asked, limits, buffering);
+        response.ranges = self.force_ranges;
         if no_body {
             response.body = Body::Absent(head_length);
         }
@@ -210,12 +220,15 @@ impl ResponseRules {
             Framing::FastCgi(_) => head.content_length,
             Framing::Chunked(_) | Framing::UntilClose => None,
         };
-        match whole(exchange, asked, attempt) {
+        let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
+        let pace = if buffering.enabled { limits.pace(exchange) } else { None };
+        let asked =
+            if pace.is_none() { whole(exchange, asked, attempt) } else { Err(Box::new(asked)) };
+        match asked {
             Ok(body) if body.is_empty() => Body::Empty,
             Ok(body) => Body::Bytes(body),
             Err(asked) => {
-                let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
-                let relay = Relay::new(exchange, *asked, limits, buffering, attempt);
+                let relay = Relay::new(exchange, *asked, limits, buffering, pace, attempt);
                 Body::Stream(Stream { length, source: Box::new(relay) })
             }
         }

@@ -7,7 +7,8 @@ use super::response::Ignored;
 use crate::{
     conf::ConfError,
     load::{Args, Block, List, Setting},
-    upstream::NextUpstream,
+    upstream::{NextUpstream, parse_local},
+    vars::Template,
 };
 
 #[derive(Clone, Default)]
@@ -33,6 +34,13 @@ pub struct Passing {
     pub(in crate::modules) max_temp_file_size: Setting<u64>,
     pub(in crate::modules) temp_file_write_size: Setting<u64>,
     pub(in crate::modules) temp_path: Setting<PathBuf>,
+    /// `None`: `off`.
+    pub(in crate::modules) bind: Setting<Option<Template>>,
+    pub(in crate::modules) force_ranges: Setting<bool>,
+    pub(in crate::modules) limit_rate: Setting<Template>,
+    pub(in crate::modules) socket_keepalive: Setting<bool>,
+    pub(in crate::modules) socket_rcvbuf: Setting<u32>,
+    pub(in crate::modules) socket_sndbuf: Setting<u32>,
 }
 
 /// Where they may stand.
@@ -113,29 +121,27 @@ macro_rules! passing_directives {
                 passing.temp_file_write_size.set(args.size(0)?, args)
             };
             "_temp_path", Between(1, 4), |passing, args| passing.temp_path.set(args.path(0), args);
-            "_bind", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_background_update", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_bypass", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_key", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_age", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_timeout", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_max_range_offset", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_methods", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_min_uses", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_path", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_revalidate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_use_stale", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_valid", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_force_ranges", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_limit_rate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_no_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_keepalive", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_rcvbuf", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_socket_sndbuf", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store_access", AtLeast(1), $crate::modules::passing::Passing::not_yet;
+            "_bind", Between(1, 2), $crate::modules::passing::Passing::set_bind;
+            "_force_ranges", Exactly(1), |passing, args| {
+                passing.force_ranges.set(args.flag()?, args)
+            };
+            "_limit_rate", Exactly(1), |passing, args| {
+                let rate = args.rate(0)?;
+                passing.limit_rate.set(rate, args)
+            };
+            "_socket_keepalive", Exactly(1), |passing, args| {
+                passing.socket_keepalive.set(args.flag()?, args)
+            };
+            "_socket_rcvbuf", Exactly(1), |passing, args| {
+                passing.socket_rcvbuf.set(args.size(0)? as u32, args)
+            };
+            "_socket_sndbuf", Exactly(1), |passing, args| {
+                passing.socket_sndbuf.set(args.size(0)? as u32, args)
+            };
+            // nginx, too, ignores it on Linux.
+            "_send_lowat", Exactly(1), |_, args| args.size(0).map(drop);
+            "_cache", Exactly(1), $crate::modules::passing::Passing::only_off;
+            "_store", Exactly(1), $crate::modules::passing::Passing::only_off;
         )
     };
 }
@@ -164,6 +170,12 @@ impl Passing {
         self.max_temp_file_size.inherit(&outer.max_temp_file_size);
         self.temp_file_write_size.inherit(&outer.temp_file_write_size);
         self.temp_path.inherit(&outer.temp_path);
+        self.bind.inherit(&outer.bind);
+        self.force_ranges.inherit(&outer.force_ranges);
+        self.limit_rate.inherit(&outer.limit_rate);
+        self.socket_keepalive.inherit(&outer.socket_keepalive);
+        self.socket_rcvbuf.inherit(&outer.socket_rcvbuf);
+        self.socket_sndbuf.inherit(&outer.socket_sndbuf);
     }
 
     pub fn add_hidden(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
@@ -215,7 +227,34 @@ impl Passing {
         self.buffers.set((number, size), args)
     }
 
-    pub fn not_yet(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+    /// `off`, or an address, which is looked at here where no variable stands in its place.
+    pub fn set_bind(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        match args.get(1) {
+            None => (),
+            Some("transparent") => {
+                let message = "\"transparent\": nginx has this; the edge does not yet";
+                return Err(args.complain(message));
+            }
+            Some(_) => return Err(args.invalid_parameter(1)),
+        }
+        if args.word(0) == "off" {
+            return self.bind.set(None, args);
+        }
+        let address = args.template(0)?;
+        if let Some(text) = address.as_literal() {
+            let text = String::from_utf8_lossy(&text);
+            if parse_local(&text).is_none() {
+                return Err(args.complain(format!("invalid address \"{text}\"")));
+            }
+        }
+        self.bind.set(Some(address), args)
+    }
+
+    /// What is off unless it is said, and can not be had.
+    pub fn only_off(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        if args.word(0) == "off" {
+            return Ok(());
+        }
         Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
     }
 }

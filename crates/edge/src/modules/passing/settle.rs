@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     modules::client_body::ClientBody,
-    upstream::{Buffering, Limits, NextUpstream},
+    upstream::{Buffering, Limits, NextUpstream, SocketRules},
 };
 
 /// Fields that are meant for the server in front: no family passes them on unless it is told to.
@@ -37,6 +37,13 @@ impl Passing {
             tries: self.next_upstream_tries.or(0),
             next_timeout: self.next_upstream_timeout.or(Duration::ZERO),
             ignore_client_abort: self.ignore_client_abort.or(false),
+            rate: self.limit_rate.said().cloned(),
+            socket: SocketRules {
+                bind: self.bind.or(None),
+                keepalive: self.socket_keepalive.or(false),
+                receive_buffer: self.socket_rcvbuf.said().copied(),
+                send_buffer: self.socket_sndbuf.said().copied(),
+            },
             owner: std::ptr::from_ref(self).addr(),
         }
     }
@@ -60,6 +67,7 @@ impl Passing {
             intercept_errors: self.intercept_errors.or(false),
             location: Rewrites::default(),
             cookies: CookieRewrites::default(),
+            force_ranges: self.force_ranges.or(false),
             buffering: Arc::new(buffering),
         }
     }

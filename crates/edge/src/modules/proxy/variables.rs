@@ -64,6 +64,10 @@ pub(super) const VARIABLES: &[Variable] = &[
             fields(raw).filter(|(name, _)| same(name)).map(|(_, value)| value).collect();
         (!values.is_empty()).then(|| values.join(&b", "[..]).into())
     }),
+    // Of a cache that is not here: formats of logs name them.
+    volatile("upstream_cache_status", |_, _| None),
+    volatile("upstream_cache_last_modified", |_, _| None),
+    volatile("upstream_cache_etag", |_, _| None),
     volatile("upstream_cookie_", |exchange, rest| {
         let raw = &exchange.story.upstream()?.raw_head;
         fields(raw)
