@@ -20,6 +20,13 @@ use crate::{
     zone::Zone,
 };
 
+/// What was decided about a request, in the words of `$limit_req_status` and `$limit_conn_status`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limited {
+    req: Option<&'static str>,
+    conn: Option<&'static str>,
+}
+
 /// A zone, and by what a request is counted in it.
 #[derive(Clone)]
 struct Keyed {
