@@ -65,7 +65,7 @@ pub struct Exchange {
     /// upstream's `X-Accel-Limit-Rate`.
     pub limit_rate: Option<u64>,
     /// The response, while fields are added to it whose values may ask for others of it.
-    pub pending: Option<Response>,
+    pub pending: Option<Box<Response>>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,

@@ -47,4 +47,5 @@ mod types;
 mod upstream;
 mod variables;
 mod websocket;
+mod without_effect;
 mod workers;
