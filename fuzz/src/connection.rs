@@ -78,7 +78,7 @@ async fn ask(http: &Arc<Http>, address: usize, pieces: &[&[u8]]) -> Vec<u8> {
     let (mut ours, theirs) = UnixStream::pair().expect("two sockets");
     let at = PeerAddress::Ip(([127, 0, 0, 1], 1).into());
     let peer = Peer::new(1, at.clone(), at);
-    let client = Rc::new(Client::new(Io::Unix(theirs), Rc::new(peer)));
+    let client = Client::new(Io::Unix(theirs), Rc::new(peer));
     let serve = connection::serve(Arc::clone(http), address, client, Drain::default());
     let talk = async {
         for piece in pieces {

@@ -12,6 +12,7 @@ mod head_lines; // request line, status line, fields
 mod chunked; // a body's framing
 mod connection; // everything a client may send, to a whole server
 mod response_head; // what an upstream may send
+mod fastcgi_answer; // an application's answer, to the edge
 mod fastcgi_records; // both ends
 mod cgi_head; // the head of a FastCGI or uwsgi response
 mod dns_reply; // what a name server may send
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "chunked", run: chunked::run },
     Target { name: "connection", run: connection::run },
     Target { name: "response_head", run: response_head::run },
+    Target { name: "fastcgi_answer", run: fastcgi_answer::run },
     Target { name: "fastcgi_records", run: fastcgi_records::run },
     Target { name: "cgi_head", run: cgi_head::run },
     Target { name: "dns_reply", run: dns_reply::run },

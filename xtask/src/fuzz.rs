@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -17,6 +18,9 @@ pub(crate) struct Options {
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How many targets at once; as many as the machine has cores when left out
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Run one input, as it was found, instead
     #[arg(long, requires = "target", value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -51,16 +55,34 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let status = command(&driver, &targets[0]).arg(input).status()?;
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let mut broken = Vec::new();
-    for target in targets {
-        if !fuzz(&driver, &target, options.seconds)? {
-            broken.push(target);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = options.jobs.unwrap_or_else(cores).max(1);
+    let (waiting, broken) = (Mutex::new(targets.into_iter()), Mutex::new(Vec::new()));
+    // Not in the loop's own head, where it would stay locked for as long as the target runs.
+    let next = || locked(&waiting).next();
+    let work = || -> Result<()> {
+        while let Some(target) = next() {
+            if !fuzz(&driver, &target, options.seconds)? {
+                locked(&broken).push(target);
+            }
         }
-    }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let done =
+            workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
+        done.collect::<Result<()>>()
+    })?;
+    let broken = locked(&broken);
     if broken.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     bail!("found something: {}", broken.join(", "))
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().expect("nobody panics while it is locked")
 }
 
 fn seeds() -> PathBuf {
@@ -125,12 +147,10 @@ fn fuzz(driver: &Path, target: &str, seconds: u64) -> Result<bool> {
         println!("{target}: {}", last.split_whitespace().collect::<Vec<_>>().join(" "));
         return Ok(true);
     }
-    let tail: Vec<&str> = said.lines().rev().take(60).collect();
-    for line in tail.iter().rev() {
-        println!("{line}");
-    }
+    let lines: Vec<&str> = said.lines().collect();
     println!(
-        "{target}: found something, in {}; run it again: cargo xtask fuzz {target} --replay FILE",
+        "{}\n{target}: found something, in {}; run it again: cargo xtask fuzz {target} --replay FILE",
+        lines[lines.len().saturating_sub(60)..].join("\n"),
         folder.display()
     );
     Ok(false)

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 pub use finish::finish;
 pub use special::{builtin_page, reason};
-pub use subrequest::{Answered, Subrequest};
+pub use subrequest::{Answered, Subrequest, twin};
 
 use crate::{exchange::Exchange, log::Level, response::Response};
 use locate::Found;

@@ -12,7 +12,7 @@ use crate::{
     log::Files,
     modules::{
         client_body::ClientBody, core::Core, error_log::ErrorLog, error_page::ErrorPages,
-        main::Main, server::VirtualServer, ssl::Ssl, types::Types,
+        http2::Http2, main::Main, server::VirtualServer, ssl::Ssl, types::Types,
     },
     regex::Regex,
     tls::Terms,
@@ -42,6 +42,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Every log, opened once however often it is named.
     pub files: Arc<Files>,
+    /// Where temporary files go.
+    pub folders: Vec<PathBuf>,
     /// What is worth saying but no reason to refuse.
     pub warnings: Vec<ConfError>,
 }
@@ -95,6 +97,7 @@ pub struct Location {
     pub name: Name,
     pub core: Arc<Core>,
     pub client_body: Arc<ClientBody>,
+    pub http2: Arc<Http2>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
     pub types: Arc<Types>,

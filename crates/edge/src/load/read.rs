@@ -35,6 +35,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         names: Names::default(),
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
+        folders: Vec::new(),
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         session_caches: HashMap::new(),
@@ -61,6 +62,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         http,
         sources,
         files,
+        folders: loader.folders,
         warnings: loader.warnings,
     })
 }
@@ -87,6 +89,8 @@ pub struct Loader {
     pub names: Names,
     pub prefix: PathBuf,
     pub files: Arc<Files>,
+    /// To be made before the server answers, by whom may.
+    pub folders: Vec<PathBuf>,
     pub warnings: Vec<ConfError>,
     /// Where the configuration is: some names are relative to it.
     pub folder: PathBuf,

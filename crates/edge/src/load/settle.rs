@@ -212,6 +212,7 @@ fn install(
         name: draft.name,
         core: find(families),
         client_body: find(families),
+        http2: find(families),
         error_log: find(families),
         error_pages: find(families),
         types: find(families),

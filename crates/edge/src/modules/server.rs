@@ -28,6 +28,13 @@ impl Module for VirtualServer {
                 }
                 server.listens.push(listen);
             }
+            if server.listens.last().is_some_and(|listen| listen.http2) {
+                let warning = args.complain(
+                    "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive \
+                     instead",
+                );
+                args.loader.warnings.push(warning);
+            }
             Ok(())
         }),
         directive("server_name", BLOCKS, AtLeast(1), VirtualServer::add_names),
