@@ -61,4 +61,5 @@ mod upstream;
 mod uwsgi;
 mod variables;
 mod websocket;
+mod without_effect;
 mod workers;
