@@ -4,6 +4,7 @@
 //! tests the tests: `EDGE_BINARY=/usr/sbin/nginx cargo test -p e2e --test edge`.
 
 mod peer; // an upstream that the test plays
+mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
 
 mod access;
@@ -15,11 +16,15 @@ mod command_line;
 mod conf_errors;
 mod error_log;
 mod error_page;
+mod fastcgi;
 mod gzip;
+mod header_buffers;
 mod headers;
 mod http;
 mod if_;
 mod index;
+mod keepalive;
+mod listen;
 mod location;
 mod map;
 mod not_modified;
@@ -37,10 +42,13 @@ mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssi;
 mod static_files;
+mod stock;
 mod try_files;
 mod types;
 mod upstream;
+mod uwsgi;
 mod variables;
 mod websocket;
 mod workers;

@@ -13,6 +13,7 @@ use crate::{
 /// What a bare status becomes: a page, or the place that `error_page` names for it.
 pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
     exchange.sent.status = status;
+    exchange.debug(|| format!("special response: {status}, {}", exchange.shown_uri()));
     // After these the connection's state is in doubt, or the client's good will.
     if matches!(status, 400 | 413 | 414 | 494..=497 | 500 | 501) {
         exchange.request.keep_alive = false;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     conf::{self, ConfError, Node, Span},
     log::Files,
-    modules::MODULES,
+    modules::{MODULES, main::Main},
     regex::{Case, Regex},
     tls::SessionCache,
     vars::Names,
@@ -35,6 +35,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         names: Names::default(),
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
+        folders: Vec::new(),
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         session_caches: HashMap::new(),
@@ -53,13 +54,15 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
     let http =
         main.children.pop().map(|draft| settle::http(draft, &outside, &mut loader)).transpose()?;
     let linked = Arc::new(std::mem::take(&mut loader.names).link(MODULES)?);
-    let http = http.map(|addresses| Arc::new(Http { addresses, linked }));
+    let debugged = find::<Main>(&outside).debug_connection().to_vec();
+    let http = http.map(|addresses| Arc::new(Http { addresses, linked, debugged }));
     Ok(Config {
         main: find(&outside),
         error_log: find(&outside),
         http,
         sources,
         files,
+        folders: loader.folders,
         warnings: loader.warnings,
     })
 }
@@ -86,6 +89,8 @@ pub struct Loader {
     pub names: Names,
     pub prefix: PathBuf,
     pub files: Arc<Files>,
+    /// To be made before the server answers, by whom may.
+    pub folders: Vec<PathBuf>,
     pub warnings: Vec<ConfError>,
     /// Where the configuration is: some names are relative to it.
     pub folder: PathBuf,

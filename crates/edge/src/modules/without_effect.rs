@@ -51,6 +51,8 @@ impl Module for WithoutEffect {
         directive("postpone_output", HTTP, Exactly(1), size),
         // nginx, too, ignores it on Linux.
         directive("send_lowat", HTTP, Exactly(1), size),
+        directive("proxy_send_lowat", HTTP, Exactly(1), size),
+        directive("fastcgi_send_lowat", HTTP, Exactly(1), size),
         // How many of the kernel's reports are taken at once is the runtime's business.
         directive("epoll_events", EVENTS, Exactly(1), |_, args| number_at(args, 0)),
         directive("worker_aio_requests", EVENTS, Exactly(1), |_, args| number_at(args, 0)),

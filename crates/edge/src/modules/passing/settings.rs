@@ -120,7 +120,10 @@ macro_rules! passing_directives {
             "_temp_file_write_size", Exactly(1), |passing, args| {
                 passing.temp_file_write_size.set(args.size(0)?, args)
             };
-            "_temp_path", Between(1, 4), |passing, args| passing.temp_path.set(args.path(0), args);
+            "_temp_path", Between(1, 4), |passing, args| {
+                args.loader.folders.push(args.path(0));
+                passing.temp_path.set(args.path(0), args)
+            };
             "_bind", Between(1, 2), $crate::modules::passing::Passing::set_bind;
             "_force_ranges", Exactly(1), |passing, args| {
                 passing.force_ranges.set(args.flag()?, args)
@@ -138,8 +141,6 @@ macro_rules! passing_directives {
             "_socket_sndbuf", Exactly(1), |passing, args| {
                 passing.socket_sndbuf.set(args.size(0)? as u32, args)
             };
-            // nginx, too, ignores it on Linux.
-            "_send_lowat", Exactly(1), |_, args| args.size(0).map(drop);
             "_cache", Exactly(1), $crate::modules::passing::Passing::only_off;
             "_store", Exactly(1), $crate::modules::passing::Passing::only_off;
         )

@@ -67,6 +67,7 @@ impl Module for Proxy {
                 if proxy.pass.is_some() {
                     return Err(args.refuse("is duplicate"));
                 }
+                args.temporary_folder();
                 proxy.pass = Some(To {
                     url: args.template(0)?,
                     text: args.word(0).to_owned(),
