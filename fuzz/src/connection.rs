@@ -1,6 +1,6 @@
-//! All of a client's connection, on a whole server: heads, bodies, pipelining, the PROXY protocol, and
-//! what the phases make of it. Every answer is a response, and the pieces in which a request comes do
-//! not change it.
+//! All of a client's connection, on a whole server: heads, bodies, pipelining, the PROXY protocol,
+//! HTTP/2, and what the phases make of it. It comes to its end, and over HTTP/1 the pieces in which a
+//! request comes do not change the answer.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use causeway_edge::connection::{self, Client, Io, Peer, PeerAddress};
 use causeway_edge::load::{self, Http, Options};
 use causeway_edge::process::Drain;
+use http2::PREFACE;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
@@ -22,7 +23,7 @@ http {
     large_client_header_buffers 4 256; client_max_body_size 64; keepalive_requests 8;
     map $http_x_map $mapped { default d; ~^(?<first>.)(.*)$ "$first-$2"; hostnames; *.example.org e; }
     server {
-        listen 127.0.0.1:1; listen 127.0.0.1:2 proxy_protocol;
+        listen 127.0.0.1:1; listen 127.0.0.1:2 proxy_protocol; http2 on; http2_max_concurrent_streams 4;
         set_real_ip_from 0.0.0.0/0; set_real_ip_from ::/0; real_ip_header X-Forwarded-For; real_ip_recursive on;
         location / { return 200 "$request_method $uri $args $host $mapped $remote_addr $cookie_a $arg_b\n"; }
         location /away { return 301 /to?$args; }
@@ -47,10 +48,13 @@ thread_local! {
     static SERVER: OnceCell<Server> = const { OnceCell::new() };
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(crate) fn http1(data: &[u8]) {
     let Some((whole, part, rest)) = crate::cut(data) else { return };
-    SERVER.with(|server| {
-        let Server { runtime, http } = server.get_or_init(start);
+    // It need not be whole to be meant.
+    if whole.starts_with(&PREFACE[..4]) {
+        return;
+    }
+    on_server(|Server { runtime, http }| {
         for address in 0..http.addresses.len() {
             let at_once = runtime.block_on(ask(http, address, &[whole]));
             let in_pieces = runtime.block_on(ask(http, address, &[part, rest]));
@@ -61,6 +65,19 @@ pub(crate) fn run(data: &[u8]) {
             }
         }
     });
+}
+
+/// What is answered first is for the server to say, so that only the end is asked for.
+pub(crate) fn http2(data: &[u8]) {
+    let Some((whole, part, rest)) = crate::cut(data) else { return };
+    on_server(|Server { runtime, http }| {
+        runtime.block_on(ask(http, 0, &[PREFACE, whole]));
+        runtime.block_on(ask(http, 0, &[PREFACE, part, rest]));
+    });
+}
+
+fn on_server(ask: impl FnOnce(&Server)) {
+    SERVER.with(|server| ask(server.get_or_init(start)));
 }
 
 fn start() -> Server {

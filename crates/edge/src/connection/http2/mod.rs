@@ -101,6 +101,10 @@ pub(super) async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, d
     })
     .await;
     session.break_off();
+    // A head that is not whole has no request which would close its stream.
+    if let Some(stream) = connection.frames.give_up_head() {
+        session.close(stream, ErrorCode::InternalError);
+    }
     if end == End::Orderly && connection.core.lingering_close() != LingeringClose::Off {
         linger::close(&client, &connection.core).await;
     }
