@@ -14,6 +14,7 @@ use http2::PREFACE;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 
 /// Small limits, so that small input finds their edges; no file, and no other server.
 const CONFIGURATION: &str = r#"
@@ -41,6 +42,8 @@ http {
 
 struct Server {
     runtime: Runtime,
+    /// Requests that wait go on in tasks of their own.
+    local: LocalSet,
     http: Arc<Http>,
 }
 
@@ -54,10 +57,10 @@ pub(crate) fn http1(data: &[u8]) {
     if whole.starts_with(&PREFACE[..4]) {
         return;
     }
-    on_server(|Server { runtime, http }| {
+    on_server(|Server { runtime, local, http }| {
         for address in 0..http.addresses.len() {
-            let at_once = runtime.block_on(ask(http, address, &[whole]));
-            let in_pieces = runtime.block_on(ask(http, address, &[part, rest]));
+            let at_once = local.block_on(runtime, ask(http, address, &[whole]));
+            let in_pieces = local.block_on(runtime, ask(http, address, &[part, rest]));
             // A body that is broken may be answered before that is known.
             if !is_broken(&at_once) && !is_broken(&in_pieces) {
                 let text = |said: &[u8]| String::from_utf8_lossy(said).into_owned();
@@ -70,9 +73,9 @@ pub(crate) fn http1(data: &[u8]) {
 /// What is answered first is for the server to say, so that only the end is asked for.
 pub(crate) fn http2(data: &[u8]) {
     let Some((whole, part, rest)) = crate::cut(data) else { return };
-    on_server(|Server { runtime, http }| {
-        runtime.block_on(ask(http, 0, &[PREFACE, whole]));
-        runtime.block_on(ask(http, 0, &[PREFACE, part, rest]));
+    on_server(|Server { runtime, local, http }| {
+        local.block_on(runtime, ask(http, 0, &[PREFACE, whole]));
+        local.block_on(runtime, ask(http, 0, &[PREFACE, part, rest]));
     });
 }
 
@@ -87,7 +90,7 @@ fn start() -> Server {
     let config = config.unwrap_or_else(|error| panic!("the configuration is good: {error}"));
     let http = config.http.expect("it has an http block");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Server { runtime: runtime.expect("a runtime"), http }
+    Server { runtime: runtime.expect("a runtime"), local: LocalSet::new(), http }
 }
 
 /// What the server says to these bytes before it closes, without the time of day.
