@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 use xtask::workspace;
 
-use crate::tidy;
+use crate::{directives, tidy};
 
 /// Arguments of cargo, and a variable it is given.
 type Step = (&'static [&'static str], Option<(&'static str, &'static str)>);
@@ -38,6 +38,8 @@ pub(crate) fn run() -> Result<ExitCode> {
             bail!("cargo {} is not content", arguments.join(" "));
         }
     }
+    println!("$ cargo xtask directives --check");
+    directives::check()?;
     println!("$ cargo xtask tidy");
     tidy::run()
 }

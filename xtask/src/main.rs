@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod check;
+mod conform;
+mod directives;
 mod down;
 mod logs;
 mod status;
@@ -42,6 +44,10 @@ enum Command {
     Check,
     /// The house rules alone
     Tidy,
+    /// Run nginx's own test suite on the edge
+    Conform(conform::Options),
+    /// Write docs/directives.md from the edge's registry
+    Directives(directives::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
             Command::Test(options) => test::run(&options),
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
+            Command::Conform(options) => conform::run(options).await,
+            Command::Directives(options) => directives::run(&options),
             Command::Bench(options) => bench::run(options).await,
         }
     });

@@ -14,6 +14,11 @@ const PACKAGES: [&str; 4] =
 
 /// The folder with the programs in it, brought up to date.
 pub fn build(profile: Profile, progress: Progress) -> Result<PathBuf> {
+    build_some(&PACKAGES, profile, progress)
+}
+
+/// The same of these packages only.
+pub fn build_some(packages: &[&str], profile: Profile, progress: Progress) -> Result<PathBuf> {
     if Command::new("cc").arg("--version").output().is_err() {
         bail!("a C compiler is needed and there is no cc: apt-get install gcc");
     }
@@ -22,7 +27,7 @@ pub fn build(profile: Profile, progress: Progress) -> Result<PathBuf> {
     cargo
         .current_dir(workspace::root())
         .arg("build")
-        .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+        .args(packages.iter().flat_map(|package| ["-p", package]));
     if profile == Profile::Release {
         cargo.arg("--release");
     }

@@ -13,14 +13,23 @@ use nix::unistd::{Pid, getpid, getppid, setsid};
 /// The child gets `SIGTERM` when the thread that starts it ends, however that happens: a `kill -9` of
 /// this process leaves nothing running. TERM rather than KILL, so that it can unlink its sockets.
 pub fn die_with_parent(command: &mut Command) {
+    signal_with_parent(command, Signal::SIGTERM);
+}
+
+/// The same for a child that has nothing to put in order, or would not listen.
+pub fn be_killed_with_parent(command: &mut Command) {
+    signal_with_parent(command, Signal::SIGKILL);
+}
+
+fn signal_with_parent(command: &mut Command, signal: Signal) {
     let parent = getpid();
-    let arm = move || arm_parent_death(parent);
+    let arm = move || arm_parent_death(parent, signal);
     // SAFETY: `arm` calls prctl, getppid and nothing that allocates or locks.
     unsafe { command.pre_exec(arm) };
 }
 
-fn arm_parent_death(parent: Pid) -> io::Result<()> {
-    prctl::set_pdeathsig(Signal::SIGTERM)?;
+fn arm_parent_death(parent: Pid, signal: Signal) -> io::Result<()> {
+    prctl::set_pdeathsig(signal)?;
     // The parent may have died before prctl: then no signal will ever come.
     if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
 }

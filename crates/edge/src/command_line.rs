@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-use crate::{SERVER_BUILD, defaults, load::Options, modules::WITHOUT};
+use crate::{
+    SERVER_BUILD, defaults,
+    load::Options,
+    modules::{WITH, WITHOUT},
+};
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +94,9 @@ impl CommandLine {
             ];
             let paths = paths.map(|(name, value)| format!(" --{name}={value}")).concat();
             let build = concat!(" --build='Causeway ", env!("CARGO_PKG_VERSION"), "'");
+            text += "built with rustls\nTLS SNI support enabled\n";
             text.extend(["configure arguments:", build, &paths]);
+            text.extend(WITH.iter().flat_map(|name| [" --with-", name]));
             text.extend(WITHOUT.iter().flat_map(|name| [" --without-", name]));
             text.push('\n');
         }

@@ -12,7 +12,7 @@ use http1::Version;
 
 use crate::{
     body::{BodyError, RequestBody, Spool},
-    connection::Client,
+    connection::{Client, Remote},
     headers::Headers,
     load::{Http, Location, Server},
     log::Level,
@@ -26,6 +26,8 @@ pub struct Exchange {
     pub http: Arc<Http>,
     pub client: Rc<Client>,
     pub request: Request,
+    /// For whom the client speaks, where it is trusted to say so (`set_real_ip_from`).
+    pub forwarded: Option<Remote>,
     /// The path that locations are compared with, as rewrites have left it.
     pub uri: Bytes,
     /// The query string, as rewrites have left it.
@@ -56,7 +58,8 @@ pub struct Exchange {
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
-    states: Vec<(TypeId, Box<dyn Any>)>,
+    states: States,
+    kept: States,
     values: Values,
 }
 
@@ -102,6 +105,9 @@ pub struct Sent {
     pub complete: bool,
 }
 
+/// Values of families, by their types; most requests have none.
+type States = Vec<(TypeId, Box<dyn Any>)>;
+
 /// nginx's `NGX_HTTP_MAX_URI_CHANGES`, plus the first pass.
 const MAX_RESTARTS: u8 = 11;
 
@@ -116,6 +122,7 @@ impl Exchange {
         Exchange {
             http: Arc::clone(http),
             client: Rc::clone(client),
+            forwarded: None,
             uri: Bytes::new(),
             args: Bytes::new(),
             located: Bytes::new(),
@@ -133,6 +140,7 @@ impl Exchange {
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
+            kept: Vec::new(),
             values: Values::new(&http.linked),
             request,
         }
@@ -197,13 +205,22 @@ impl Exchange {
     /// A family's own state for this request, made on first use and dropped on a restart, as nginx
     /// clears its modules' contexts.
     pub fn state<T: Default + 'static>(&mut self) -> &mut T {
-        let id = TypeId::of::<T>();
-        let place = self.states.iter().position(|(known, _)| *known == id);
-        let place = place.unwrap_or_else(|| {
-            self.states.push((id, Box::new(T::default())));
-            self.states.len() - 1
-        });
-        self.states[place].1.downcast_mut().expect("stored under its own type")
+        state_in(&mut self.states)
+    }
+
+    /// The same for what outlives restarts: dropped with the request, however it ends.
+    pub fn keep<T: Default + 'static>(&mut self) -> &mut T {
+        state_in(&mut self.kept)
+    }
+
+    /// What [`Exchange::keep`] has made, if it has.
+    pub fn kept<T: 'static>(&self) -> Option<&T> {
+        self.kept.iter().find_map(|(_, value)| value.downcast_ref())
+    }
+
+    /// Who asks.
+    pub fn remote(&self) -> &Remote {
+        self.forwarded.as_ref().unwrap_or(&self.client.peer.remote)
     }
 
     pub(crate) fn clear_state(&mut self) {
@@ -218,9 +235,18 @@ impl Exchange {
         }
     }
 
+    /// The log as it is now, for what outlives this borrow: a body on its way.
+    pub fn scribe(&self) -> Scribe {
+        Scribe {
+            location: Arc::clone(&self.location),
+            connection: self.client.peer.number,
+            who: self.describe(""),
+        }
+    }
+
     fn describe(&self, message: &str) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let client = text(self.client.peer.address_text());
+        let client = text(self.remote().text());
         let mut line = format!("{message}, client: {client}, server: {}", self.server.name);
         let mut quoted = |name: &str, value: &str| line.extend([", ", name, ": \"", value, "\""]);
         if !self.request.line.is_empty() {
@@ -239,5 +265,30 @@ impl Exchange {
             quoted("trace", &trace.trace_id().to_string());
         }
         line
+    }
+}
+
+fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
+    let id = TypeId::of::<T>();
+    let place = states.iter().position(|(known, _)| *known == id);
+    let place = place.unwrap_or_else(|| {
+        states.push((id, Box::new(T::default())));
+        states.len() - 1
+    });
+    states[place].1.downcast_mut().expect("stored under its own type")
+}
+
+/// Writes lines about one request, without the exchange at hand.
+pub struct Scribe {
+    location: Arc<Location>,
+    connection: u64,
+    /// What follows the message: who asked for what.
+    who: String,
+}
+
+impl Scribe {
+    pub fn log(&self, level: Level, message: &str) {
+        let log = &self.location.error_log;
+        log.write(level, Some(self.connection), &format!("{message}{}", self.who));
     }
 }

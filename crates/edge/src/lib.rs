@@ -17,6 +17,7 @@ pub mod listen; // sockets, and whose thread a connection goes to
 pub mod connection; // one client, from accept to close
 pub mod headers; // fields, in order
 pub mod uri; // a target to a path
+pub mod tls; // what is agreed on before anything can be read
 pub mod body; // the request's body
 pub mod exchange; // one request being answered
 pub mod engine; // the phases, in order: READ THIS FIRST

@@ -32,6 +32,13 @@ pub struct Captures {
 }
 
 impl Captures {
+    fn of(subject: &Bytes, found: &pcre2::bytes::Captures<'_>) -> Captures {
+        let groups = (0..found.len())
+            .map(|group| found.get(group).map(|found| found.start()..found.end()))
+            .collect();
+        Captures { subject: subject.clone(), groups }
+    }
+
     pub fn get(&self, group: usize) -> Option<Bytes> {
         let range = self.groups.get(group)?.clone()?;
         Some(self.subject.slice(range))
@@ -69,6 +76,17 @@ impl Regex {
         self.compiled.captures_len() > 1
     }
 
+    /// How many groups it captures.
+    pub fn groups(&self) -> usize {
+        self.compiled.captures_len() - 1
+    }
+
+    /// Matches for the caller alone: `$1` stays what it was.
+    pub fn capture(&self, subject: &Bytes) -> Option<Captures> {
+        let captures = self.compiled.captures(subject).ok().flatten()?;
+        Some(Captures::of(subject, &captures))
+    }
+
     /// Matches without keeping what was captured.
     pub fn is_match(&self, subject: &[u8]) -> bool {
         // An error is a pattern that ran out of its match limit: no match, as in nginx.
@@ -85,14 +103,11 @@ impl Regex {
             return matched;
         }
         let Ok(Some(captures)) = self.compiled.captures(subject) else { return false };
-        let groups: Vec<_> = (0..captures.len())
-            .map(|group| captures.get(group).map(|found| found.start()..found.end()))
-            .collect();
+        let captures = Captures::of(subject, &captures);
         for (id, group) in &self.named {
-            let value = groups[*group].clone().map(|range| subject.slice(range));
-            exchange.set_var(*id, value.unwrap_or_default());
+            exchange.set_var(*id, captures.get(*group).unwrap_or_default());
         }
-        exchange.set_captures(Captures { subject: subject.clone(), groups });
+        exchange.set_captures(captures);
         true
     }
 }

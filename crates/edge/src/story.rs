@@ -42,6 +42,8 @@ pub struct Proxied {
 /// One upstream, asked once.
 #[derive(Clone, Debug)]
 pub struct Attempt {
+    /// What was spoken: `http`, `fastcgi`, `uwsgi`.
+    pub scheme: &'static str,
     /// `127.0.0.1:8000` or `unix:/path`; of an upstream nobody of which is alive, its name.
     pub address: Arc<str>,
     /// What was asked for.
@@ -68,8 +70,9 @@ pub struct Progress {
 }
 
 impl Attempt {
-    pub fn new(address: &Arc<str>, target: &Bytes) -> Attempt {
+    pub fn new(scheme: &'static str, address: &Arc<str>, target: &Bytes) -> Attempt {
         Attempt {
+            scheme,
             address: Arc::clone(address),
             target: target.clone(),
             after_redirect: false,
@@ -85,7 +88,8 @@ impl Attempt {
     /// As the error log shows it: `http://127.0.0.1:8000/path`.
     pub fn url(&self) -> String {
         let end = if self.address.starts_with("unix:") { ":" } else { "" };
-        format!("http://{}{end}{}", self.address, String::from_utf8_lossy(&self.target))
+        let target = String::from_utf8_lossy(&self.target);
+        format!("{}://{}{end}{target}", self.scheme, self.address)
     }
 
     /// It is over, for good or bad.

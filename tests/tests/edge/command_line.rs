@@ -138,5 +138,5 @@ fn what_is_not_there_yet_is_refused_by_name() {
     assert!(refused("worker_priority 5;").contains("\"worker_priority\""));
     assert!(refused("stream { }").contains("\"stream\""));
     let module = refused("load_module modules/x.so;");
-    assert!(module.contains("\"load_module\" \"modules/x.so\""), "{module}");
+    assert!(module.contains("does not load modules of nginx"), "{module}");
 }

@@ -116,6 +116,11 @@ impl RequestBody {
         self.refused = true;
     }
 
+    /// How long it turned out to be, once it has been read as a whole.
+    pub fn spooled_length(&self) -> Option<u64> {
+        self.spooled.as_ref().map(|spool| spool.len())
+    }
+
     pub fn limit(&mut self, bytes: u64) {
         self.limit = bytes;
     }

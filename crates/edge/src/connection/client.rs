@@ -18,10 +18,15 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, sendmsg};
+use rustls::ServerConnection;
 use tokio::time::Sleep;
 
-use super::Io;
-use crate::{process::Drain, response::FilePart};
+use super::{Io, ProxyHeader, Secured, Tls};
+use crate::{
+    load::{Address, Reached},
+    process::Drain,
+    response::FilePart,
+};
 
 pub struct Client {
     io: RefCell<Io>,
@@ -36,12 +41,22 @@ pub struct Client {
 pub struct Peer {
     /// nginx's connection number, `*1` in the error log.
     pub number: u64,
-    pub address: PeerAddress,
+    pub remote: Remote,
+    /// For whom the other end says it has made the connection (`listen ... proxy_protocol`).
+    pub proxied: OnceCell<ProxyHeader>,
     /// The address that was connected to.
     pub local: PeerAddress,
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
     since: Instant,
+    /// What was agreed on, once it was, where the connection speaks TLS.
+    tls: OnceCell<Box<Secured>>,
+}
+
+/// Who asks: an address, and its text once it was wanted.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub address: PeerAddress,
     text: OnceCell<Bytes>,
 }
 
@@ -100,23 +115,46 @@ impl Deadline {
 
 impl Peer {
     pub fn new(number: u64, address: PeerAddress, local: PeerAddress) -> Peer {
+        let remote = Remote::new(address);
         Peer {
             number,
-            address,
+            remote,
+            proxied: OnceCell::new(),
             local,
             requests: Cell::new(0),
             since: Instant::now(),
-            text: OnceCell::new(),
+            tls: OnceCell::new(),
         }
+    }
+
+    pub fn tls(&self) -> Option<&Secured> {
+        self.tls.get().map(|secured| &**secured)
+    }
+
+    pub(super) fn secure(&self, secured: Secured) {
+        let set = self.tls.set(Box::new(secured));
+        debug_assert!(set.is_ok(), "a connection shakes hands once");
+    }
+
+    /// The address as it was reached: with TLS, the server that the handshake named is its default.
+    pub fn reached<'a>(&'a self, address: &'a Address) -> Reached<'a> {
+        let default = self.tls().map_or(&address.default, |secured| &secured.server);
+        Reached { address, default }
     }
 
     /// How long the connection has lasted.
     pub fn age(&self) -> Duration {
         self.since.elapsed()
     }
+}
+
+impl Remote {
+    pub fn new(address: PeerAddress) -> Remote {
+        Remote { address, text: OnceCell::new() }
+    }
 
     /// `$remote_addr`: the address without its port, or `unix:`.
-    pub fn address_text(&self) -> &Bytes {
+    pub fn text(&self) -> &Bytes {
         self.text.get_or_init(|| match &self.address {
             PeerAddress::Ip(address) => address.ip().to_string().into(),
             PeerAddress::Unix(_) => Bytes::from_static(b"unix:"),
@@ -128,6 +166,12 @@ impl Client {
     pub fn new(io: Io, peer: Rc<Peer>) -> Client {
         let (io, buffer) = (RefCell::new(io), RefCell::new(BytesMut::new()));
         Client { io, buffer, peer, timer: RefCell::new(None) }
+    }
+
+    /// The same client, whose socket now speaks TLS.
+    pub(super) fn over_tls(self, session: ServerConnection) -> Client {
+        let tls = Tls::new(self.io.into_inner(), session.into());
+        Client { io: RefCell::new(Io::Tls(Box::new(tls))), ..self }
     }
 
     /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
@@ -144,7 +188,7 @@ impl Client {
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
-            match self.io.borrow().poll_read_ready(context) {
+            match self.io.borrow_mut().poll_read_ready(context) {
                 Poll::Ready(Ok(())) => return Poll::Ready(true),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => (),
@@ -221,6 +265,11 @@ impl Client {
         self.io.borrow_mut().poll_write(context, parts)
     }
 
+    /// Whether [`Client::sendfile`] is possible: not where bytes are encrypted on their way.
+    pub fn can_sendfile(&self) -> bool {
+        self.io.borrow().is_plain()
+    }
+
     /// Sends a stretch of a file without its bytes passing through here. `Ok` with less than its
     /// length: the file has become shorter.
     pub async fn sendfile(&self, part: &FilePart, timeout: Duration) -> Result<u64, ClientError> {
@@ -250,6 +299,9 @@ impl Client {
         parts: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> Result<(), ClientError> {
+        if !self.can_sendfile() {
+            return self.write_all(parts, timeout).await;
+        }
         self.write_by(parts, timeout, |context, parts| {
             self.poll_send(context, |socket| {
                 let flags = MORE | MsgFlags::MSG_NOSIGNAL;
@@ -291,13 +343,18 @@ impl Client {
 
     /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.io.borrow().poll_gone(context)
+        self.io.borrow_mut().poll_gone(context)
+    }
+
+    /// Makes the close that follows one that can not be taken for the end of what was being sent.
+    pub fn break_off(&self) {
+        self.io.borrow_mut().break_off();
     }
 
     /// Makes the close that follows a reset, which leaves nothing behind in the kernel
     /// (`reset_timedout_connection`).
     pub fn reset_on_close(&self) {
-        self.io.borrow().reset_on_close();
+        self.io.borrow_mut().reset_on_close();
     }
 
     /// Says that no more will come, and lets the client go on reading.

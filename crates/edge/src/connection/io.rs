@@ -12,21 +12,26 @@ use std::{
 use bytes::BytesMut;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, Interest},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+use super::Tls;
 
 pub enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<Tls>),
 }
 
 impl Io {
     /// Whether there is something to read, or the end.
-    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Io::Tcp(tcp) => tcp.poll_read_ready(context),
             Io::Unix(unix) => unix.poll_read_ready(context),
+            Io::Tls(tls) => tls.poll_read_ready(context),
         }
     }
 
@@ -39,7 +44,23 @@ impl Io {
         match self {
             Io::Tcp(tcp) => pin!(tcp.read_buf(buffer)).poll(context),
             Io::Unix(unix) => pin!(unix.read_buf(buffer)).poll(context),
+            Io::Tls(tls) => tls.poll_read(context, buffer),
         }
+    }
+
+    /// Reads once from a socket, into memory that is there.
+    pub(super) fn poll_read_into(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(match self {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut buffer),
+            Io::Unix(unix) => Pin::new(unix).poll_read(context, &mut buffer),
+            Io::Tls(_) => unreachable!("{NOT_NESTED}"),
+        })?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Writes once, as much as the other end takes.
@@ -49,6 +70,7 @@ impl Io {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match (self, parts) {
+            (Io::Tls(tls), parts) => tls.poll_write(context, parts),
             (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
             (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
             (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
@@ -61,10 +83,16 @@ impl Io {
         match self {
             Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Io::Unix(unix) => Pin::new(unix).poll_shutdown(context),
+            Io::Tls(tls) => tls.poll_shutdown(context),
         }
     }
 
-    /// A system call of our own on the socket, when it takes bytes.
+    /// Whether bytes may be put into the socket by other calls than [`Io::poll_write`].
+    pub fn is_plain(&self) -> bool {
+        !matches!(self, Io::Tls(_))
+    }
+
+    /// A system call of our own on the socket, when it takes bytes. Only where [`Io::is_plain`].
     pub fn poll_send(
         &self,
         context: &mut Context<'_>,
@@ -74,10 +102,12 @@ impl Io {
             ready!(match self {
                 Io::Tcp(tcp) => tcp.poll_write_ready(context),
                 Io::Unix(unix) => unix.poll_write_ready(context),
+                Io::Tls(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             })?;
             let sent = match self {
                 Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
                 Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
+                Io::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
                 // Not ready after all: ask again, and wait.
@@ -89,8 +119,9 @@ impl Io {
     }
 
     /// Whether the other end has closed its side, or the connection broke. What it sent stays unread.
-    pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let peeked = match self {
+            Io::Tls(tls) => return tls.poll_gone(context),
             Io::Tcp(tcp) => {
                 let mut byte = [0];
                 ready!(tcp.poll_peek(context, &mut tokio::io::ReadBuf::new(&mut byte)))
@@ -122,13 +153,22 @@ impl Io {
     }
 
     /// Makes the close that follows a reset, which leaves nothing behind in the kernel.
-    pub fn reset_on_close(&self) {
+    pub fn reset_on_close(&mut self) {
+        self.break_off();
         let linger = Some(Duration::ZERO);
         // A socket that is gone already needs no reset.
         let _gone = match self {
-            Io::Tcp(tcp) => socket2::SockRef::from(tcp).set_linger(linger),
+            Io::Tcp(tcp) => socket2::SockRef::from(&*tcp).set_linger(linger),
+            Io::Tls(tls) => socket2::SockRef::from(&tls.socket()).set_linger(linger),
             Io::Unix(_) => Ok(()),
         };
+    }
+
+    /// Makes the close one that the other end can tell from an orderly one, where there is a way to.
+    pub fn break_off(&mut self) {
+        if let Io::Tls(tls) = self {
+            tls.break_off();
+        }
     }
 }
 
@@ -137,6 +177,9 @@ impl AsFd for Io {
         match self {
             Io::Tcp(tcp) => tcp.as_fd(),
             Io::Unix(unix) => unix.as_fd(),
+            Io::Tls(tls) => tls.socket().as_fd(),
         }
     }
 }
+
+const NOT_NESTED: &str = "TLS is spoken over a socket, and not over TLS";

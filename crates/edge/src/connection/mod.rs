@@ -5,7 +5,11 @@
 //! line, and forwards the spelling of a header; a server that refuses before it asks can do neither.
 
 mod io; // the kinds of sockets
+mod tls; // records over a socket
 mod client; // the socket, its buffer and its deadlines
+mod who; // which clients a word means
+mod proxy_protocol; // for whom a connection is, as the one who made it says
+mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
 mod host; // which host, on which port
@@ -15,8 +19,12 @@ mod linger; // how to close without losing what was sent
 
 use std::{pin::pin, rc::Rc, sync::Arc};
 
-pub use client::{Client, ClientError, Deadline, Peer, PeerAddress};
+pub use client::{Client, ClientError, Deadline, Peer, PeerAddress, Remote};
+pub use handshake::Secured;
 pub use io::Io;
+pub use proxy_protocol::ProxyHeader;
+pub use tls::Tls;
+pub use who::Who;
 
 use crate::{
     body::RequestBody,
@@ -32,10 +40,20 @@ use request::Head;
 use respond::Connection;
 
 /// Serves one connection. `address` is its place in `http.addresses`.
-pub async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, drain: Drain) {
-    let defaults = &http.addresses[address].default.outer.core;
+pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: Drain) {
+    let asked = &http.addresses[address];
+    if asked.listen.proxy_protocol && !proxy_protocol::read(&client, asked).await {
+        return;
+    }
+    if asked.listen.ssl {
+        match handshake::greet(client, asked, &drain).await {
+            Some(greeted) => client = greeted,
+            None => return,
+        }
+    }
+    let client = Rc::new(client);
     // What the last answer's location says about waiting for another request, and about closing.
-    let mut core = Arc::clone(defaults);
+    let mut core = Arc::clone(&client.peer.reached(asked).default.outer.core);
     let mut served = 0;
     loop {
         let pipelined = served > 0 && !client.buffer.borrow().is_empty();

@@ -21,9 +21,9 @@ use crate::{
     body::Framing,
     exchange::Request,
     headers::{Headers, has_token},
-    load::{Address, Server},
+    load::{Address, Reached, Server},
     log::Level,
-    modules::core::Core,
+    modules::{core::Core, ssl},
     uri::{self, Slashes, Uri},
 };
 
@@ -75,6 +75,7 @@ pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) ->
 
 /// Reads one head. `None`: the client left, and there is nobody to answer.
 pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
+    let address = client.peer.reached(address);
     let core = &address.default.outer.core;
     let mut deadline = Deadline::after(core.client_header_timeout());
     let mut reader = Reader::new(address);
@@ -116,11 +117,11 @@ pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
 }
 
 /// A line of the error log about a request that has no exchange yet.
-fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
+fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let peer = text(client.peer.address_text());
+        let peer = text(client.peer.remote.text());
         let mut message = format!("{refusal}, client: {peer}, server: {}", address.default.name);
         if let Some(line) = line {
             message.extend([", request: \"", &text(line), "\""]);
@@ -131,7 +132,7 @@ fn log(address: &Address, client: &Client, line: Option<&[u8]>, refusal: &Refusa
 
 /// How far the head has been read: a head that comes in pieces is not read again from its start.
 struct Reader<'a> {
-    address: &'a Address,
+    address: Reached<'a>,
     /// The server that sets the limits: once the host is known, the one it means.
     server: &'a Arc<Server>,
     line: Option<RequestLine>,
@@ -146,8 +147,8 @@ enum Step {
 }
 
 impl<'a> Reader<'a> {
-    fn new(address: &'a Address) -> Reader<'a> {
-        let server = &address.default;
+    fn new(address: Reached<'a>) -> Reader<'a> {
+        let server = address.default;
         let space = HeadSpace::new(server.outer.core.client_header_buffer_size());
         Reader { address, server, line: None, fields: Vec::new(), at: 0, space }
     }
@@ -259,7 +260,9 @@ impl<'a> Reader<'a> {
         }
         request.keep_alive = wants_keep_alive(&request);
         let checked = only_once(&request.headers).and_then(|()| check_host(&mut request, host));
-        match checked.and_then(|()| framing(&request)) {
+        let checked = checked.and_then(|()| framing(&request));
+        let secure = |framing| check_tls(address, client, &request, server).map(|()| framing);
+        match checked.and_then(secure) {
             Ok(framing) => {
                 let server = Arc::clone(server);
                 Head { request, uri: Some(uri), framing, server, refusal: None }
@@ -302,10 +305,32 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn refused(mut request: Request, address: &Address, refusal: Refusal) -> Head {
+fn refused(mut request: Request, address: Reached<'_>, refusal: Refusal) -> Head {
     request.keep_alive = false;
     let server = Arc::clone(address.server(request.host.as_ref()));
     Head { request, uri: None, framing: Framing::Unknown, server, refusal: Some(refusal) }
+}
+
+/// What must be so on a port that speaks TLS.
+fn check_tls(
+    address: Reached<'_>,
+    client: &Client,
+    request: &Request,
+    server: &Server,
+) -> Result<(), Refusal> {
+    if !address.is_secure() {
+        return Ok(());
+    }
+    let Some(secured) = client.peer.tls() else {
+        return Err(bad_headers(497, "client sent plain HTTP request to HTTPS port"));
+    };
+    if !ssl::may_ask(secured, request.host.as_deref(), server) {
+        let message = "client attempted to request the server name \
+                       different from the one that was negotiated";
+        return Err(bad_headers(421, message));
+    }
+    ssl::check(secured, server)
+        .map_err(|ssl::Refused { status, message }| bad_headers(status, message))
 }
 
 /// Most requests have fewer fields.
@@ -323,9 +348,9 @@ fn too_long_field(rest: &[u8], first: bool) -> Refusal {
 }
 
 /// The server whose limits hold for the rest of the head, where there is a choice.
-fn server_of<'a>(address: &'a Address, host: &[u8]) -> &'a Arc<Server> {
-    if address.has_one_server {
-        return &address.default;
+fn server_of<'a>(address: Reached<'a>, host: &[u8]) -> &'a Arc<Server> {
+    if address.has_one_server() {
+        return address.default;
     }
     let host = Host::read(&Bytes::copy_from_slice(host)).map(|host| host.name);
     address.server(host.as_ref())

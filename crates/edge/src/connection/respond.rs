@@ -77,6 +77,7 @@ pub(super) async fn send(
         }
         Err(SendError::Body(error)) => {
             // The client must see that it broke.
+            client.break_off();
             let left = error.kind() == std::io::ErrorKind::ConnectionAborted;
             let level = if left { Level::Info } else { Level::Error };
             exchange.log(level, &error.to_string());
@@ -221,7 +222,7 @@ impl Writer<'_> {
     }
 
     async fn file(&mut self, part: &FilePart) -> Result<(), SendError> {
-        if part.length <= SMALL_FILE || !self.core.sendfile() {
+        if part.length <= SMALL_FILE || !self.core.sendfile() || !self.client.can_sendfile() {
             return self.copy(part).await;
         }
         let mut rest = part.clone();
@@ -425,7 +426,7 @@ fn head(
     head
 }
 
-/// `/path` to `http://host:port/path`, as `absolute_redirect`, `server_name_in_redirect` and
+/// `/path` to `http://host:port/path` or `https://...`, as `absolute_redirect`, `server_name_in_redirect` and
 /// `port_in_redirect` say.
 fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
     let core = &exchange.location.core;
@@ -439,11 +440,15 @@ fn absolute_location(exchange: &Exchange, location: &Bytes) -> Bytes {
             super::PeerAddress::Unix(_) => "localhost".to_owned(),
         },
     };
+    let (scheme, usual) = match exchange.client.peer.tls() {
+        Some(_) => ("https", 443),
+        None => ("http", 80),
+    };
     let port = match &exchange.client.peer.local {
-        super::PeerAddress::Ip(address) if address.port() != 80 && core.port_in_redirect() => {
+        super::PeerAddress::Ip(address) if address.port() != usual && core.port_in_redirect() => {
             format!(":{}", address.port())
         }
         _ => String::new(),
     };
-    [format!("http://{host}{port}").as_bytes(), location].concat().into()
+    [format!("{scheme}://{host}{port}").as_bytes(), location].concat().into()
 }

@@ -19,6 +19,10 @@ use plan::{Answer, Passed, Rewritten};
 
 /// Answers one request. `None`: close the connection without a word.
 pub async fn answer(exchange: &mut Exchange) -> Option<Response> {
+    if !exchange.location.plan.post_read.is_empty() {
+        let location = Arc::clone(&exchange.location);
+        location.plan.post_read.iter().for_each(|step| step.read(exchange));
+    }
     let answer = pass(exchange, Entry::Server).await;
     follow(exchange, answer).await
 }

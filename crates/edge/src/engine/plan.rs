@@ -6,12 +6,13 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, response::Response};
+use crate::{exchange::Exchange, modules::fastcgi::Script, response::Response};
 
 /// What one block of the configuration does to a request. Built once, when the file is read; the
 /// order inside each phase is the order of the registry.
 #[derive(Default)]
 pub struct Plan {
+    pub post_read: Vec<Arc<dyn PostRead>>,
     pub rewrite: Vec<Arc<dyn Rewrite>>,
     pub preaccess: Vec<Arc<dyn Preaccess>>,
     pub access: Vec<Arc<dyn Access>>,
@@ -24,6 +25,8 @@ pub struct Plan {
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,
+    /// How `$fastcgi_script_name` is cut from the path, where the location says so.
+    pub fastcgi_script: Option<Arc<Script>>,
     /// `uninitialized_variable_warn off`: a variable that no `set` has reached is no log line.
     pub quiet_about_unset: bool,
 }
@@ -50,6 +53,11 @@ impl Answer {
     }
 }
 
+/// Post read: before anything can answer, and once for each request.
+pub trait PostRead: Send + Sync {
+    fn read(&self, exchange: &mut Exchange);
+}
+
 /// Server rewrite and rewrite.
 pub trait Rewrite: Send + Sync {
     fn rewrite(&self, exchange: &mut Exchange) -> Rewritten;
@@ -62,7 +70,7 @@ pub enum Rewritten {
     Answer(Answer),
 }
 
-/// Before access: limits.
+/// Before access: who asks, as this location sees it, and limits.
 pub trait Preaccess: Send + Sync {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed>;
 }

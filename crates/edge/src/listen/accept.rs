@@ -173,7 +173,7 @@ impl Acceptor {
         }
         let io = match io {
             Io::Tcp(stream) => stream,
-            unix @ Io::Unix(_) => return self.serve(unix, peer, local, address),
+            other => return self.serve(other, peer, local, address),
         };
         let Ok(stream) = io.into_std() else { return };
         desk.connections.fetch_add(1, Ordering::Relaxed);
@@ -211,7 +211,7 @@ impl Acceptor {
             let _reset = stream.set_nodelay(true);
         }
         let peer = Rc::new(Peer::new(number, peer, local));
-        let client = Rc::new(Client::new(io, peer));
+        let client = Client::new(io, peer);
         let serving = Serving::begin(self);
         let (http, drain) = (Arc::clone(&self.http), self.drain.clone());
         tokio::task::spawn_local(async move {

@@ -13,6 +13,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub struct Listen {
     pub address: ListenAddress,
     pub default_server: bool,
@@ -21,6 +22,9 @@ pub struct Listen {
     /// Set on the socket, so that another program may share it; the edge's own threads share one
     /// socket with or without it, since they share its connections out themselves.
     pub reuseport: bool,
+    /// Who connects here says first for whom (`connection/proxy_protocol.rs`).
+    pub proxy_protocol: bool,
+    pub ssl: bool,
     pub keepalive: Option<KeepAlive>,
     pub receive_buffer: Option<usize>,
     pub send_buffer: Option<usize>,
@@ -64,6 +68,8 @@ impl Listen {
             backlog: None,
             ipv6only: true,
             reuseport: false,
+            proxy_protocol: false,
+            ssl: false,
             keepalive: None,
             receive_buffer: None,
             send_buffer: None,
@@ -86,6 +92,8 @@ impl Listen {
         match (name, value) {
             ("default_server" | "default", "") => self.default_server = true,
             ("reuseport", "") => self.reuseport = true,
+            ("proxy_protocol", "") => self.proxy_protocol = true,
+            ("ssl", "") => self.ssl = true,
             ("backlog", value) => {
                 let backlog = value.parse().ok().filter(|backlog| *backlog > 0);
                 self.backlog = Some(backlog.ok_or_else(|| format!("invalid backlog \"{value}\""))?);
@@ -98,8 +106,8 @@ impl Listen {
             // Every address has a socket of its own, unless a wildcard has its port.
             ("bind", "") => (),
             (
-                "ssl" | "http2" | "quic" | "proxy_protocol" | "deferred" | "fastopen" | "setfib"
-                | "accept_filter" | "multipath",
+                "http2" | "quic" | "deferred" | "fastopen" | "setfib" | "accept_filter"
+                | "multipath",
                 _,
             ) => {
                 let message = "nginx has this; the edge does not yet";
@@ -114,6 +122,8 @@ impl Listen {
     pub fn merge(&mut self, other: &Listen) -> Result<(), ConfError> {
         self.backlog = self.backlog.or(other.backlog);
         self.reuseport |= other.reuseport;
+        self.proxy_protocol |= other.proxy_protocol;
+        self.ssl |= other.ssl;
         self.keepalive = self.keepalive.take().or_else(|| other.keepalive.clone());
         self.receive_buffer = self.receive_buffer.or(other.receive_buffer);
         self.send_buffer = self.send_buffer.or(other.send_buffer);
@@ -230,8 +240,11 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_named() {
-        let error = Listen::read(&["443", "ssl"]).unwrap_err();
-        assert_eq!(error, "\"ssl\" parameter of \"listen\": nginx has this; the edge does not yet");
+        let error = Listen::read(&["443", "quic"]).unwrap_err();
+        assert_eq!(
+            error,
+            "\"quic\" parameter of \"listen\": nginx has this; the edge does not yet"
+        );
         assert_eq!(Listen::read(&["80", "x"]).unwrap_err(), "invalid parameter \"x\"");
     }
 

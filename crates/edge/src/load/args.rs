@@ -117,6 +117,11 @@ impl Args<'_> {
         self.loader.prefix.join(self.word(index))
     }
 
+    /// A file's name, relative to the configuration's own folder.
+    pub fn conf_path(&self, index: usize) -> PathBuf {
+        self.loader.folder.join(self.word(index))
+    }
+
     /// `"NAME" directive MESSAGE`, as nginx says it; setters never repeat their own name.
     pub fn refuse(&self, message: &str) -> ConfError {
         let name = &self.node.name;

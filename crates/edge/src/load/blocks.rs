@@ -11,9 +11,10 @@ use crate::{
     log::Files,
     modules::{
         client_body::ClientBody, core::Core, error_log::ErrorLog, error_page::ErrorPages,
-        main::Main, server::VirtualServer, types::Types,
+        main::Main, server::VirtualServer, ssl::Ssl, types::Types,
     },
     regex::Regex,
+    tls::Terms,
     vars::{Linked, Names},
 };
 
@@ -66,6 +67,14 @@ pub struct Address {
     pub has_one_server: bool,
 }
 
+/// An address as one connection has reached it.
+#[derive(Clone, Copy)]
+pub struct Reached<'a> {
+    pub address: &'a Address,
+    /// Whose settings hold until a host is known, and for hosts that nobody has.
+    pub default: &'a Arc<Server>,
+}
+
 pub struct Server {
     /// The first name of `server_name`, for `$server_name` and the logs.
     pub name: String,
@@ -74,6 +83,9 @@ pub struct Server {
     pub locations: Locations,
     pub named: HashMap<String, Arc<Location>>,
     pub settings: Arc<VirtualServer>,
+    pub ssl: Arc<Ssl>,
+    /// What it agrees to where TLS is spoken, if it has certificates of its own.
+    pub tls: Option<Arc<Terms>>,
 }
 
 pub struct Location {
@@ -126,10 +138,20 @@ impl Location {
     }
 }
 
-impl Address {
-    pub fn server(&self, host: Option<&bytes::Bytes>) -> &Arc<Server> {
+impl<'a> Reached<'a> {
+    pub fn server(self, host: Option<&bytes::Bytes>) -> &'a Arc<Server> {
         // No host at all is the name "".
         let none = bytes::Bytes::new();
-        self.names.find(host.unwrap_or(&none)).unwrap_or(&self.default)
+        self.address.names.find(host.unwrap_or(&none)).unwrap_or(self.default)
+    }
+
+    /// Whether there is nothing to choose.
+    pub fn has_one_server(self) -> bool {
+        self.address.has_one_server
+    }
+
+    /// Whether TLS is spoken here.
+    pub fn is_secure(self) -> bool {
+        self.address.listen.ssl
     }
 }

@@ -12,7 +12,8 @@ mod site; // what a family may ask when it is installed
 mod known; // nginx's names, for those the edge lacks
 
 pub use args::{Args, Scope, parse_size, parse_time};
-pub use blocks::{Address, Config, Http, Location, Name, Options, Server};
+pub use blocks::{Address, Config, Http, Location, Name, Options, Reached, Server};
+pub use known::{NGINX, NginxModule};
 pub use module::{
     AnyDirective, AnyModule, Arity, Block, Body, Directive, Entry, Module, block, directive,
 };

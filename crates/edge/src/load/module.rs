@@ -181,6 +181,8 @@ const SAME_SLOT: &str = "the same slot holds the same family in every block";
 
 /// One line of the registry.
 pub struct Entry {
+    /// The family's file: `access_log`.
+    pub family: fn() -> &'static str,
     pub blank: fn() -> Box<dyn AnyModule>,
     pub directives: fn() -> Vec<&'static dyn AnyDirective>,
     pub variables: &'static [Variable],
@@ -189,6 +191,7 @@ pub struct Entry {
 impl Entry {
     pub const fn of<M: Module>() -> Entry {
         Entry {
+            family: family::<M>,
             blank: || Box::new(M::default()),
             directives: || {
                 let rows = M::DIRECTIVES.iter().chain(M::SETTINGS);
@@ -197,4 +200,11 @@ impl Entry {
             variables: M::VARIABLES,
         }
     }
+}
+
+/// The type's path is `causeway_edge::modules::access_log::AccessLog`.
+fn family<M: Module>() -> &'static str {
+    let path = std::any::type_name::<M>();
+    let inside = path.split_once("::modules::").map_or(path, |(_, inside)| inside);
+    inside.split("::").next().unwrap_or(inside)
 }

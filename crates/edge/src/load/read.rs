@@ -1,6 +1,10 @@
 //! Nodes to drafts: one blank value per family, filled by the block's directives.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     args::Args,
@@ -16,6 +20,7 @@ use crate::{
     log::Files,
     modules::MODULES,
     regex::{Case, Regex},
+    tls::SessionCache,
     vars::Names,
 };
 
@@ -31,6 +36,8 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
         warnings: Vec::new(),
+        folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
+        session_caches: HashMap::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -79,6 +86,10 @@ pub struct Loader {
     pub prefix: PathBuf,
     pub files: Arc<Files>,
     pub warnings: Vec<ConfError>,
+    /// Where the configuration is: some names are relative to it.
+    pub folder: PathBuf,
+    /// `shared:NAME`, however often it is named.
+    pub session_caches: HashMap<String, Arc<SessionCache>>,
 }
 
 impl Loader {

@@ -83,6 +83,13 @@ impl<T: Clone> Setting<T> {
         }
     }
 
+    pub fn or_default(&self) -> T
+    where
+        T: Default,
+    {
+        self.0.clone().unwrap_or_default()
+    }
+
     pub fn or(&self, default: T) -> T {
         self.0.clone().unwrap_or(default)
     }

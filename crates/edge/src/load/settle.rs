@@ -14,10 +14,10 @@ use super::{
     site::{Site, find},
 };
 use crate::{
-    conf::ConfError,
+    conf::{ConfError, Span},
     engine::{locate::Locations, plan::Plan},
     listen::Listen,
-    modules::server::VirtualServer,
+    modules::{server::VirtualServer, ssl::Ssl},
 };
 
 /// One family's value, settled.
@@ -42,6 +42,7 @@ pub(super) fn http(
                 addresses.push(AddressDraft::new(listen.clone(), &server));
             }
             let address = &mut addresses[place];
+            address.servers.push((Arc::clone(&server), span.clone()));
             address.has_one_server &= Arc::ptr_eq(&address.first, &server);
             address.listen.merge(&listen)?;
             if listen.default_server && address.default.replace(Arc::clone(&server)).is_some() {
@@ -58,6 +59,7 @@ pub(super) fn http(
             }
         }
     }
+    addresses.iter().try_for_each(AddressDraft::check_certificates)?;
     Ok(addresses.into_iter().map(AddressDraft::settle).collect())
 }
 
@@ -68,17 +70,43 @@ struct AddressDraft {
     first: Arc<Server>,
     default: Option<Arc<Server>>,
     has_one_server: bool,
+    /// All of them, with their places.
+    servers: Vec<(Arc<Server>, Span)>,
 }
 
 impl AddressDraft {
     fn new(listen: Listen, first: &Arc<Server>) -> AddressDraft {
         let (names, first) = (ServerNames::default(), Arc::clone(first));
-        AddressDraft { listen, names, first, default: None, has_one_server: true }
+        let servers = Vec::new();
+        AddressDraft { listen, names, first, default: None, has_one_server: true, servers }
+    }
+
+    /// Where TLS is spoken, the default has something to show; if it rejects everybody, all the
+    /// others have.
+    fn check_certificates(&self) -> Result<(), ConfError> {
+        let default = self.default();
+        if !self.listen.ssl || default.tls.is_some() {
+            return Ok(());
+        }
+        let rejects = |server: &Server| server.ssl.rejects_handshake();
+        let lacks = |server: &Arc<Server>| match rejects(default) {
+            true => server.tls.is_none() && !rejects(server),
+            false => Arc::ptr_eq(server, default),
+        };
+        let message = "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive";
+        match self.servers.iter().find(|(server, _)| lacks(server)) {
+            Some((_, span)) => Err(span.error(message)),
+            None => Ok(()),
+        }
     }
 
     /// Where no server says `default_server`, the first is it.
+    fn default(&self) -> &Arc<Server> {
+        self.default.as_ref().unwrap_or(&self.first)
+    }
+
     fn settle(self) -> Address {
-        let default = self.default.clone().unwrap_or_else(|| Arc::clone(&self.first));
+        let default = Arc::clone(self.default());
         let AddressDraft { listen, names, has_one_server, .. } = self;
         Address { listen, names, default, has_one_server }
     }
@@ -109,9 +137,12 @@ fn server(
             _ => locations.add(location).map_err(|message| span.error(message))?,
         }
     }
+    let span = draft.span.clone().expect("a server block has a place");
     let settings = find::<VirtualServer>(&families);
     let outer = install(draft, &families, http, Locations::default())?;
-    Ok(Server { name: settings.first_name(), outer, locations, named, settings })
+    let ssl = find::<Ssl>(&families);
+    let tls = ssl.settle(&span, warnings)?;
+    Ok(Server { name: settings.first_name(), outer, locations, named, settings, ssl, tls })
 }
 
 /// A location, with everything inside it.

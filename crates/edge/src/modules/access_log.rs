@@ -232,7 +232,7 @@ impl Destination {
 fn combined(exchange: &Exchange, line: &mut Vec<u8>) {
     let field = |name: &str| exchange.header(name).map(Bytes::as_ref);
     let mut number = itoa::Buffer::new();
-    Escape::Default.write(Some(exchange.client.peer.address_text()), line);
+    Escape::Default.write(Some(exchange.remote().text()), line);
     line.extend_from_slice(b" - ");
     Escape::Default.write(basic_user(exchange).as_deref(), line);
     line.extend_from_slice(b" [");

@@ -11,7 +11,7 @@ use crate::{
     engine::plan::Plan,
     load::{
         Args,
-        Arity::{AtLeast, Between, Exactly},
+        Arity::{Between, Exactly},
         Block, Body, Directive, Module, Setting, Site, block, directive,
     },
     process::Identity,
@@ -68,11 +68,6 @@ impl Module for Main {
         directive("env", MAIN, Exactly(1), |_, args| {
             if args.word(0).contains('=') { refuse(args) } else { Ok(()) }
         }),
-        directive("worker_priority", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("worker_cpu_affinity", MAIN, AtLeast(1), |_, args| refuse(args)),
-        directive("worker_rlimit_core", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("working_directory", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("debug_connection", EVENTS, Exactly(1), |_, args| refuse(args)),
         directive("load_module", MAIN, Exactly(1), |_, args| {
             let message = format!(
                 "\"load_module\" \"{}\": the edge does not load modules of nginx",
@@ -80,10 +75,6 @@ impl Module for Main {
             );
             Err(args.complain(message))
         }),
-        directive("ssl_engine", MAIN, Exactly(1), |_, args| refuse(args)),
-        directive("ssl_object_cache_inheritable", MAIN, Exactly(1), |_, args| refuse(args)),
-        block("stream", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
-        block("mail", MAIN, Exactly(0), Body::Own, |_, args| refuse(args)),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}

@@ -8,6 +8,7 @@ pub mod error_log; // where the errors go
 pub mod core; // what nearly every request asks for
 pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
+pub mod ssl; // TLS: whose certificates, which ciphers
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
 pub mod resolver; // who is asked for addresses
@@ -15,11 +16,15 @@ pub mod types; // which content type an ending means
 pub mod open_file_cache; // how files are opened
 pub mod map; // variables looked up by others
 pub mod otel; // traces
+pub mod proxy_protocol; // what a connection was said to be
+pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
 pub mod access; // allow, deny
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
 pub mod proxy; // forwarding to the next hop
+pub mod fastcgi; // the same, as FastCGI
+pub mod uwsgi; // the same, as uWSGI's protocol
 pub mod index; // which file stands for its folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
@@ -31,6 +36,9 @@ pub mod access_log; // a line for each request
 
 use crate::load::Entry;
 
+/// What nginx is built with only when it is asked for, and the edge has.
+pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module"];
+
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
     "http_auth_basic_module",
@@ -38,7 +46,6 @@ pub const WITHOUT: &[&str] = &[
     "http_browser_module",
     "http_charset_module",
     "http_empty_gif_module",
-    "http_fastcgi_module",
     "http_geo_module",
     "http_grpc_module",
     "http_limit_conn_module",
@@ -53,7 +60,6 @@ pub const WITHOUT: &[&str] = &[
     "http_upstream_least_time_module",
     "http_upstream_sticky",
     "http_userid_module",
-    "http_uwsgi_module",
     "http-cache",
 ];
 
@@ -65,6 +71,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<core::Core>(),
     Entry::of::<client_body::ClientBody>(),
     Entry::of::<server::VirtualServer>(),
+    Entry::of::<ssl::Ssl>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
     Entry::of::<resolver::Resolvers>(),
@@ -72,6 +79,9 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<open_file_cache::OpenFileCache>(),
     // Variables of the configuration's own.
     Entry::of::<map::Map>(),
+    Entry::of::<proxy_protocol::ProxyProtocol>(),
+    // Post read, and preaccess before the limits.
+    Entry::of::<realip::RealIp>(),
     // Rewrite.
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
@@ -82,6 +92,8 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
     Entry::of::<proxy::Proxy>(),
+    Entry::of::<fastcgi::FastCgi>(),
+    Entry::of::<uwsgi::Uwsgi>(),
     Entry::of::<index::Index>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.

@@ -12,11 +12,7 @@ use crate::{
     conf::ConfError,
     engine::plan::{self, Plan, Rewritten},
     exchange::Exchange,
-    load::{
-        Args,
-        Arity::{AtLeast, Exactly},
-        Block, Body, Directive, Module, Setting, Site, block, directive,
-    },
+    load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
     vars::{Template, Variable, variable},
 };
 
@@ -61,11 +57,6 @@ impl Module for Otel {
             };
             otel.context.set(context, args)
         }),
-        block("otel_exporter", BLOCKS, Exactly(0), Body::Own, refuse),
-        directive("otel_service_name", BLOCKS, Exactly(1), refuse),
-        directive("otel_resource_attr", BLOCKS, Exactly(2), refuse),
-        directive("otel_span_name", BLOCKS, Exactly(1), refuse),
-        directive("otel_span_attr", BLOCKS, AtLeast(2), refuse),
     ];
 
     const VARIABLES: &'static [Variable] = &[
@@ -100,12 +91,6 @@ impl Module for Otel {
         }
         Ok(())
     }
-}
-
-/// Where spans would be sent to, and what would be written on them.
-fn refuse(_: &mut Otel, args: &mut Args<'_>) -> Result<(), ConfError> {
-    let name = &args.node.name.text;
-    Err(args.complain(format!("\"{name}\" directive: nginx has this; the edge does not yet")))
 }
 
 /// As early as a block is known. The server's own block begins the trace, unless only a location

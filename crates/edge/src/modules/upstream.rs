@@ -140,11 +140,6 @@ impl Module for Upstreams {
             all.current().keepalive.timeout = args.time(0)?;
             Ok(())
         }),
-        directive("sticky", INSIDE, AtLeast(1), not_yet),
-        directive("least_time", INSIDE, AtLeast(1), not_yet),
-        directive("resolver", INSIDE, AtLeast(1), not_yet),
-        directive("resolver_timeout", INSIDE, AtLeast(1), not_yet),
-        directive("state", INSIDE, AtLeast(1), not_yet),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}
@@ -153,10 +148,6 @@ impl Module for Upstreams {
         // A block that nobody passes to must be right as well.
         site.http::<Upstreams>().all().map(|_| ())
     }
-}
-
-fn not_yet(_: &mut Upstreams, args: &mut Args<'_>) -> Result<(), ConfError> {
-    Err(args.refuse("in \"upstream\": nginx has this; the edge does not yet"))
 }
 
 impl Upstreams {
@@ -169,6 +160,11 @@ impl Upstreams {
             self.written.iter().map(|written| written.make().map(Arc::new)).collect()
         });
         made.as_ref().map(Vec::as_slice).map_err(Clone::clone)
+    }
+
+    /// Whether the file has a block of this name.
+    pub fn has_block(&self, name: &str) -> bool {
+        self.written.iter().any(|block| block.name.eq_ignore_ascii_case(name))
     }
 
     /// What a place means when the file is read: the block of this name, or the place itself.

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Connection, Head, NextUpstream, Outgoing, SocketRules, Tried, Upstream,
+    Connection, Head, NextUpstream, Outgoing, Protocol, SocketRules, Tried, Upstream,
     codec::Expectation,
     connection::{Address, Look},
     keepalive,
@@ -20,6 +20,7 @@ use crate::{
 /// What is asked, in bytes.
 pub struct Question<'a> {
     pub upstream: &'a Arc<Upstream>,
+    pub protocol: &'a Protocol,
     /// The target, for the logs.
     pub target: Bytes,
     pub head: Bytes,
@@ -113,7 +114,8 @@ pub async fn ask(
     loop {
         let place = upstream.choose(exchange, &mut tried);
         let name = place.map_or(&upstream.name, |place| &upstream.peer(place).name);
-        let mut attempt = Attempt::new(name, &question.target);
+        let scheme = question.protocol.scheme();
+        let mut attempt = Attempt::new(scheme, name, &question.target);
         attempt.after_redirect = std::mem::take(&mut after_redirect);
         let begun = *begun.get_or_insert(attempt.begun);
         exchange.story.attempts.push(attempt);
@@ -193,7 +195,7 @@ async fn attempt_one(
 ) -> Result<Asked, Trouble> {
     let upstream = question.upstream;
     let rules = &upstream.keepalive;
-    let owner = if rules.local { limits.owner } else { 0 };
+    let owner = if rules.local { limits.owner } else { question.protocol.pool() };
     let ticket = Ticket {
         upstream: Arc::clone(upstream),
         peer: place,
@@ -217,19 +219,24 @@ async fn attempt_one(
         // One that was kept took no time.
         attempt.connected = Some(if stale { Duration::ZERO } else { attempt.begun.elapsed() });
     }
-    let spool = match &question.body {
-        RequestBytes::Whole(spool) => spool.as_ref(),
-        RequestBytes::Streamed { .. } => None,
+    let mut outgoing = match &question.body {
+        RequestBytes::Whole(spool) => {
+            Outgoing::new(question.head.clone(), spool.as_ref(), question.protocol.envelope(false))
+        }
+        RequestBytes::Streamed { chunked } => {
+            Outgoing::begin(question.head.clone(), question.protocol.envelope(*chunked))
+        }
     };
-    let mut outgoing = Outgoing::new(question.head.clone(), spool);
     let expected = Expectation {
         is_head: question.is_head,
         upgrade: question.upgrade,
         limit: limits.head_size,
     };
-    let mut talk = Talk { connection: &mut connection, outgoing: &mut outgoing, limits, expected };
+    let reader = question.protocol.reader();
+    let mut talk =
+        Talk { connection: &mut connection, outgoing: &mut outgoing, limits, expected, reader };
     let streamed = match question.body {
-        RequestBytes::Streamed { chunked } => Box::pin(talk.stream(exchange, chunked)).await,
+        RequestBytes::Streamed { .. } => Box::pin(talk.stream(exchange)).await,
         RequestBytes::Whole(_) => Ok(None),
     };
     let head = match streamed {
@@ -245,7 +252,7 @@ async fn attempt_one(
                 attempt.head = Some(attempt.begun.elapsed());
                 attempt.status = Some(head.status);
                 attempt.raw_head = head.raw.clone();
-                let received = head.raw.len() + connection.buffer.len();
+                let received = head.raw.len() + head.framing.waiting() + connection.buffer.len();
                 attempt.progress.received.set(received as u64);
             }
             if head.is_http09 {

@@ -98,7 +98,7 @@ fn by_weight(peers: &[Peer], hash: u64) -> usize {
 }
 
 fn by_address(peers: &[Peer], exchange: &Exchange, free: impl Fn(usize) -> bool) -> Option<usize> {
-    let bytes = match &exchange.client.peer.address {
+    let bytes = match &exchange.remote().address {
         PeerAddress::Ip(SocketAddr::V4(v4)) => v4.ip().octets()[..3].to_vec(),
         PeerAddress::Ip(SocketAddr::V6(v6)) => v6.ip().octets().to_vec(),
         PeerAddress::Unix(_) => vec![0; 3],

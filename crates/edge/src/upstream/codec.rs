@@ -4,14 +4,18 @@
 //! two lengths, or a length and a coding, are refused, because the next reader might see another
 //! end than this one (RFC 9112 §6.3).
 
-use bytes::{Bytes, BytesMut};
-use http1::{Chunked, FieldLine, LineEnds, Version, field_line, status_line};
+use std::ops::Range;
 
+use bytes::{Bytes, BytesMut};
+use http1::{Chunked, FieldLine, LineEnds, StatusLine, Version, field_line, status_line};
+
+use super::records::{Records, RecordsError};
 use crate::headers::{Headers, has_token};
 
 pub struct Head {
     pub status: u16,
-    pub reason: Bytes,
+    /// `None`: the peer said a number and no more.
+    pub reason: Option<Bytes>,
     /// Every field, as it came; what is meant for this hop too.
     pub headers: Headers,
     /// The lines it was read from, for `$upstream_http_*`.
@@ -30,6 +34,29 @@ pub enum Framing {
     Length(u64),
     Chunked(Chunked),
     UntilClose,
+    /// As the records say.
+    FastCgi(Box<Records>),
+}
+
+impl Framing {
+    /// How much of the body has been taken from the connection already.
+    pub(super) fn waiting(&self) -> usize {
+        match self {
+            Framing::FastCgi(records) => records.waiting(),
+            Framing::Length(_) | Framing::Chunked(_) | Framing::UntilClose => 0,
+        }
+    }
+}
+
+/// How a head begins, and with it who says the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// A status line. What does not begin with one is no head at all.
+    StatusLine,
+    /// A status line, or fields of which `Status` is one: what a uwsgi server may send.
+    Either,
+    /// Fields: a CGI head, RFC 3875 §6.3.
+    Fields,
 }
 
 /// What the request was, where the response's meaning hangs on it.
@@ -39,6 +66,12 @@ pub(super) struct Expectation {
     pub(super) upgrade: bool,
     /// `proxy_buffer_size`.
     pub(super) limit: usize,
+}
+
+impl Expectation {
+    pub(super) fn has_body(self, status: u16) -> bool {
+        !self.is_head && !matches!(status, 204 | 304)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,57 +88,129 @@ pub(super) enum HeadError {
     Length(String),
     #[error("upstream sent unknown \"Transfer-Encoding\": \"{0}\"")]
     Coding(String),
+    #[error("upstream sent invalid status \"{0}\"")]
+    Status(String),
+    #[error(transparent)]
+    Records(#[from] RecordsError),
 }
 
 /// Takes a head from the front of the buffer, passing over interim ones. `None`: read more.
 pub(super) fn head(
     buffer: &mut BytesMut,
+    opening: Opening,
     expected: Expectation,
 ) -> Result<Option<Head>, HeadError> {
     loop {
-        let line = match status_line(buffer) {
-            Ok(Some(line)) => line,
-            Ok(None) if buffer.len() >= expected.limit => return Err(HeadError::TooBig),
-            Ok(None) => return Ok(None),
-            Err(_) => return Ok(Some(Head::http09())),
-        };
-        let mut fields = Vec::with_capacity(16);
-        let mut at = line.end;
-        let end = loop {
-            let read = field_line(buffer, at);
-            let read = read.map_err(|_| HeadError::Field(line_text(&buffer[at..])))?;
-            match read {
-                None if buffer.len() >= expected.limit => return Err(HeadError::TooBig),
-                None => return Ok(None),
-                Some(FieldLine::End { end }) => break end,
-                Some(FieldLine::Field(field)) => {
-                    at = field.end;
-                    fields.push((field.name, field.value));
-                }
-            }
-        };
-        if end > expected.limit {
-            return Err(HeadError::TooBig);
-        }
-        let raw = buffer.split_to(end).freeze();
-        if line.status < 200 && line.status != 101 {
+        let Some(found) = find(buffer, opening, expected.limit)? else { return Ok(None) };
+        let Found::Lines(lines) = found else { return Ok(Some(Head::http09())) };
+        let raw = buffer.split_to(lines.end).freeze();
+        let line = lines.status_line.as_ref();
+        if line.is_some_and(|line| line.status < 200 && line.status != 101) {
             continue;
         }
-        let mut headers = Headers::with_capacity(fields.len());
-        for (name, value) in fields {
+        return lines.into_head(raw, expected).map(Some);
+    }
+}
+
+/// What stands at the front of the buffer.
+pub(super) enum Found {
+    Lines(Lines),
+    /// No head: a server that speaks no HTTP, or HTTP/0.9.
+    Nothing,
+}
+
+/// A head's lines, as places in what was read.
+pub(super) struct Lines {
+    opening: Opening,
+    status_line: Option<StatusLine>,
+    fields: Vec<(Range<usize>, Range<usize>)>,
+    /// Where the body begins.
+    pub(super) end: usize,
+}
+
+/// Looks for a head of no more than `limit` bytes. `None`: it is not complete.
+pub(super) fn find(
+    buffer: &[u8],
+    opening: Opening,
+    limit: usize,
+) -> Result<Option<Found>, HeadError> {
+    let incomplete = || if buffer.len() >= limit { Err(HeadError::TooBig) } else { Ok(None) };
+    let status_line = match opening {
+        Opening::Fields => None,
+        Opening::StatusLine | Opening::Either => match status_line(buffer) {
+            Ok(Some(line)) => Some(line),
+            Ok(None) => return incomplete(),
+            Err(_) if opening == Opening::Either => None,
+            Err(_) => return Ok(Some(Found::Nothing)),
+        },
+    };
+    let mut fields = Vec::with_capacity(16);
+    let mut at = status_line.as_ref().map_or(0, |line| line.end);
+    loop {
+        let read = field_line(buffer, at);
+        match read.map_err(|_| HeadError::Field(line_text(&buffer[at..])))? {
+            None => return incomplete(),
+            Some(FieldLine::End { end }) if end > limit => return Err(HeadError::TooBig),
+            Some(FieldLine::End { end }) => {
+                return Ok(Some(Found::Lines(Lines { opening, status_line, fields, end })));
+            }
+            Some(FieldLine::Field(field)) => {
+                at = field.end;
+                fields.push((field.name, field.value));
+            }
+        }
+    }
+}
+
+impl Lines {
+    /// `raw` is what was searched, up to the end.
+    pub(super) fn into_head(self, raw: Bytes, expected: Expectation) -> Result<Head, HeadError> {
+        let mut headers = Headers::with_capacity(self.fields.len());
+        for (name, value) in self.fields {
             headers.push(raw.slice(name), raw.slice(value));
         }
-        let reason = raw.slice(line.reason);
-        let read = Head::read(line.status, line.version, reason, headers, raw, expected);
-        return read.map(Some);
+        let (status, version, reason) = match self.status_line {
+            Some(line) => (line.status, line.version, Some(raw.slice(line.reason))),
+            None => {
+                let (status, reason) = cgi_status(&headers, expected)?;
+                (status, Version::Http10, reason)
+            }
+        };
+        let mut head = Head::read(status, version, reason, headers, raw, expected)?;
+        if self.opening != Opening::StatusLine {
+            // One answer on each connection, and no codings: what comes is passed on as it is.
+            head.keep = false;
+            if let Framing::Chunked(_) = head.framing {
+                head.framing = Framing::UntilClose;
+            }
+        }
+        Ok(head)
     }
+}
+
+/// `Status: 404 Not Found`; without it 200, or 302 where there is a `Location`.
+fn cgi_status(headers: &Headers, expected: Expectation) -> Result<(u16, Option<Bytes>), HeadError> {
+    let Some(status) = headers.get("status") else {
+        return Ok((if headers.contains("location") { 302 } else { 200 }, None));
+    };
+    let digits = status.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+    let number = digits
+        .map(|digits| digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+        // An interim answer is not the answer.
+        .filter(|number| *number >= 200 || *number == 101 && expected.upgrade)
+        .ok_or_else(|| HeadError::Status(text(status)))?;
+    let reason = (status.len() > 3).then(|| {
+        let start = if status[3] == b' ' { 4 } else { 3 };
+        status.slice(start..)
+    });
+    Ok((number, reason))
 }
 
 impl Head {
     fn read(
         status: u16,
         version: Version,
-        reason: Bytes,
+        reason: Option<Bytes>,
         headers: Headers,
         raw: Bytes,
         expected: Expectation,
@@ -133,10 +238,9 @@ impl Head {
         {
             return Err(HeadError::Coding(text(coding)));
         }
-        let bodiless = expected.is_head || matches!(status, 204 | 304);
         let framing = match (content_length, coding) {
             _ if status == 101 && expected.upgrade => Framing::UntilClose,
-            _ if bodiless => Framing::Length(0),
+            _ if !expected.has_body(status) => Framing::Length(0),
             (_, Some(_)) => Framing::Chunked(Chunked::new(LineEnds::Lenient)),
             (Some(length), None) => Framing::Length(length),
             (None, None) => Framing::UntilClose,
@@ -148,7 +252,7 @@ impl Head {
     fn http09() -> Head {
         Head {
             status: 200,
-            reason: Bytes::new(),
+            reason: None,
             headers: Headers::default(),
             raw: Bytes::new(),
             content_length: None,
@@ -195,7 +299,7 @@ mod tests {
     const EXPECTED: Expectation = Expectation { is_head: false, upgrade: false, limit: 4096 };
 
     fn read(text: &str) -> Result<Option<Head>, HeadError> {
-        head(&mut BytesMut::from(text), EXPECTED)
+        head(&mut BytesMut::from(text), Opening::StatusLine, EXPECTED)
     }
 
     #[track_caller]
@@ -210,10 +314,16 @@ mod tests {
                      HTTP/1.1 200 Fine\r\nContent-Length: 3\r\n\r\nabc";
         for cut in 0..whole.len() {
             let mut buffer = BytesMut::from(&whole[..cut]);
-            let early = head(&mut buffer, EXPECTED).unwrap();
+            let early = head(&mut buffer, Opening::StatusLine, EXPECTED).unwrap();
             buffer.extend_from_slice(&whole.as_bytes()[cut..]);
-            let read = early.or_else(|| head(&mut buffer, EXPECTED).unwrap()).unwrap();
-            assert_eq!((read.status, &read.reason[..]), (200, &b"Fine"[..]), "cut at {cut}");
+            let read = early
+                .or_else(|| head(&mut buffer, Opening::StatusLine, EXPECTED).unwrap())
+                .unwrap();
+            assert_eq!(
+                (read.status, read.reason.as_deref()),
+                (200, Some(&b"Fine"[..])),
+                "cut at {cut}"
+            );
             assert!(matches!(read.framing, Framing::Length(3)));
             assert_eq!(&buffer[..], b"abc");
         }
@@ -236,6 +346,58 @@ mod tests {
         );
         refuse("Transfer-Encoding: gzip", "upstream sent unknown \"Transfer-Encoding\": \"gzip\"");
         refuse("no colon", "upstream sent invalid header: \"no colon\"");
+    }
+
+    /// A CGI head, as a uwsgi server may send it, cut at every byte.
+    #[track_caller]
+    fn read_either(text: &str) -> Result<Head, HeadError> {
+        let read = |parts: [&str; 2]| {
+            let mut buffer = BytesMut::new();
+            for part in parts {
+                buffer.extend_from_slice(part.as_bytes());
+                if let Some(head) = head(&mut buffer, Opening::Either, EXPECTED)? {
+                    return Ok(head);
+                }
+            }
+            panic!("{text:?} is complete");
+        };
+        let words = |read: &Result<Head, HeadError>| match read {
+            Ok(head) => format!("{} {:?} {:?}", head.status, head.reason, head.headers),
+            Err(error) => error.to_string(),
+        };
+        let whole = read([text, ""]);
+        for cut in 0..text.len() {
+            assert_eq!(words(&read([&text[..cut], &text[cut..]])), words(&whole), "cut at {cut}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_status_is_in_the_line_or_in_a_field_or_in_neither() {
+        let check = |text: &str, status: u16, reason: Option<&str>| {
+            let read = read_either(text).unwrap();
+            let said = read.reason.as_deref().map(String::from_utf8_lossy);
+            assert_eq!((read.status, said.as_deref()), (status, reason), "{text:?}");
+            assert!(!read.keep);
+        };
+        check("HTTP/1.1 404 Not Here\r\n\r\n", 404, Some("Not Here"));
+        check("Status: 201 Made\r\nX: y\r\n\r\n", 201, Some("Made"));
+        check("Status: 201\n\n", 201, None);
+        check("Location: /x\n\n", 302, None);
+        check("X: y\n\n", 200, None);
+        check("\r\n", 200, None);
+        for bad in ["20", "abc", "099 x", "103 Early", "101 x"] {
+            let refused = read_either(&format!("Status: {bad}\n\n")).err();
+            assert_eq!(refused, Some(HeadError::Status(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn cgi_has_no_codings() {
+        let read = read_either("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        assert!(matches!(read.framing, Framing::UntilClose));
+        let length = read_either("Content-Length: 3\n\n").unwrap();
+        assert!(matches!(length.framing, Framing::Length(3)));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Connection {
 
     /// Whether an idle connection can carry another request: the peer has neither closed it nor
     /// said something nobody asked for.
-    pub(super) fn is_reusable(&self, look: Look) -> bool {
+    pub(super) fn is_reusable(&mut self, look: Look) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         match (self.io.poll_read_ready(&mut context), look) {
             (Poll::Ready(Err(_)), _) => false,

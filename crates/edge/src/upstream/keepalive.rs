@@ -73,7 +73,7 @@ pub(super) fn take(
                 known.peer == peer && known.owner == owner && known.connection.local == local
             };
             let place = idle.iter().rposition(same)?;
-            let known = idle.remove(place);
+            let mut known = idle.remove(place);
             if known.is_young() && known.connection.is_reusable(look) {
                 return Some(known.connection);
             }

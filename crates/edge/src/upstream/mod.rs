@@ -9,6 +9,8 @@ mod balance; // which peer is next
 mod next; // after which failures another is asked
 mod talk; // one request on one connection
 mod wait; // no longer than the client does
+mod protocol; // HTTP, FastCGI or uwsgi
+mod records; // FastCGI records to a head and a body
 mod codec; // bytes to a response head, and how its body ends
 mod socket; // how a socket is made
 mod connection; // one socket to a peer
@@ -28,6 +30,8 @@ pub use next::NextUpstream;
 pub use outgoing::Outgoing;
 pub use pace::Pace;
 pub use peers::{Peer, PeerOptions, Tried, Upstream};
+pub use protocol::{FastCgiRules, Protocol};
+pub use records::REQUEST_ID;
 pub use relay::{Buffering, Relay, whole};
 pub use socket::{SocketRules, parse as parse_local};
 pub use tunnel::UpgradeTunnel;

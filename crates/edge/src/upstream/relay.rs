@@ -18,10 +18,11 @@ use std::{
 use bytes::Bytes;
 use http1::Piece;
 
-use super::{Asked, Connection, Framing, Limits, Outgoing, Pace, ask::Ticket};
+use super::{Asked, Connection, Framing, Limits, Outgoing, Pace, ask::Ticket, records::Taken};
 use crate::{
     body::{read_at, unnamed_file},
     connection::Client,
+    exchange::{Exchange, Scribe},
     response::Source,
     story::{Attempt, Progress},
 };
@@ -43,6 +44,8 @@ pub struct Relay {
     /// Taken from the peer and not yet due.
     held: Bytes,
     store: Store,
+    /// Where it is written what the peer says beside its answer: FastCGI's STDERR.
+    scribe: Option<Scribe>,
 }
 
 /// How far the peer is read ahead of the client.
@@ -76,13 +79,30 @@ enum Received {
 }
 
 /// The whole body, if it has been read already: most answers come in one piece, and need no relay.
-pub fn whole(mut asked: Asked, attempt: &Attempt) -> Result<Bytes, Box<Asked>> {
-    let Framing::Length(length) = asked.head.framing else { return Err(Box::new(asked)) };
-    if (asked.connection.buffer.len() as u64) < length {
-        return Err(Box::new(asked));
-    }
-    let body = asked.connection.buffer.split_to(length as usize).freeze();
-    attempt.progress.body.set(length);
+pub fn whole(
+    exchange: &Exchange,
+    mut asked: Asked,
+    attempt: &Attempt,
+) -> Result<Bytes, Box<Asked>> {
+    let buffer = &mut asked.connection.buffer;
+    let body = match &mut asked.head.framing {
+        Framing::Length(length) if *length <= buffer.len() as u64 => {
+            buffer.split_to(*length as usize).freeze()
+        }
+        Framing::FastCgi(records) => {
+            let body = records.whole(buffer);
+            for note in records.notes() {
+                exchange.log(note.level, &while_reading_body(&note.text));
+            }
+            let Some(body) = body else { return Err(Box::new(asked)) };
+            asked.head.keep &= records.is_clean();
+            body
+        }
+        Framing::Length(_) | Framing::Chunked(_) | Framing::UntilClose => {
+            return Err(Box::new(asked));
+        }
+    };
+    attempt.progress.body.set(body.len() as u64);
     // It came with the head.
     attempt.progress.complete.set(attempt.head);
     if asked.head.keep && asked.unsent.is_none() && asked.connection.buffer.is_empty() {
@@ -91,18 +111,24 @@ pub fn whole(mut asked: Asked, attempt: &Attempt) -> Result<Bytes, Box<Asked>> {
     Ok(body)
 }
 
+fn while_reading_body(message: &str) -> String {
+    format!("{message} while reading upstream")
+}
+
 impl Relay {
     /// Goes on where the head ended. The body's framing stays with the head's other facts.
     pub fn new(
-        client: &Rc<Client>,
+        exchange: &Exchange,
         asked: Asked,
         limits: &Limits,
         buffering: Arc<Buffering>,
         pace: Option<Pace>,
         attempt: &Attempt,
     ) -> Relay {
+        let scribe = matches!(asked.head.framing, Framing::FastCgi(_)).then(|| exchange.scribe());
         Relay {
-            client: Rc::clone(client),
+            client: Rc::clone(&exchange.client),
+            scribe,
             peer: Some((asked.connection, asked.ticket)),
             framing: asked.head.framing,
             keep: asked.head.keep,
@@ -130,7 +156,7 @@ impl Relay {
 
     fn fail(&mut self, message: &str) {
         self.progress.complete.set(Some(self.begun.elapsed()));
-        self.store.end = Some(Err(format!("{message} while reading upstream")));
+        self.store.end = Some(Err(while_reading_body(message)));
         self.peer = None;
     }
 
@@ -206,6 +232,11 @@ impl Relay {
                     self.finish();
                     return Poll::Ready(Received::End);
                 }
+                (Ok(0), Framing::FastCgi(records)) if records.is_complete() => {
+                    self.keep = false;
+                    self.finish();
+                    return Poll::Ready(Received::End);
+                }
                 (Ok(0), _) => {
                     self.fail("upstream prematurely closed connection");
                     return Poll::Ready(Received::End);
@@ -228,13 +259,31 @@ impl Relay {
         let buffer = &mut connection.buffer;
         let data = match &mut self.framing {
             Framing::Length(0) => return Ok(Some(Received::End)),
-            _ if buffer.is_empty() => return Ok(None),
+            Framing::Length(_) | Framing::UntilClose | Framing::Chunked(_) if buffer.is_empty() => {
+                return Ok(None);
+            }
             Framing::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
                 *left -= here as u64;
                 buffer.split_to(here).freeze()
             }
             Framing::UntilClose => buffer.split().freeze(),
+            Framing::FastCgi(records) => {
+                let taken = records.next(buffer);
+                for note in records.notes() {
+                    if let Some(scribe) = &self.scribe {
+                        scribe.log(note.level, &while_reading_body(&note.text));
+                    }
+                }
+                match taken.map_err(|error| error.to_string())? {
+                    Taken::Data(data) => data,
+                    Taken::Nothing => return Ok(None),
+                    Taken::End => {
+                        self.keep &= records.is_clean();
+                        return Ok(Some(Received::End));
+                    }
+                }
+            }
             Framing::Chunked(chunked) => match chunked.next(buffer) {
                 Ok(Piece::Data(data)) => data,
                 Ok(Piece::More) => return Ok(None),
@@ -254,12 +303,17 @@ impl Relay {
         let Some((connection, _)) = &mut self.peer else { return };
         match &mut self.framing {
             Framing::Length(0) => self.finish(),
+            Framing::FastCgi(_) => match self.decode() {
+                Ok(Some(Received::End)) => self.finish(),
+                Ok(Some(Received::Data(data))) => self.store.push(data),
+                // What is wrong with it is said when more is asked for.
+                Ok(None) | Err(_) => (),
+            },
             Framing::Chunked(chunked) => match chunked.next(&mut connection.buffer) {
                 Ok(Piece::End) => self.finish(),
                 Ok(Piece::Data(data)) => {
                     self.progress.body.set(self.progress.body.get() + data.len() as u64);
-                    self.store.queued += data.len();
-                    self.store.queue.push_back(data);
+                    self.store.push(data);
                 }
                 // What is wrong with it is said when more is asked for.
                 Ok(Piece::More) | Err(_) => (),
@@ -353,14 +407,18 @@ impl Store {
         }
     }
 
+    fn push(&mut self, data: Bytes) {
+        self.queued += data.len();
+        self.queue.push_back(data);
+    }
+
     fn has_room(&self, limits: &Buffering) -> bool {
         self.queued < limits.memory && self.file.is_none() || self.written < limits.file
     }
 
     fn put(&mut self, data: Bytes, limits: &Buffering) -> io::Result<()> {
         if self.file.is_none() && (self.queued < limits.memory || limits.file == 0) {
-            self.queued += data.len();
-            self.queue.push_back(data);
+            self.push(data);
             return Ok(());
         }
         if self.file.is_none() {
@@ -394,6 +452,7 @@ impl Drop for Relay {
             pace: None,
             held: Bytes::new(),
             store: Store::default(),
+            scribe: self.scribe.take(),
         };
         tokio::task::spawn_local(async move {
             let more = |context: &mut Context<'_>| rest.poll_receive(context);

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http1::chunk_head;
 
 use super::{
     Connection, Failure, Head, Limits, NextUpstream, Outgoing,
     ask::Trouble,
-    codec::{self, Expectation, HeadError},
+    codec::{Expectation, HeadError},
+    protocol::HeadReader,
     wait::{Interruption, watch},
 };
 use crate::{conf::errno, exchange::Exchange, log::Level};
@@ -25,6 +25,7 @@ pub(super) struct Talk<'a> {
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) limits: &'a Limits,
     pub(super) expected: Expectation,
+    pub(super) reader: HeadReader,
 }
 
 /// Why the talk ended without a head.
@@ -87,13 +88,25 @@ impl Talk<'_> {
                 }
                 Ok(Step::Read(Ok(_))) => {
                     read_any = true;
-                    let head = codec::head(&mut self.connection.buffer, self.expected);
-                    if let Some(mut head) = head.map_err(Broken::Head)? {
+                    let head = self.read_head();
+                    self.say_notes(exchange);
+                    if let Some(mut head) = head? {
                         head.keep &= send_error.is_none();
                         return Ok(Some((head, sent)));
                     }
                 }
             }
+        }
+    }
+
+    fn read_head(&mut self) -> Result<Option<Head>, Broken> {
+        self.reader.head(&mut self.connection.buffer, self.expected).map_err(Broken::Head)
+    }
+
+    /// What the peer has said that is no part of its answer.
+    fn say_notes(&mut self, exchange: &Exchange) {
+        for note in self.reader.notes() {
+            exchange.log(note.level, &while_reading(&note.text));
         }
     }
 
@@ -109,29 +122,17 @@ impl Talk<'_> {
     }
 
     /// Sends the body as it comes from the client. A head that comes before the end ends it.
-    pub(super) async fn stream(
-        &mut self,
-        exchange: &mut Exchange,
-        chunked: bool,
-    ) -> Result<Option<Head>, Broken> {
+    pub(super) async fn stream(&mut self, exchange: &mut Exchange) -> Result<Option<Head>, Broken> {
         let client = Rc::clone(&exchange.client);
         // What has come already leaves with the head.
         let mut piece = exchange.body.taken();
         let mut last = piece.is_some() && exchange.body.is_given_out();
         loop {
             if let Some(piece) = piece {
-                if chunked {
-                    let mut size = Vec::with_capacity(10);
-                    chunk_head(piece.len(), &mut size);
-                    self.outgoing.push(size.into());
-                }
                 self.outgoing.push(piece);
-                if chunked {
-                    self.outgoing.push(Bytes::from_static(b"\r\n"));
-                }
             }
-            if last && chunked {
-                self.outgoing.push(Bytes::from_static(b"0\r\n\r\n"));
+            if last {
+                self.outgoing.end();
             }
             // What is there is sent before more is read: that is the client's backpressure.
             loop {
@@ -147,8 +148,9 @@ impl Talk<'_> {
                     Ok(Step::Read(Err(error))) => return Err(Broken::Read(error)),
                     Ok(Step::Read(Ok(0))) => return Err(Broken::Closed { silent: false }),
                     Ok(Step::Read(Ok(_))) => {
-                        let head = codec::head(&mut self.connection.buffer, self.expected);
-                        if let Some(head) = head.map_err(Broken::Head)? {
+                        let head = self.read_head();
+                        self.say_notes(exchange);
+                        if let Some(head) = head? {
                             return Ok(Some(head));
                         }
                     }
@@ -157,7 +159,9 @@ impl Talk<'_> {
             if last {
                 return Ok(None);
             }
-            piece = match self.next_piece(exchange).await? {
+            let next = self.next_piece(exchange).await;
+            self.say_notes(exchange);
+            piece = match next? {
                 Next::Piece(piece) => piece,
                 Next::Head(head) => return Ok(Some(*head)),
             };
@@ -182,13 +186,11 @@ impl Talk<'_> {
                     Poll::Ready(Ok(0)) => {
                         return Poll::Ready(Err(Broken::Closed { silent: false }));
                     }
-                    Poll::Ready(Ok(_)) => {
-                        match codec::head(&mut self.connection.buffer, self.expected) {
-                            Ok(None) => (),
-                            Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
-                            Err(error) => return Poll::Ready(Err(Broken::Head(error))),
-                        }
-                    }
+                    Poll::Ready(Ok(_)) => match self.read_head() {
+                        Ok(None) => (),
+                        Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
+                        Err(broken) => return Poll::Ready(Err(broken)),
+                    },
                 }
             }
         })

@@ -10,10 +10,10 @@ use crate::{clock, connection::PeerAddress, exchange::Exchange};
 
 pub const VARIABLES: &[Variable] = &[
     // The connection.
-    variable("remote_addr", |exchange, _| Some(exchange.client.peer.address_text().clone())),
-    variable("remote_port", |exchange, _| port(&exchange.client.peer.address)),
+    variable("remote_addr", |exchange, _| Some(exchange.remote().text().clone())),
+    variable("remote_port", |exchange, _| port(&exchange.remote().address)),
     variable("binary_remote_addr", |exchange, _| {
-        Some(match &exchange.client.peer.address {
+        Some(match &exchange.remote().address {
             PeerAddress::Ip(address) => match address.ip() {
                 IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
                 IpAddr::V6(ip) => Bytes::copy_from_slice(&ip.octets()),
@@ -38,9 +38,19 @@ pub const VARIABLES: &[Variable] = &[
         Some(number(exchange.client.peer.requests.get()))
     }),
     volatile("connection_time", |exchange, _| Some(seconds(exchange.client.peer.age()))),
-    variable("scheme", |_, _| Some(Bytes::from_static(b"http"))),
+    variable("scheme", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"https",
+            None => b"http",
+        }))
+    }),
     // nginx's is empty, and not missing, where there is no TLS.
-    variable("https", |_, _| Some(Bytes::new())),
+    variable("https", |exchange, _| {
+        Some(Bytes::from_static(match exchange.client.peer.tls() {
+            Some(_) => b"on",
+            None => b"",
+        }))
+    }),
     variable("request_port", |exchange, _| {
         Some(exchange.request.port.map_or_else(Bytes::new, |port| number(u64::from(port))))
     }),
@@ -62,11 +72,19 @@ pub const VARIABLES: &[Variable] = &[
         let named = exchange.request.host.clone();
         Some(named.unwrap_or_else(|| Bytes::from(exchange.server.name.clone())))
     }),
+    variable("request_port", |exchange, _| request_port(exchange)),
+    variable("is_request_port", |exchange, _| {
+        Some(Bytes::from_static(if request_port(exchange).is_some() { b":" } else { b"" }))
+    }),
     variable("server_name", |exchange, _| Some(Bytes::from(exchange.server.name.clone()))),
     variable("http_", |exchange, rest| {
         fields(exchange, rest, if rest == "cookie" { b"; " } else { b", " })
     }),
-    variable("content_length", |exchange, _| exchange.header("content-length").cloned()),
+    // A chunked body's length is known once it has been read whole.
+    volatile("content_length", |exchange, _| {
+        let said = exchange.header("content-length").cloned();
+        said.or_else(|| exchange.body.spooled_length().map(number))
+    }),
     variable("content_type", |exchange, _| fields(exchange, "content_type", b", ")),
     variable("cookie_", cookie),
     variable("remote_user", |exchange, _| basic_user(exchange)),
@@ -158,8 +176,26 @@ fn number(value: u64) -> Bytes {
     Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes())
 }
 
-fn port(address: &PeerAddress) -> Option<Bytes> {
+/// The port the client has named: in its target, or else in its `Host` field.
+fn request_port(exchange: &Exchange) -> Option<Bytes> {
+    let target = &exchange.request.target;
+    let place = match target.windows(3).position(|three| three == b"://") {
+        Some(scheme) if target.first() != Some(&b'/') => {
+            let authority = target.slice(scheme + 3..);
+            let end = authority.iter().position(|byte| matches!(byte, b'/' | b'?'));
+            authority.slice(..end.unwrap_or(authority.len()))
+        }
+        _ => exchange.header("host")?.clone(),
+    };
+    let colon = place.iter().rposition(|byte| *byte == b':')?;
+    let port = place.slice(colon + 1..);
+    (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(port)
+}
+
+pub fn port(address: &PeerAddress) -> Option<Bytes> {
     match address {
+        // An address that was only told of may have none.
+        PeerAddress::Ip(address) if address.port() == 0 => None,
         PeerAddress::Ip(address) => Some(number(u64::from(address.port()))),
         PeerAddress::Unix(_) => None,
     }

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 
-pub use builtin::{VARIABLES as BUILTIN, basic_user, seconds};
+pub use builtin::{VARIABLES as BUILTIN, basic_user, port, seconds};
 pub use template::Template;
 
 use crate::{

@@ -48,8 +48,11 @@ pub fn settle(
     port: DefaultPort,
     site: &Site<'_>,
 ) -> Result<Arc<Upstream>, String> {
-    check_port(authority, port)?;
-    site.http::<Upstreams>().settle(authority, port.number())
+    let upstreams = site.http::<Upstreams>();
+    if !upstreams.has_block(authority) {
+        check_port(authority, port)?;
+    }
+    upstreams.settle(authority, port.number())
 }
 
 impl Known {

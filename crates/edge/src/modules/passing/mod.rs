@@ -8,15 +8,24 @@
 
 mod cookie; // Set-Cookie as seen from outside
 pub mod destination; // which upstream a name means
+mod params; // the request as CGI variables
+mod cgi; // passing on by way of them
 mod outbound; // the client's body, on its way on
 mod response; // what the client is told
 mod rewrite; // places as seen from outside
 mod settings; // the directives
 mod settle; // what a location makes of them
 
+pub use cgi::{Dialect, Packet, To};
 pub use cookie::{CookieRewrites, Domain, Flags, value as cookie_value};
 pub use outbound::{BodyLength, BodyRules, Outbound, UnknownLength};
+pub use params::{Param, Params};
 pub use response::ResponseRules;
 pub use rewrite::{Pattern, Rewrites, Rule};
 pub(super) use settings::passing_directives;
 pub use settings::{PLACES, Passing, Set};
+
+/// Whether asking twice does no more than asking once. nginx counts so, and not as RFC 9110 does.
+pub fn is_idempotent(method: &[u8]) -> bool {
+    !matches!(method, b"POST" | b"LOCK" | b"PATCH")
+}

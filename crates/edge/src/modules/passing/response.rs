@@ -112,7 +112,7 @@ impl ResponseRules {
             // The client gets what the upstream has said, and nothing before it.
             exchange.request.version = Version::Http09;
         } else {
-            response.reason = Some(asked.head.reason.clone());
+            response.reason.clone_from(&asked.head.reason);
         }
         let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
         response.charset = charset.cloned();
@@ -213,16 +213,20 @@ impl ResponseRules {
         let Some(attempt) = exchange.story.upstream() else { return Body::Empty };
         let length = match head.framing {
             Framing::Length(length) => Some(length),
+            Framing::FastCgi(_) => head.content_length,
             Framing::Chunked(_) | Framing::UntilClose => None,
         };
         let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
         let pace = if buffering.enabled { limits.pace(exchange) } else { None };
-        let asked = if pace.is_none() { whole(asked, attempt) } else { Err(Box::new(asked)) };
+        let asked = match &pace {
+            None => whole(exchange, asked, attempt),
+            Some(_) => Err(Box::new(asked)),
+        };
         match asked {
             Ok(body) if body.is_empty() => Body::Empty,
             Ok(body) => Body::Bytes(body),
             Err(asked) => {
-                let relay = Relay::new(&exchange.client, *asked, limits, buffering, pace, attempt);
+                let relay = Relay::new(exchange, *asked, limits, buffering, pace, attempt);
                 Body::Stream(Stream { length, source: Box::new(relay) })
             }
         }

@@ -10,11 +10,13 @@ use http1::Version;
 
 pub use settings::Proxy;
 
-use super::passing::{BodyLength, BodyRules, Outbound, ResponseRules, UnknownLength};
+use super::passing::{
+    BodyLength, BodyRules, Outbound, ResponseRules, UnknownLength, is_idempotent,
+};
 use crate::{
     engine::plan::{Answer, Content, Work},
     exchange::Exchange,
-    upstream::{Failure, Limits, Question, ask},
+    upstream::{Failure, Limits, Protocol, Question, ask},
     vars::Template,
 };
 use request::{Line, RequestHead};
@@ -76,10 +78,11 @@ impl Pass {
         }
         let question = Question {
             upstream: &upstream,
+            protocol: &Protocol::Http,
             target: uri,
             head,
             body: body.bytes,
-            idempotent: !matches!(&method[..], b"POST" | b"LOCK" | b"PATCH"),
+            idempotent: is_idempotent(&method),
             upgrade: exchange.header("upgrade").is_some(),
             is_head: &method[..] == b"HEAD",
         };

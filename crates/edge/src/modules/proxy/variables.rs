@@ -19,7 +19,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         Some(exchange.story.proxied.as_ref()?.port.to_string().into())
     }),
     variable("proxy_add_x_forwarded_for", |exchange, _| {
-        let address = exchange.client.peer.address_text();
+        let address = exchange.remote().text();
         let mut known = exchange.request.headers.all("x-forwarded-for").peekable();
         if known.peek().is_none() {
             return Some(address.clone());
@@ -102,7 +102,8 @@ fn seconds(time: Option<Duration>) -> String {
 
 /// The fields of a head that has been read once already, and so can be read again.
 fn fields(raw: &Bytes) -> impl Iterator<Item = (Bytes, Bytes)> {
-    let mut at = status_line(raw).ok().flatten().map_or(raw.len(), |line| line.end);
+    // A CGI head has no status line.
+    let mut at = status_line(raw).ok().flatten().map_or(0, |line| line.end);
     std::iter::from_fn(move || match field_line(raw, at) {
         Ok(Some(FieldLine::Field(field))) => {
             at = field.end;

@@ -1,0 +1,208 @@
+//! Going on with an earlier session: what the client keeps (tickets), and what is kept here.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt, fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest, rand,
+};
+use rustls::server::{ProducesTickets, StoresServerSessions};
+
+use crate::{clock, conf::errno};
+
+/// Sessions of all threads, in memory. The oldest make room for new ones.
+pub struct SessionCache {
+    capacity: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    sessions: HashMap<Vec<u8>, Session>,
+    /// By age. Some may be gone already.
+    order: VecDeque<Vec<u8>>,
+}
+
+struct Session {
+    secret: Vec<u8>,
+    made: Duration,
+}
+
+/// What nginx reckons one session to take of `shared:NAME:SIZE`: "one megabyte can store about 4000".
+const SESSION_SIZE: u64 = 256;
+
+impl SessionCache {
+    /// As many as nginx would keep in so many bytes.
+    pub fn of_size(size: u64) -> SessionCache {
+        SessionCache::of(usize::try_from(size / SESSION_SIZE).unwrap_or(usize::MAX))
+    }
+
+    pub fn of(capacity: usize) -> SessionCache {
+        SessionCache { capacity: capacity.max(1), kept: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cache as one server uses it: with its timeout, and apart from the sessions of servers that show
+/// other certificates or trust other clients.
+pub(super) struct Resumption {
+    pub(super) cache: Arc<SessionCache>,
+    pub(super) timeout: Duration,
+    pub(super) context: Vec<u8>,
+}
+
+impl Resumption {
+    fn key(&self, id: &[u8]) -> Vec<u8> {
+        [&self.context[..], id].concat()
+    }
+
+    fn is_fresh(&self, session: &Session) -> bool {
+        clock::tick().saturating_sub(session.made) <= self.timeout
+    }
+}
+
+impl StoresServerSessions for Resumption {
+    fn put(&self, id: Vec<u8>, secret: Vec<u8>) -> bool {
+        let (key, session) = (self.key(&id), Session { secret, made: clock::tick() });
+        let mut kept = self.cache.kept();
+        if kept.sessions.insert(key.clone(), session).is_none() {
+            kept.order.push_back(key);
+        }
+        while kept.order.len() > self.cache.capacity {
+            if let Some(oldest) = kept.order.pop_front() {
+                kept.sessions.remove(&oldest);
+            }
+        }
+        true
+    }
+
+    fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let kept = self.cache.kept();
+        let session = kept.sessions.get(&self.key(id)).filter(|session| self.is_fresh(session));
+        session.map(|session| session.secret.clone())
+    }
+
+    fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let session = self.cache.kept().sessions.remove(&self.key(id))?;
+        self.is_fresh(&session).then_some(session.secret)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Resumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resumption").finish_non_exhaustive()
+    }
+}
+
+/// `ssl_session_ticket_key`: what tickets are sealed with, so that several servers can open them. The
+/// first seals, the others open what was sealed before.
+#[derive(Clone)]
+pub struct TicketKeys(Arc<[TicketKey]>);
+
+struct TicketKey {
+    name: [u8; NAME],
+    cipher: LessSafeKey,
+}
+
+const NAME: usize = 16;
+
+impl TicketKeys {
+    /// A key that nobody else has.
+    pub fn random() -> TicketKeys {
+        let mut bytes = [0; NAME + 32];
+        rand::fill(&mut bytes).expect("the system has random numbers");
+        TicketKeys([TicketKey::of(&bytes)].into())
+    }
+
+    /// A file of 48 or 80 random bytes, as OpenSSL takes them.
+    pub fn read(files: &[std::path::PathBuf]) -> Result<TicketKeys, String> {
+        files.iter().map(|path| TicketKey::read(path)).collect::<Result<_, _>>().map(TicketKeys)
+    }
+}
+
+impl TicketKey {
+    fn read(path: &Path) -> Result<TicketKey, String> {
+        let name = path.display();
+        let bytes = fs::read(path)
+            .map_err(|error| format!("open() \"{name}\" failed ({})", errno(&error)))?;
+        if !matches!(bytes.len(), 48 | 80) {
+            return Err(format!("\"{name}\" must be 48 or 80 bytes"));
+        }
+        Ok(TicketKey::of(&bytes))
+    }
+
+    /// The name is the first bytes; what follows is the secret, whatever its length.
+    fn of(bytes: &[u8]) -> TicketKey {
+        let (first, rest) = bytes.split_at(NAME);
+        let mut name = [0; NAME];
+        name.copy_from_slice(first);
+        let secret = digest::digest(&digest::SHA256, rest);
+        let key = UnboundKey::new(&AES_256_GCM, secret.as_ref());
+        TicketKey { name, cipher: LessSafeKey::new(key.expect("a sum is as long as a key")) }
+    }
+}
+
+/// Tickets of one server: name of the key, nonce, time and session sealed. The context is sealed with
+/// them, so that a ticket opens only where the same certificates are shown and clients are trusted.
+pub(super) struct Tickets {
+    pub(super) keys: TicketKeys,
+    pub(super) timeout: Duration,
+    pub(super) context: Vec<u8>,
+}
+
+const TIME: usize = 8;
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.timeout.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
+        let key = self.keys.0.first()?;
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let now = clock::now().0.to_be_bytes();
+        let mut ticket = [&key.name[..], &nonce, &now, session].concat();
+        let sealed = &mut ticket[NAME + NONCE_LEN..];
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag =
+            key.cipher.seal_in_place_separate_tag(nonce, Aad::from(&self.context), sealed).ok()?;
+        ticket.extend_from_slice(tag.as_ref());
+        Some(ticket)
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (name, rest) = ticket.split_at_checked(NAME)?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
+        let key = self.keys.0.iter().find(|key| key.name == name)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut opened = sealed.to_vec();
+        let opened = key.cipher.open_in_place(nonce, Aad::from(&self.context), &mut opened).ok()?;
+        let (made, session) = opened.split_at_checked(TIME)?;
+        let age = clock::now().0.checked_sub(u64::from_be_bytes(made.try_into().ok()?))?;
+        (age <= self.timeout.as_secs()).then(|| session.to_vec())
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets").finish_non_exhaustive()
+    }
+}
