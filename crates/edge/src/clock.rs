@@ -17,6 +17,7 @@ struct Texts {
     error_log: Bytes,
     combined: Bytes,
     iso: Bytes,
+    syslog: Bytes,
 }
 
 thread_local! {
@@ -33,6 +34,11 @@ pub fn now() -> (u64, u32) {
 /// Some moment, to be compared with a later one: for ages that are counted in seconds.
 pub fn tick() -> Duration {
     read(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+/// Milliseconds of a clock that all processes share and that never goes back.
+pub fn milliseconds() -> u64 {
+    read(ClockId::CLOCK_MONOTONIC).as_millis() as u64
 }
 
 fn read(clock: ClockId) -> Duration {
@@ -77,6 +83,11 @@ pub fn iso_time() -> Bytes {
     with(|texts| texts.iso.clone())
 }
 
+/// `Nov 22 17:00:00`, local (RFC 3164).
+pub fn syslog_time() -> Bytes {
+    with(|texts| texts.syslog.clone())
+}
+
 fn with(take: impl FnOnce(&Texts) -> Bytes) -> Bytes {
     let (second, _) = now();
     TEXTS.with_borrow_mut(|texts| match texts {
@@ -97,6 +108,7 @@ impl Texts {
             error_log: text("%Y/%m/%d %H:%M:%S"),
             combined: text("%d/%b/%Y:%H:%M:%S %z"),
             iso: text("%Y-%m-%dT%H:%M:%S%:z"),
+            syslog: text("%b %e %H:%M:%S"),
         }
     }
 }

@@ -17,10 +17,12 @@ use crate::{
     load::{Http, Location, Server},
     log::Level,
     regex::Captures,
+    response::Response,
     story::Story,
     vars::{Values, VarId},
 };
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Exchange {
     /// The configuration the connection was accepted under, for as long as it lasts.
     pub http: Arc<Http>,
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub location: Arc<Location>,
     /// Whether the server has redirected the request itself: `internal` locations are open to it.
     pub internal: bool,
+    /// Whether `try_files` has found the URI below an alias that otherwise names the file itself.
+    pub below_alias: bool,
     /// In a cell, because a `map` that is only read may match a pattern.
     captures: RefCell<Captures>,
     /// What `error_page` has made of the status, while its page is fetched.
@@ -51,10 +55,17 @@ pub struct Exchange {
     /// arguments or a redirect must be written so again.
     pub quoted_uri: bool,
     pub restarts_left: u8,
+    /// How many requests of the server's own this one is inside of: 0 is the client's.
+    pub depth: u8,
     /// What an upstream has said that belongs to the answer it redirected to.
     pub carried: Option<Carried>,
     /// Where a redirect led that `error_page` has put something else in the place of.
     pub redirected_to: Option<Bytes>,
+    /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
+    /// upstream's `X-Accel-Limit-Rate`.
+    pub limit_rate: Option<u64>,
+    /// The response, while fields are added to it whose values may ask for others of it.
+    pub pending: Option<Response>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -99,6 +110,7 @@ pub struct Sent {
     pub content_type: Option<Bytes>,
     /// The head as it was written, for `$sent_http_*`.
     pub head: Vec<u8>,
+    pub trailers: Headers,
     pub bytes: u64,
     pub body_bytes: u64,
     /// The whole answer has left; otherwise the client, or what was to be sent, broke off.
@@ -130,13 +142,17 @@ impl Exchange {
             location: Arc::clone(&server.outer),
             server: Arc::clone(server),
             internal: false,
+            below_alias: false,
             captures: RefCell::default(),
             status_override: None,
             error_page_asked: false,
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
+            depth: 0,
             carried: None,
             redirected_to: None,
+            limit_rate: None,
+            pending: None,
             sent: Sent::default(),
             story: Story::new(&request),
             states: Vec::new(),
@@ -146,6 +162,37 @@ impl Exchange {
         }
     }
 
+    /// The same request once more, with what is known of it by now: for what goes on while its
+    /// answer is written, and for requests of the server's own that it leads to.
+    pub fn twin(&self) -> Exchange {
+        let request = self.request.clone();
+        let mut twin =
+            Exchange::new(&self.http, &self.client, &self.server, request, self.body.twin());
+        twin.forwarded.clone_from(&self.forwarded);
+        twin.uri.clone_from(&self.uri);
+        twin.args.clone_from(&self.args);
+        twin.located.clone_from(&self.located);
+        twin.location = Arc::clone(&self.location);
+        twin.internal = self.internal;
+        twin.captures.clone_from(&self.captures);
+        twin.quoted_uri = self.quoted_uri;
+        twin.depth = self.depth;
+        twin.sent = self.sent.clone();
+        twin.story = self.story.twin();
+        twin.values = self.values.twin();
+        twin
+    }
+
+    /// The request's own start again, at another place, by GET: what it was asked with stays.
+    pub(crate) fn begin_again(&mut self, uri: Bytes, args: Bytes) {
+        self.request.method = Bytes::from_static(b"GET");
+        self.internal = true;
+        self.quoted_uri = false;
+        self.uri = uri;
+        self.args = args;
+        self.sent = Sent::default();
+    }
+
     /// The first field of this name in the request.
     pub fn header(&self, name: &str) -> Option<&Bytes> {
         self.request.headers.get(name)
@@ -153,6 +200,11 @@ impl Exchange {
 
     pub fn var(&self, id: VarId) -> Option<Bytes> {
         self.values.get(self, id)
+    }
+
+    /// A variable by the name that a text has for it, which is in lower case.
+    pub fn var_named(&self, name: &str) -> Option<Bytes> {
+        self.values.get_named(self, name)
     }
 
     pub fn set_var(&self, id: VarId, value: Bytes) {
@@ -170,6 +222,20 @@ impl Exchange {
 
     pub fn is_head(&self) -> bool {
         self.request.method == "HEAD"
+    }
+
+    /// A 401 goes with its question, whatever page tells it.
+    pub fn carry_question(&mut self, question: impl Into<Bytes>) {
+        let nothing = || Carried { content_type: None, headers: Headers::default() };
+        let carried = self.carried.get_or_insert_with(nothing);
+        carried.headers.set(QUESTION, question);
+    }
+
+    /// Who was asked has been let in by another check.
+    pub fn withdraw_question(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.headers.remove(QUESTION);
+        }
     }
 
     /// An error page is fetched with GET, whatever the request was; HEAD stays HEAD.
@@ -224,6 +290,7 @@ impl Exchange {
     }
 
     pub(crate) fn clear_state(&mut self) {
+        self.below_alias = false;
         self.states.clear();
     }
 
@@ -252,6 +319,9 @@ impl Exchange {
         if !self.request.line.is_empty() {
             quoted("request", &text(&self.request.line));
         }
+        if self.depth > 0 {
+            quoted("subrequest", &text(&self.uri));
+        }
         if let Some(upstream) = self.story.upstream() {
             quoted("upstream", &upstream.url());
         }
@@ -267,6 +337,8 @@ impl Exchange {
         line
     }
 }
+
+const QUESTION: &str = "WWW-Authenticate";
 
 fn state_in<T: Default + 'static>(states: &mut States) -> &mut T {
     let id = TypeId::of::<T>();

@@ -38,6 +38,11 @@ impl Headers {
         self.0.iter()
     }
 
+    /// Names and values.
+    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|header| (&header.name[..], &header.value[..]))
+    }
+
     pub fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
         self.0.push(Header { name: name.into(), value: value.into() });
     }

@@ -22,6 +22,7 @@ pub mod body; // the request's body
 pub mod exchange; // one request being answered
 pub mod engine; // the phases, in order: READ THIS FIRST
 pub mod modules; // the directive families
+pub mod zone; // what all workers know together
 pub mod response; // what is sent back
 pub mod upstream; // servers behind this one
 pub mod resolver; // names to addresses, while requests come

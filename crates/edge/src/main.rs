@@ -90,6 +90,9 @@ fn dump(config: &Config) -> io::Result<()> {
 
 fn start(options: Options, startup: &mut Startup) -> Result<ExitCode, ConfError> {
     let config = Arc::new(load::load(&options)?);
+    // Before anything asks for the time zone.
+    process::set_environment(config.main.environment())
+        .map_err(|error| ConfError::io("setenv()", "of the server", &error.into()))?;
     startup.warn(&config);
     config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
     startup.continue_in(&config);

@@ -56,14 +56,7 @@ impl Regex {
             .caseless(case == Case::Insensitive)
             .jit_if_available(true)
             .build(pattern)
-            .map_err(|error| {
-                let at = error.offset().unwrap_or(0);
-                let rest = pattern.get(at..).unwrap_or_default();
-                let what = error.to_string();
-                let what = what.rsplit(": ").next().unwrap_or_default();
-                let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
-                span.error(format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}"))
-            })?;
+            .map_err(|error| span.error(refusal(pattern, &error)))?;
         let groups = compiled.capture_names().iter().enumerate();
         let named = groups
             .filter_map(|(group, name)| Some((names.capture(name.as_ref()?, span), group)))
@@ -110,4 +103,32 @@ impl Regex {
         exchange.set_captures(captures);
         true
     }
+}
+
+/// What is wrong with a pattern, as nginx words it.
+fn refusal(pattern: &str, error: &pcre2::Error) -> String {
+    let at = error.offset().unwrap_or(0);
+    let rest = pattern.get(at..).unwrap_or_default();
+    let what = error.to_string();
+    let what = what.rsplit(": ").next().unwrap_or_default();
+    let place = if rest.is_empty() { String::new() } else { format!(" at \"{rest}\"") };
+    format!("pcre2_compile() failed: {what} in \"{pattern}\"{place}")
+}
+
+/// What a pattern has found that is used once.
+pub struct Found {
+    pub groups: Vec<Option<Bytes>>,
+    pub named: Vec<(String, Bytes)>,
+}
+
+/// Matches a pattern that no configuration knows of: one in a page.
+pub fn find_once(pattern: &str, subject: &Bytes) -> Result<Option<Found>, String> {
+    let compiled = pcre2::bytes::Regex::new(pattern).map_err(|error| refusal(pattern, &error))?;
+    let Ok(Some(captures)) = compiled.captures(subject) else { return Ok(None) };
+    let group = |place| captures.get(place).map(|found| subject.slice_ref(found.as_bytes()));
+    let names = compiled.capture_names().iter().enumerate();
+    let named =
+        names.filter_map(|(place, name)| Some((name.clone()?, group(place).unwrap_or_default())));
+    let groups = (0..captures.len()).map(group).collect();
+    Ok(Some(Found { groups, named: named.collect() }))
 }

@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -25,6 +26,9 @@ pub struct Response {
     /// Everything else, in order.
     pub headers: Headers,
     pub body: Body,
+    /// Who has fields to send after the body, in order. Where there are any, HTTP/1.1 sends the body
+    /// in chunks, whatever its length.
+    pub trailers: Vec<Arc<dyn Trailers>>,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
     /// `X-Accel-Limit-Rate`: another rate than the location's for this answer, in bytes a second; 0
@@ -85,6 +89,12 @@ pub trait Source {
     }
 }
 
+/// Fields that are only known when the body has been sent.
+pub trait Trailers {
+    /// Adds them to `exchange.sent.trailers`.
+    fn write(&self, exchange: &mut Exchange);
+}
+
 /// What an upgraded connection is handed to.
 pub trait Tunnel {
     fn run(
@@ -104,6 +114,7 @@ impl Response {
             location: None,
             headers: Headers::default(),
             body: Body::Empty,
+            trailers: Vec::new(),
             ranges: false,
             from_upstream: false,
             limit_rate: None,
@@ -126,6 +137,18 @@ impl Response {
         self.location.is_some()
             && !self.from_upstream
             && matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+}
+
+impl Response {
+    /// The bytes are others now, although they say the same.
+    pub fn weaken_etag(&mut self) {
+        let Some(etag) = self.headers.get("ETag").cloned() else { return };
+        if etag.starts_with(b"W/") {
+            return;
+        }
+        let weak = etag.starts_with(b"\"").then(|| Bytes::from([b"W/", &etag[..]].concat()));
+        self.headers.replace("ETag", weak);
     }
 }
 

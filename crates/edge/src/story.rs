@@ -24,8 +24,8 @@ pub struct Story {
     pub trace_span: Option<TraceContext>,
     /// What the next hop is told, instead of what the client sent. `None`: what the client sent.
     pub trace_forward: Option<TraceContext>,
-    /// `$request_id`, the same wherever it is asked for.
-    pub request_id: OnceCell<Bytes>,
+    /// The same wherever it is asked for.
+    request_id: OnceCell<Bytes>,
     /// Each upstream that was asked, in order.
     pub attempts: Vec<Attempt>,
     /// `$proxy_host` and `$proxy_port` of the last of them.
@@ -111,6 +111,26 @@ impl Story {
             attempts: Vec::new(),
             proxied: None,
         }
+    }
+
+    /// Of a request that this one leads to: the same but for who was asked.
+    pub fn twin(&self) -> Story {
+        let request_id = OnceCell::from(self.request_id().clone());
+        Story {
+            arrived: self.arrived,
+            trace: self.trace,
+            trace_parent: self.trace_parent,
+            trace_span: self.trace_span,
+            trace_forward: self.trace_forward,
+            request_id,
+            attempts: Vec::new(),
+            proxied: None,
+        }
+    }
+
+    /// `$request_id`.
+    pub fn request_id(&self) -> &Bytes {
+        self.request_id.get_or_init(|| format!("{:032x}", fastrand::u128(..)).into())
     }
 
     /// The upstream being asked, or asked last.

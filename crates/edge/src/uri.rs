@@ -149,14 +149,42 @@ pub fn escape_args_into(text: &[u8], escaped: &mut Vec<u8>) {
     escape(text, b" \"#%&+;<>?\\^`{|}", escaped);
 }
 
+/// Text as the value of a link in a page.
+pub fn escape_link_into(text: &[u8], escaped: &mut Vec<u8>) {
+    escape(text, b" \"#%'<>\\^`{|}", escaped);
+}
+
+/// A name as one part of a path: all that could mean something elsewhere is escaped.
+pub fn escape_component_into(text: &[u8], escaped: &mut Vec<u8>) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    escape_unless(text, plain, escaped);
+}
+
 fn escape(text: &[u8], special: &[u8], escaped: &mut Vec<u8>) {
+    escape_unless(text, |byte| (b' '..0x7f).contains(&byte) && !special.contains(&byte), escaped);
+}
+
+fn escape_unless(text: &[u8], plain: impl Fn(u8) -> bool, escaped: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text {
-        if *byte < b' ' || *byte >= 0x7f || special.contains(byte) {
+        if plain(*byte) {
+            escaped.push(*byte);
+        } else {
             let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
             escaped.extend_from_slice(&[b'%', high, low]);
-        } else {
-            escaped.push(*byte);
+        }
+    }
+}
+
+/// Text as it may stand in HTML, inside of an attribute too.
+pub fn escape_html_into(text: &[u8], escaped: &mut Vec<u8>) {
+    for byte in text {
+        match byte {
+            b'<' => escaped.extend_from_slice(b"&lt;"),
+            b'>' => escaped.extend_from_slice(b"&gt;"),
+            b'&' => escaped.extend_from_slice(b"&amp;"),
+            b'"' => escaped.extend_from_slice(b"&quot;"),
+            _ => escaped.push(*byte),
         }
     }
 }

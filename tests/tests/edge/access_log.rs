@@ -1,6 +1,8 @@
 //! One line a request: formats, escapes, conditions, files.
 
-use crate::server::{Edge, Site, is_nginx};
+use std::{io::Write, os::unix::net::UnixDatagram, process::Command};
+
+use crate::server::{Edge, PATIENCE, Site, is_nginx, read_response};
 
 #[test]
 fn combined_is_what_everybody_parses() {
@@ -117,8 +119,96 @@ fn slips_in_formats() {
     check("log_format a x; log_format a y;", "duplicate \"log_format\" name \"a\"");
     check("log_format a escape=x y;", "unknown log format escaping \"x\"");
     check("access_log %%DIR%%/x combined buffer=x;", "invalid buffer size");
-    if !is_nginx() {
-        check("access_log %%DIR%%/x combined gzip;", "\"gzip\" of \"access_log\"");
-        check("access_log syslog:server=x;", "\"syslog:\" of \"access_log\"");
+    check("access_log %%DIR%%/x combined gzip=0;", "invalid compression level \"0\"");
+    check("access_log syslog:tag=x;", "no syslog server specified");
+    check(
+        "access_log syslog:server=127.0.0.1 combined buffer=1k;",
+        "logs to syslog cannot be buffered",
+    );
+    check(
+        "open_log_file_cache inactive=1s;",
+        "\"open_log_file_cache\" must have \"max\" parameter",
+    );
+    check("open_log_file_cache max=x;", "invalid \"open_log_file_cache\" parameter \"max=x\"");
+}
+
+#[test]
+fn a_compressed_log_is_one_gzip_file() {
+    let mut edge = Edge::start(
+        "log_format uri $uri; access_log %%DIR%%/uri.gz uri gzip;\n\
+         server { listen 127.0.0.1:%%PORT%%; location / { return 200; } }",
+    );
+    edge.get("/first");
+    edge.get("/second");
+    assert!(edge.stop().success());
+    let unpacked = Command::new("gzip").arg("-dc").arg(edge.site.path("uri.gz")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&unpacked.stdout), "/first\n/second\n");
+}
+
+#[test]
+fn names_made_for_each_line_are_kept_open() {
+    let edge = Edge::start(
+        "log_format uri $uri; open_log_file_cache max=3 min_uses=2;\n\
+         server { listen 127.0.0.1:%%PORT%%; root %%DIR%%;\n\
+         location / { access_log %%DIR%%/logs/$arg_to uri; return 200; } }",
+    );
+    std::fs::create_dir(edge.site.path("logs")).unwrap();
+    // One connection, since each of nginx's workers remembers for itself.
+    let mut stream = edge.connect();
+    let mut get = |path: &str| {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        read_response(&mut stream, "GET");
+    };
+    ["/1?to=often", "/2?to=often", "/3?to=once"].into_iter().for_each(&mut get);
+    // A line is written after its answer, which is all that was waited for.
+    get("/?to=once-more");
+    std::fs::rename(edge.site.path("logs"), edge.site.path("moved")).unwrap();
+    ["/4?to=often", "/5?to=once", "/?to=once-more"].into_iter().for_each(&mut get);
+    assert_eq!(edge.site.read("moved/often"), "/1\n/2\n/4\n");
+    assert_eq!(edge.site.read("moved/once"), "/3\n");
+}
+
+/// A way out of the folder of logs that came with the request.
+#[test]
+fn no_log_is_written_above_what_the_file_names() {
+    if is_nginx() {
+        return; // It writes there.
     }
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%; root %%DIR%%; location / {\n\
+         access_log %%DIR%%/logs/$arg_to; return 200; } }",
+    );
+    std::fs::create_dir(edge.site.path("logs")).unwrap();
+    assert_eq!(edge.get("/?to=../escaped").status, 200);
+    assert!(!edge.site.path("escaped").exists());
+}
+
+#[test]
+fn lines_go_to_a_syslog_daemon() {
+    let site = Site::new();
+    let daemon = UnixDatagram::bind(site.path("syslog")).unwrap();
+    daemon.set_read_timeout(Some(PATIENCE)).unwrap();
+    let receive = || {
+        let mut datagram = [0; 4096];
+        let length = daemon.recv(&mut datagram).unwrap();
+        String::from_utf8_lossy(&datagram[..length]).into_owned()
+    };
+    let edge = Edge::start_in(
+        site,
+        "log_format uri $uri;\n\
+         server { listen 127.0.0.1:%%PORT%%;\n\
+         location / { access_log syslog:server=unix:%%DIR%%/syslog,tag=edge_1,nohostname uri;\n\
+         return 200; }\n\
+         location /missing { access_log off;\n\
+         error_log syslog:server=unix:%%DIR%%/syslog,facility=user error; } }",
+    );
+    edge.get("/a");
+    let line = receive();
+    let (head, text) = line.split_once(" edge_1: ").unwrap();
+    assert_eq!((&head[..5], head.len(), text), ("<190>", "<190>Nov 22 17:00:00".len(), "/a"));
+    edge.get("/missing");
+    let line = receive();
+    assert!(line.starts_with("<11>") && line.contains(" nginx: 2"), "{line}");
+    assert!(line.contains(" [error] ") && line.contains("/missing\" failed (2: No such"), "{line}");
+    assert!(!line.ends_with('\n'));
 }

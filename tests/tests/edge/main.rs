@@ -8,6 +8,8 @@ mod server; // a scratch folder with a server in it
 
 mod access;
 mod access_log;
+mod autoindex;
+mod charset;
 mod client_body;
 mod command_line;
 mod conf_errors;

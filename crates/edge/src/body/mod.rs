@@ -3,6 +3,7 @@
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
 pub mod stretch; // a part of a stream
+mod stored; // what is here, as a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
 pub mod symlinks; // opening without following links
@@ -102,6 +103,23 @@ impl RequestBody {
             taken: Taken::default(),
             begun: false,
             spooled: None,
+            refused: false,
+        }
+    }
+
+    /// The same body for a request that this one leads to: what has been read whole, and nothing of
+    /// what is still on the wire.
+    pub fn twin(&self) -> RequestBody {
+        RequestBody {
+            client: Rc::clone(&self.client),
+            framing: Framing::Empty,
+            received: self.received,
+            limit: self.limit,
+            continue_pending: false,
+            declared: Some(self.spooled.as_ref().map_or(0, |spool| spool.len())),
+            taken: Taken::default(),
+            begun: false,
+            spooled: self.spooled.clone(),
             refused: false,
         }
     }

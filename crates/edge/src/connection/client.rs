@@ -341,6 +341,17 @@ impl Client {
         self.io.borrow().poll_send(context, send)
     }
 
+    /// Waits, for as long as the client does.
+    pub async fn pause(&self, end: Instant) -> Result<(), ClientError> {
+        poll_fn(|context| {
+            if self.poll_gone(context).is_ready() {
+                return Poll::Ready(Err(ClientError::Gone));
+            }
+            self.poll_deadline(context, end).map(Ok)
+        })
+        .await
+    }
+
     /// Whether the client has closed its side, or the connection broke. Bytes it sent stay unread.
     pub fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
         self.io.borrow_mut().poll_gone(context)

@@ -12,9 +12,11 @@ mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
 mod respond; // a response to bytes
+mod pace; // no faster than it may
 mod host; // which host, on which port
 mod head_space; // how large a head may be
 mod framing; // where a body ends
+pub mod counts; // how many there are
 mod linger; // how to close without losing what was sent
 
 use std::{pin::pin, rc::Rc, sync::Arc};
@@ -36,6 +38,7 @@ use crate::{
     process::{Drain, caught},
     uri::Uri,
 };
+use counts::{Count, Counted};
 use request::Head;
 use respond::Connection;
 
@@ -59,13 +62,15 @@ pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: D
         let pipelined = served > 0 && !client.buffer.borrow().is_empty();
         let limit =
             if served == 0 { core.client_header_timeout() } else { core.keepalive_timeout() };
+        let mut counted = Counted::one(Count::Waiting);
         if !client.wait_for_request(limit, core.keepalive_min_timeout(), &drain).await {
             return;
         }
         served += 1;
         client.peer.requests.set(served);
-        let head = request::read(&http.addresses[address], &client).await;
+        let head = request::read(asked, &client, &mut counted).await;
         let Some(mut head) = head else { return };
+        counted.turn_into(Count::Writing);
         head.request.pipelined = pipelined;
         let connection;
         (connection, core) = answer(&http, address, &client, head, &drain).await;

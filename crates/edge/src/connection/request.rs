@@ -13,6 +13,7 @@ use http1::{
 use super::{
     Client, ClientError,
     client::Deadline,
+    counts::Counted,
     framing::{framing, only_once},
     head_space::{Full, HeadSpace},
     host::Host,
@@ -74,12 +75,19 @@ pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) ->
 }
 
 /// Reads one head. `None`: the client left, and there is nobody to answer.
-pub(super) async fn read(address: &Address, client: &Client) -> Option<Head> {
+pub(super) async fn read(
+    address: &Address,
+    client: &Client,
+    counted: &mut Counted,
+) -> Option<Head> {
     let address = client.peer.reached(address);
     let core = &address.default.outer.core;
     let mut deadline = Deadline::after(core.client_header_timeout());
     let mut reader = Reader::new(address);
     loop {
+        if !client.buffer.borrow().is_empty() {
+            counted.begin_request();
+        }
         let step = reader.step(&client.buffer.borrow());
         match step {
             Ok(Step::More) => (),

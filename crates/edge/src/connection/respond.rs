@@ -1,18 +1,18 @@
 //! A response to bytes: head and first bytes of the body in one write, files by sendfile.
 
-use std::{cell::Cell, future::poll_fn, io::IoSlice};
+use std::{borrow::Cow, cell::Cell, future::poll_fn, io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
 use http1::{Version, chunk_head};
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, pace::Pace};
 use crate::{
     clock, engine,
     exchange::Exchange,
     log::Level,
     modules::core::{Core, LingeringClose},
     process::Drain,
-    response::{Body, FilePart, Part, Response, Source},
+    response::{Body, FilePart, Part, Response, Source, Trailers},
 };
 
 /// What becomes of the connection.
@@ -43,7 +43,7 @@ pub(super) async fn send(
     let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
     let chunked = exchange.request.version == Version::Http11
-        && response.body.length().is_none()
+        && (response.body.length().is_none() || !response.trailers.is_empty())
         && !bodiless
         && core.chunked_transfer_encoding();
     let delimited = chunked || bodiless || response.body.length().is_some();
@@ -64,7 +64,10 @@ pub(super) async fn send(
         head(exchange, &core, &response, chunked, keep)
     };
     let client = std::rc::Rc::clone(&exchange.client);
-    let mut writer = Writer { client: &client, core: &core, exchange, head, chunked };
+    let trailers = response.trailers;
+    let pace = Pace::of(exchange);
+    let mut writer =
+        Writer { client: &client, core: &core, exchange, head, chunked, trailers, pace };
     let sent = writer.body(response.body).await;
     match sent {
         Ok(()) => exchange.sent.complete = true,
@@ -110,10 +113,48 @@ struct Writer<'a> {
     /// The head, until the first write takes it along.
     head: Vec<u8>,
     chunked: bool,
+    pace: Option<Pace>,
+    /// What follows the last chunk.
+    trailers: Vec<Arc<dyn Trailers>>,
 }
 
 impl Writer<'_> {
     async fn body(&mut self, body: Body) -> Result<(), SendError> {
+        match body {
+            // A body of a known length is one chunk.
+            Body::Empty | Body::Bytes(_) | Body::Parts(_) if self.chunked => {
+                let length = body.length().unwrap_or(0);
+                let mut size = Vec::new();
+                if length > 0 {
+                    chunk_head(usize::try_from(length).unwrap_or(usize::MAX), &mut size);
+                    self.write_more(&[&size]).await?;
+                }
+                self.plain(body).await?;
+                let end = self.last_chunk();
+                let end = if length > 0 { [&b"\r\n"[..], &end].concat() } else { end };
+                self.write(&[&end]).await?;
+                self.exchange.sent.body_bytes -= (size.len() + end.len()) as u64;
+            }
+            body => self.plain(body).await?,
+        }
+        Ok(())
+    }
+
+    /// The end of a body in chunks, with its trailers.
+    fn last_chunk(&mut self) -> Vec<u8> {
+        let mut end = b"0\r\n".to_vec();
+        for trailers in std::mem::take(&mut self.trailers) {
+            trailers.write(self.exchange);
+        }
+        for field in &self.exchange.sent.trailers {
+            end.extend_from_slice(&[&field.name[..], b": ", &field.value, b"\r\n"].concat());
+        }
+        end.extend_from_slice(b"\r\n");
+        end
+    }
+
+    /// A body as it is; a stream frames itself.
+    async fn plain(&mut self, body: Body) -> Result<(), SendError> {
         match body {
             Body::Empty | Body::Absent(_) => self.write(&[]).await?,
             Body::Bytes(bytes) => self.write(&[&bytes]).await?,
@@ -156,8 +197,8 @@ impl Writer<'_> {
                     return Err(SendError::Body(error));
                 }
                 None => {
-                    let end: &[u8] = if self.chunked { b"0\r\n\r\n" } else { b"" };
-                    self.write(&[end]).await?;
+                    let end = if self.chunked { self.last_chunk() } else { Vec::new() };
+                    self.write(&[&end]).await?;
                     self.exchange.sent.body_bytes -= end.len() as u64;
                     return Ok(());
                 }
@@ -173,15 +214,15 @@ impl Writer<'_> {
         source: &mut dyn Source,
     ) -> Result<(), SendError> {
         let mut size = Vec::new();
-        let end: &[u8] = match (self.chunked, last) {
-            (true, true) => b"\r\n0\r\n\r\n",
-            (true, false) => b"\r\n",
-            (false, _) => b"",
+        let end = match (self.chunked, last) {
+            (true, true) => Cow::Owned([&b"\r\n"[..], &self.last_chunk()].concat()),
+            (true, false) => Cow::Borrowed(&b"\r\n"[..]),
+            (false, _) => Cow::Borrowed(&b""[..]),
         };
         if self.chunked {
             chunk_head(data.len(), &mut size);
         }
-        let parts: [&[u8]; 3] = [&size, data, end];
+        let parts: [&[u8]; 3] = [&size, data, &end];
         {
             let mut write = std::pin::pin!(self.write(&parts));
             poll_fn(|context| {
@@ -235,9 +276,25 @@ impl Writer<'_> {
         } else {
             self.write(&[]).await?;
         }
-        let sent = self.client.sendfile(&rest, self.core.send_timeout()).await?;
-        self.count(0, sent);
-        if sent < rest.length { Err(shrunk()) } else { Ok(()) }
+        let timeout = self.core.send_timeout();
+        while rest.length > 0 {
+            let allowed = match &mut self.pace {
+                Some(pace) => pace.allowed(self.client).await?.min(rest.length),
+                None => rest.length,
+            };
+            let now = FilePart { length: allowed, ..rest.clone() };
+            let sent = self.client.sendfile(&now, timeout).await?;
+            self.count(0, sent);
+            if let Some(pace) = &mut self.pace {
+                pace.sent(sent);
+            }
+            if sent < allowed {
+                return Err(shrunk());
+            }
+            rest.offset += sent;
+            rest.length -= sent;
+        }
+        Ok(())
     }
 
     async fn copy(&mut self, part: &FilePart) -> Result<(), SendError> {
@@ -297,6 +354,7 @@ impl Writer<'_> {
             *slice = IoSlice::new(part);
         }
         match then {
+            _ if self.pace.is_some() => self.write_paced(&slices[..used]).await?,
             Then::Send => self.client.write_all(&mut slices[..used], timeout).await?,
             Then::More => self.client.write_before_more(&mut slices[..used], timeout).await?,
         }
@@ -304,6 +362,23 @@ impl Writer<'_> {
         self.count(head_length as u64, body as u64);
         if !head.is_empty() {
             self.exchange.sent.head = head;
+        }
+        Ok(())
+    }
+
+    /// The same, held back: each stretch in as many pieces as it must be.
+    async fn write_paced(&mut self, slices: &[IoSlice<'_>]) -> Result<(), SendError> {
+        let Some(pace) = &mut self.pace else { return Ok(()) };
+        let timeout = self.core.send_timeout();
+        for slice in slices {
+            let mut rest = &slice[..];
+            while !rest.is_empty() {
+                let allowed = pace.allowed(self.client).await?.min(rest.len() as u64);
+                let (now, later) = rest.split_at(allowed as usize);
+                self.client.write_all(&mut [IoSlice::new(now)], timeout).await?;
+                pace.sent(allowed);
+                rest = later;
+            }
         }
         Ok(())
     }
@@ -389,7 +464,8 @@ fn head(
         }
     }
     let bare = response.status == 204 || response.status < 200;
-    if let Some(length) = response.body.length().filter(|_| !bare && response.status != 304) {
+    let unframed = !bare && !chunked && response.status != 304;
+    if let Some(length) = response.body.length().filter(|_| unframed) {
         field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
     }
     if let Some(second) = response.last_modified {

@@ -4,6 +4,7 @@ pub mod plan; // the phases' traits and what each may answer
 pub mod locate; // which location a URI means
 mod access; // satisfy
 mod special; // error_page and the built-in pages
+mod subrequest; // what the server asks itself
 mod finish; // the log, after the last byte
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 
 pub use finish::finish;
 pub use special::{builtin_page, reason};
+pub use subrequest::{Answered, Subrequest};
 
 use crate::{exchange::Exchange, log::Level, response::Response};
 use locate::Found;
@@ -19,7 +21,7 @@ use plan::{Answer, Passed, Rewritten};
 
 /// Answers one request. `None`: close the connection without a word.
 pub async fn answer(exchange: &mut Exchange) -> Option<Response> {
-    if !exchange.location.plan.post_read.is_empty() {
+    if exchange.depth == 0 && !exchange.location.plan.post_read.is_empty() {
         let location = Arc::clone(&exchange.location);
         location.plan.post_read.iter().for_each(|step| step.read(exchange));
     }
@@ -68,7 +70,8 @@ async fn follow(exchange: &mut Exchange, mut answer: Answer) -> Option<Response>
         return Some(response);
     }
     let location = Arc::clone(&exchange.location);
-    let filters = location.plan.filters.iter();
+    let inside = exchange.depth > 0;
+    let filters = location.plan.filters.iter().filter(|filter| !inside || filter.reaches_inside());
     Some(filters.fold(response, |response, filter| filter.apply(exchange, response)))
 }
 
@@ -158,8 +161,11 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
             Passed::Answer(answer) => return answer,
         }
     }
-    if let Err(status) = access::check(&location, exchange).await {
-        return Answer::Status(status);
+    // Who may have the whole may have its parts.
+    if exchange.depth == 0
+        && let Err(answer) = access::check(&location, exchange).await
+    {
+        return answer;
     }
     for handler in &location.plan.precontent {
         if let Some(answer) = handler.answer(exchange).done().await {

@@ -2,11 +2,15 @@
 //! there; here each phase has a trait and each trait an answer that can say only what that phase
 //! may say.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, modules::fastcgi::Script, response::Response};
+use crate::{
+    exchange::Exchange,
+    modules::{fastcgi::Script, limit_rate::LimitRate},
+    response::Response,
+};
 
 /// What one block of the configuration does to a request. Built once, when the file is read; the
 /// order inside each phase is the order of the registry.
@@ -22,6 +26,10 @@ pub struct Plan {
     pub content: Vec<Arc<dyn Content>>,
     pub filters: Vec<Arc<dyn Filter>>,
     pub log: Vec<Arc<dyn Log>>,
+    /// How long a 401 waits before it is told.
+    pub auth_delay: Duration,
+    /// How fast the answer leaves; `None`: as fast as it goes.
+    pub limit_rate: Option<Arc<LimitRate>>,
     /// The handler answers below its location's name, which ends in a slash: a request for the
     /// name without it is redirected.
     pub wants_slash: bool,
@@ -103,6 +111,12 @@ pub trait Content: Send + Sync {
 /// its bytes must change.
 pub trait Filter: Send + Sync {
     fn apply(&self, exchange: &mut Exchange, response: Response) -> Response;
+
+    /// Whether an answer is changed, too, that becomes a part of another. What is about a head, or
+    /// about the client, has no business there.
+    fn reaches_inside(&self) -> bool {
+        false
+    }
 }
 
 /// After the last byte, or after the client has gone.

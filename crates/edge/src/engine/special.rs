@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::plan::Answer;
 use crate::{
     exchange::Exchange,
+    headers::Headers,
     modules::error_page::Instead,
     response::{Body, Response},
 };
@@ -22,6 +23,9 @@ pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
     // A page that could not be had: the failure is told, and not what led to it.
     exchange.status_override = None;
     let mut response = builtin(exchange, status);
+    if let Some(carried) = exchange.carried.take() {
+        carry(&mut response, &carried.headers);
+    }
     response.location = exchange.redirected_to.take();
     Answer::response(response)
 }
@@ -50,12 +54,16 @@ pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Respons
     }
     if let Some(carried) = exchange.carried.take() {
         response.content_type = carried.content_type.or(response.content_type);
-        for header in &carried.headers {
-            response.headers.push(header.name.clone(), header.value.clone());
-        }
+        carry(&mut response, &carried.headers);
     }
     exchange.sent.status = response.status;
     response
+}
+
+fn carry(response: &mut Response, headers: &Headers) {
+    for header in headers {
+        response.headers.push(header.name.clone(), header.value.clone());
+    }
 }
 
 fn instead(exchange: &mut Exchange, status: u16) -> Option<Answer> {

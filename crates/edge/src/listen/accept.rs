@@ -23,7 +23,11 @@ use tokio::{
 
 use super::{ListenAddress, Socket};
 use crate::{
-    connection::{Client, Io, Peer, PeerAddress, serve},
+    connection::{
+        Client, Io, Peer, PeerAddress,
+        counts::{self, Count, Counted},
+        serve,
+    },
     load::Http,
     log::Level,
     process::Drain,
@@ -155,6 +159,7 @@ impl Acceptor {
     }
 
     fn assign(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        counts::tally(Count::Accepted);
         let count = |desk: &Desk| desk.connections.load(Ordering::Relaxed);
         let (least, desk) = self
             .desks
@@ -203,6 +208,7 @@ impl Acceptor {
     }
 
     fn spawn(self: &Rc<Self>, io: Io, peer: PeerAddress, local: PeerAddress, address: usize) {
+        counts::tally(Count::Handled);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         if let Io::Tcp(stream) = &io
             && self.http.addresses[address].default.outer.core.tcp_nodelay()
@@ -225,13 +231,15 @@ impl Acceptor {
 struct Serving {
     desks: Arc<[Desk]>,
     desk: usize,
+    _active: Counted,
     _drain: crate::process::Busy,
 }
 
 impl Serving {
     fn begin(acceptor: &Acceptor) -> Serving {
         let desks = Arc::clone(&acceptor.desks);
-        Serving { desks, desk: acceptor.desk, _drain: acceptor.drain.busy() }
+        let (active, drain) = (Counted::one(Count::Active), acceptor.drain.busy());
+        Serving { desks, desk: acceptor.desk, _active: active, _drain: drain }
     }
 }
 

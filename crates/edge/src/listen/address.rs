@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
 };
@@ -28,6 +29,12 @@ pub struct Listen {
     pub keepalive: Option<KeepAlive>,
     pub receive_buffer: Option<usize>,
     pub send_buffer: Option<usize>,
+    /// `fastopen=`: how many connections may wait that said something with their first packet.
+    pub fast_open: Option<i32>,
+    /// A connection is accepted only once it has said something.
+    pub deferred: bool,
+    /// Connections may use several ways at once (MPTCP).
+    pub multipath: bool,
 }
 
 /// `so_keepalive`: what is `None` in it, the system decides.
@@ -73,6 +80,9 @@ impl Listen {
             keepalive: None,
             receive_buffer: None,
             send_buffer: None,
+            fast_open: None,
+            deferred: false,
+            multipath: false,
         }
     }
 
@@ -96,20 +106,27 @@ impl Listen {
             ("ssl", "") => self.ssl = true,
             ("backlog", value) => {
                 let backlog = value.parse().ok().filter(|backlog| *backlog > 0);
-                self.backlog = Some(backlog.ok_or_else(|| format!("invalid backlog \"{value}\""))?);
+                self.backlog = Some(backlog.ok_or_else(|| format!("invalid backlog \"{word}\""))?);
             }
             ("ipv6only", "on") => self.ipv6only = true,
             ("ipv6only", "off") => self.ipv6only = false,
+            ("ipv6only", value) if value.starts_with('o') => {
+                return Err(format!("invalid ipv6only flags \"{value}\""));
+            }
+            ("fastopen", value) => {
+                let queue = value.parse().ok().filter(|queue| *queue >= 0);
+                self.fast_open = Some(queue.ok_or_else(|| format!("invalid fastopen \"{word}\""))?);
+            }
+            ("deferred", "") => self.deferred = true,
+            ("multipath", "") => self.multipath = true,
+            // As nginx where the system has none.
+            ("accept_filter", _) => (),
             ("so_keepalive", value) => self.keepalive = Some(KeepAlive::read(value)?),
             ("rcvbuf", value) => self.receive_buffer = Some(buffer(name, value)?),
             ("sndbuf", value) => self.send_buffer = Some(buffer(name, value)?),
             // Every address has a socket of its own, unless a wildcard has its port.
             ("bind", "") => (),
-            (
-                "http2" | "quic" | "deferred" | "fastopen" | "setfib" | "accept_filter"
-                | "multipath",
-                _,
-            ) => {
+            ("http2" | "quic", _) => {
                 let message = "nginx has this; the edge does not yet";
                 return Err(format!("\"{name}\" parameter of \"listen\": {message}"));
             }
@@ -127,6 +144,9 @@ impl Listen {
         self.keepalive = self.keepalive.take().or_else(|| other.keepalive.clone());
         self.receive_buffer = self.receive_buffer.or(other.receive_buffer);
         self.send_buffer = self.send_buffer.or(other.send_buffer);
+        self.fast_open = self.fast_open.or(other.fast_open);
+        self.deferred |= other.deferred;
+        self.multipath |= other.multipath;
         Ok(())
     }
 }
@@ -156,7 +176,7 @@ impl KeepAlive {
 
 fn buffer(name: &str, value: &str) -> Result<usize, String> {
     let size = parse_size(value).and_then(|size| usize::try_from(size).ok());
-    size.ok_or_else(|| format!("invalid {name} value \"{value}\""))
+    size.ok_or_else(|| format!("invalid {name} \"{name}={value}\""))
 }
 
 impl ListenAddress {
@@ -174,7 +194,8 @@ impl ListenAddress {
     }
 }
 
-/// `8000`, `*:8000`, `127.0.0.1:8000`, `127.0.0.1`, `[::]:80`, `localhost:80`, `unix:/path`.
+/// `8000`, `*:8000`, `127.0.0.1:8000`, `127.0.0.1`, `[::]:80`, `localhost:80`, `unix:/path`, and
+/// `8000-8003` wherever a port may stand.
 fn addresses(text: &str) -> Result<Vec<ListenAddress>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         if path.is_empty() {
@@ -183,37 +204,54 @@ fn addresses(text: &str) -> Result<Vec<ListenAddress>, String> {
         return Ok(vec![ListenAddress::Unix(PathBuf::from(path))]);
     }
     let refused = |what: &str| format!("{what} in \"{text}\" of the \"listen\" directive");
-    if text.is_empty() {
-        return Err(refused("no host"));
-    }
-    let port = |digits: &str| match digits.parse() {
-        Ok(0) | Err(_) => Err(refused("invalid port")),
-        Ok(port) => Ok(port),
+    let (host, ports) = host_and_ports(text).map_err(refused)?;
+    let hosts = match host {
+        "*" => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+        "" => return Err(refused("no host")),
+        host => by_name(host).ok_or_else(|| refused("host not found"))?,
     };
-    let by_name = |host: &str, port| by_name(host, port).ok_or_else(|| refused("host not found"));
-    let one = |address: IpAddr, port: u16| Ok(vec![ListenAddress::Ip((address, port).into())]);
-    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    if let Some(rest) = text.strip_prefix('[') {
-        let (address, rest) = rest.split_once(']').ok_or_else(|| refused("invalid host"))?;
-        let address: Ipv6Addr = address.parse().map_err(|_| refused("invalid IPv6 address"))?;
-        let port = rest.strip_prefix(':').map_or(Ok(80), port)?;
-        return one(IpAddr::V6(address), port);
+    let each = ports.flat_map(|port| hosts.iter().map(move |host| (*host, port).into()));
+    Ok(each.map(ListenAddress::Ip).collect())
+}
+
+fn host_and_ports(text: &str) -> Result<(&str, RangeInclusive<u16>), &'static str> {
+    if let Some(literal) = text.strip_prefix('[') {
+        let (address, rest) = literal.split_once(']').ok_or("invalid host")?;
+        if address.parse::<Ipv6Addr>().is_err() {
+            return Err("invalid IPv6 address");
+        }
+        let range = match rest.strip_prefix(':') {
+            Some(digits) => ports(digits)?,
+            None if rest.is_empty() => 80..=80,
+            None => return Err("invalid port"),
+        };
+        return Ok((address, range));
     }
     match text.split_once(':') {
-        None if text.bytes().all(|byte| byte.is_ascii_digit()) => one(any, port(text)?),
-        None if text == "*" => one(any, 80),
-        None => by_name(text, 80),
-        Some(("*", digits)) => one(any, port(digits)?),
-        Some((host, digits)) => by_name(host, port(digits)?),
+        Some((host, digits)) => Ok((host, ports(digits)?)),
+        None if text.starts_with(|first: char| first.is_ascii_digit()) && !text.contains('.') => {
+            Ok(("*", ports(text)?))
+        }
+        None => Ok((text, 80..=80)),
     }
 }
 
-fn by_name(host: &str, port: u16) -> Option<Vec<ListenAddress>> {
+fn ports(digits: &str) -> Result<RangeInclusive<u16>, &'static str> {
+    let (first, last) = digits.split_once('-').unwrap_or((digits, digits));
+    let port = |digits: &str| match digits.parse() {
+        Ok(0) | Err(_) => Err("invalid port"),
+        Ok(port) => Ok(port),
+    };
+    let range = port(first)?..=port(last)?;
+    if range.is_empty() { Err("invalid port range") } else { Ok(range) }
+}
+
+fn by_name(host: &str) -> Option<Vec<IpAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Some(vec![ListenAddress::Ip((address, port).into())]);
+        return Some(vec![address]);
     }
-    let found = std::net::ToSocketAddrs::to_socket_addrs(&(host, port));
-    let found: Vec<_> = found.into_iter().flatten().map(ListenAddress::Ip).collect();
+    let found = std::net::ToSocketAddrs::to_socket_addrs(&(host, 0)).ok()?;
+    let found: Vec<_> = found.map(|address| address.ip()).collect();
     (!found.is_empty()).then_some(found)
 }
 
@@ -233,7 +271,9 @@ mod tests {
         check("[::]:80", "[::]:80");
         check("[::1]", "[::1]:80");
         check("unix:/run/x.sock", "unix:/run/x.sock");
-        for bad in ["0", "65536", "[::1", "unix:", "127.0.0.1:x"] {
+        let ports = |text: &str| addresses(text).unwrap().len();
+        assert_eq!((ports("[::1]:80-82"), ports("80-80"), ports("*:1-65535")), (3, 1, 65535));
+        for bad in ["0", "65536", "[::1", "[::1]x", "unix:", "127.0.0.1:x", "82-80", "80-", ":80"] {
             assert!(addresses(bad).is_err(), "{bad}");
         }
     }

@@ -2,7 +2,8 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
-use socket2::{Domain, SockAddr, Type};
+use nix::{libc, setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
+use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::{Listen, ListenAddress, address::KeepAlive};
 use crate::conf::ConfError;
@@ -39,7 +40,8 @@ pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
             (Domain::UNIX, target)
         }
     };
-    let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking().cloexec(), None)
+    let protocol = (listen.multipath && domain != Domain::UNIX).then_some(Protocol::MPTCP);
+    let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking().cloexec(), protocol)
         .map_err(|error| fail("socket()", error))?;
     if let ListenAddress::Ip(ip) = address {
         socket.set_reuse_address(true).map_err(|error| fail("setsockopt(SO_REUSEADDR)", error))?;
@@ -64,13 +66,36 @@ pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
     Ok(Socket { address: address.clone(), fd: Arc::new(socket.into()) })
 }
 
-/// What accepted connections inherit.
+sockopt_impl!(
+    /// nix has no name for it.
+    DeferAccept,
+    SetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_DEFER_ACCEPT,
+    i32
+);
+sockopt_impl!(
+    /// nix has no name for it.
+    FastOpen,
+    SetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_FASTOPEN,
+    i32
+);
+
+/// What accepted connections inherit, and how they are accepted.
 fn tune(socket: &socket2::Socket, listen: &Listen) -> io::Result<()> {
     if let Some(size) = listen.receive_buffer {
         socket.set_recv_buffer_size(size)?;
     }
     if let Some(size) = listen.send_buffer {
         socket.set_send_buffer_size(size)?;
+    }
+    if let Some(queue) = listen.fast_open {
+        setsockopt(socket, FastOpen, &queue)?;
+    }
+    if listen.deferred {
+        setsockopt(socket, DeferAccept, &1)?;
     }
     match &listen.keepalive {
         None => Ok(()),

@@ -3,6 +3,7 @@
 mod module; // what a directive family is
 mod args; // the words of one directive, read as values
 mod setting; // how a block hears from the one around it
+mod type_list; // content types
 mod blocks; // http, server, location, if: the blocks themselves
 mod read; // nodes to drafts
 mod settle; // drafts to blocks
@@ -22,3 +23,4 @@ pub use servers::{ServerName, ServerNames};
 pub(crate) use setting::settings;
 pub use setting::{List, Reader, Setting};
 pub use site::Site;
+pub use type_list::{HTML, TypeList};

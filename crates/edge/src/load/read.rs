@@ -38,6 +38,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         session_caches: HashMap::new(),
+        around: Vec::new(),
     };
     let mut main = loader.block(Block::Main, &nodes)?;
     let mut events = nodes.iter().filter(|node| node.name.text == "events");
@@ -90,6 +91,8 @@ pub struct Loader {
     pub folder: PathBuf,
     /// `shared:NAME`, however often it is named.
     pub session_caches: HashMap<String, Arc<SessionCache>>,
+    /// The locations around what is being read, the innermost last.
+    pub around: Vec<Name>,
 }
 
 impl Loader {
@@ -125,8 +128,9 @@ impl Loader {
                 }
                 (Block::Server | Block::Location, "location") => {
                     let name = self.location_name(node)?;
+                    self.around.push(name);
                     let mut child = self.block(Block::Location, braces(node)?)?;
-                    child.name = name;
+                    child.name = self.around.pop().expect("pushed above");
                     child.span = Some(node.name.span.clone());
                     draft.children.push(child);
                 }

@@ -6,13 +6,20 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use flate2::{Compression, write::GzEncoder};
 use nix::unistd::{Gid, Uid};
 
-use crate::conf::ConfError;
+use crate::{clock, conf::ConfError};
+
+/// In seconds.
+const TELL_EVERY: u64 = 60;
 
 /// Weak, so that a log which no block uses in the end is not opened: the default one, for a start.
 #[derive(Default)]
@@ -26,13 +33,17 @@ pub struct LogFile {
     buffering: OnceLock<Buffering>,
     /// Lines on their way to the file, where it is buffered.
     waiting: Mutex<Vec<u8>>,
+    /// When it was last told that it can not be written: a full disk is told once a minute.
+    told: AtomicU64,
 }
 
-/// `buffer=` and `flush=` of `access_log`.
+/// `buffer=`, `flush=` and `gzip=` of `access_log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffering {
     pub size: usize,
     pub flush: Option<Duration>,
+    /// How hard each buffer is compressed before it is written; together they are one gzip file.
+    pub gzip: Option<u32>,
 }
 
 enum Target {
@@ -86,7 +97,7 @@ impl Files {
 impl LogFile {
     fn of(target: Target) -> LogFile {
         let (file, waiting) = (RwLock::new(None), Mutex::default());
-        LogFile { target, file, buffering: OnceLock::new(), waiting }
+        LogFile { target, file, buffering: OnceLock::new(), waiting, told: AtomicU64::new(0) }
     }
 
     /// A log outside of any configuration: what `-e` names.
@@ -115,6 +126,22 @@ impl LogFile {
 
     pub fn is_stderr(&self) -> bool {
         matches!(self.target, Target::Stderr)
+    }
+
+    /// Whether it is time to tell again that it can not be written.
+    pub fn tells_failure(&self) -> bool {
+        let (now, _) = clock::now();
+        let told = self.told.load(Ordering::Relaxed);
+        told + TELL_EVERY <= now
+            && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// As it is named in the log that tells of it.
+    pub fn name(&self) -> String {
+        match &self.target {
+            Target::Path(path) => path.display().to_string(),
+            Target::Stderr => "stderr".to_owned(),
+        }
     }
 
     /// The file itself, for a daemon's stderr.
@@ -150,6 +177,17 @@ impl LogFile {
     }
 
     fn send(&self, lines: &[u8]) -> io::Result<()> {
+        match self.buffering.get().and_then(|buffering| buffering.gzip) {
+            None => self.send_plain(lines),
+            Some(level) => {
+                let mut gzip = GzEncoder::new(Vec::new(), Compression::new(level));
+                gzip.write_all(lines)?;
+                self.send_plain(&gzip.finish()?)
+            }
+        }
+    }
+
+    fn send_plain(&self, lines: &[u8]) -> io::Result<()> {
         match &self.target {
             Target::Stderr => io::stderr().write_all(lines),
             Target::Path(_) => {
@@ -163,7 +201,7 @@ impl LogFile {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
@@ -171,14 +209,34 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    const SMALL: Buffering = Buffering { size: 8, flush: None, gzip: None };
+
+    #[test]
+    fn a_compressed_log_is_one_gzip_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.gz");
+        let files = Files::default();
+        let log = files.file(&path);
+        assert!(log.buffer(Buffering { gzip: Some(1), ..SMALL }));
+        files.open(None).unwrap();
+        for line in [&b"one\n"[..], b"longer than it\n", b"end\n"] {
+            log.write(line).unwrap();
+        }
+        files.flush();
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).unwrap();
+        io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
+        assert_eq!(text, "one\nlonger than it\nend\n");
+    }
+
     #[test]
     fn a_buffer_waits_until_it_is_full_or_flushed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let (files, read) = (Files::default(), || std::fs::read_to_string(&path).unwrap());
         let log = files.file(&path);
-        assert!(log.buffer(Buffering { size: 8, flush: None }));
-        assert!(!log.buffer(Buffering { size: 9, flush: None }));
+        assert!(log.buffer(Buffering { size: 8, ..SMALL }));
+        assert!(!log.buffer(Buffering { size: 9, ..SMALL }));
         files.open(None).unwrap();
         log.write(b"one\n").unwrap();
         log.write(b"two\n").unwrap();

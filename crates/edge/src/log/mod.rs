@@ -3,8 +3,12 @@
 
 mod escape; // values into lines
 mod files; // every log, by its path
+mod cache; // logs whose names are made for each line
+mod syslog; // lines as datagrams
 mod level; // how bad it is
 
+pub use cache::{CacheRules, LogCache};
 pub use escape::Escape;
 pub use files::{Buffering, Files, LogFile};
 pub use level::Level;
+pub use syslog::Syslog;

@@ -6,8 +6,8 @@ use crate::{
     clock,
     conf::ConfError,
     engine::plan::Plan,
-    load::{Args, Arity::Between, Block, Directive, List, Module, Site, directive},
-    log::{Level, LogFile},
+    load::{Args, Arity::AtLeast, Block, Directive, List, Module, Site, directive},
+    log::{Level, LogFile, Syslog},
 };
 
 #[derive(Clone, Default)]
@@ -17,15 +17,21 @@ pub struct ErrorLog {
 
 #[derive(Clone)]
 struct Target {
-    file: Arc<LogFile>,
+    to: Destination,
     level: Level,
+}
+
+#[derive(Clone)]
+enum Destination {
+    File(Arc<LogFile>),
+    Syslog(Arc<Syslog>),
 }
 
 const BLOCKS: &[Block] = &[Block::Main, Block::Http, Block::Server, Block::Location];
 
 impl Module for ErrorLog {
     const DIRECTIVES: &'static [Directive<Self>] =
-        &[directive("error_log", BLOCKS, Between(1, 2), ErrorLog::add)];
+        &[directive("error_log", BLOCKS, AtLeast(1), ErrorLog::add)];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
         self.targets.inherit(&outer.targets);
@@ -40,35 +46,44 @@ impl ErrorLog {
     /// A log outside of any configuration: what `-e` and the defaults name.
     pub fn to(file: Arc<LogFile>, level: Level) -> ErrorLog {
         let mut log = ErrorLog::default();
-        log.targets.push(Target { file, level });
+        log.targets.push(Target { to: Destination::File(file), level });
         log
     }
 
     fn add(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let level = match args.get(1) {
-            None => Level::Error,
-            Some(name) => Level::parse(name)
-                .ok_or_else(|| args.complain(format!("invalid log level \"{name}\"")))?,
-        };
-        let file = match args.word(0) {
-            "stderr" => args.loader.files.stderr(),
-            word if word.starts_with("syslog:") || word.starts_with("memory:") => {
-                let message = format!("\"{word}\": the edge does not log there yet");
+        let level = level(args)?;
+        let to = match args.word(0) {
+            "stderr" => Destination::File(args.loader.files.stderr()),
+            word if word.starts_with("memory:") => {
+                let message = format!("\"{word}\": nginx has this; the edge does not yet");
                 return Err(args.complain(message));
             }
-            _ => args.loader.files.file(&args.path(0)),
+            word => match word.strip_prefix("syslog:") {
+                Some(words) => {
+                    let syslog = Syslog::read(words).map_err(|message| args.complain(message))?;
+                    Destination::Syslog(Arc::new(syslog))
+                }
+                None => Destination::File(args.loader.files.file(&args.path(0))),
+            },
         };
-        self.targets.push(Target { file, level });
+        self.targets.push(Target { to, level });
         Ok(())
     }
 
+    fn files(&self) -> impl Iterator<Item = &Arc<LogFile>> {
+        self.targets.iter().filter_map(|target| match &target.to {
+            Destination::File(file) => Some(file),
+            Destination::Syslog(_) => None,
+        })
+    }
+
     pub fn is_stderr(&self) -> bool {
-        self.targets.iter().any(|target| target.file.is_stderr())
+        self.files().any(|file| file.is_stderr())
     }
 
     /// The first file, for what a daemon writes to stderr.
     pub fn file(&self) -> Option<std::fs::File> {
-        self.targets.iter().find_map(|target| target.file.file())
+        self.files().find_map(|file| file.file())
     }
 
     pub fn wants(&self, level: Level) -> bool {
@@ -88,7 +103,53 @@ impl ErrorLog {
         let line = format!("{time} [{level}] {process}#{thread}: {connection}{message}\n");
         for target in self.targets.iter().filter(|target| level <= target.level) {
             // A log that can not be written has nowhere to say so.
-            let _lost = target.file.write(line.as_bytes());
+            let _lost = match &target.to {
+                Destination::File(file) => file.write(line.as_bytes()),
+                Destination::Syslog(syslog) => syslog.send_at(level, datagram(&line)),
+            };
         }
     }
+}
+
+/// What of a line fits a datagram everywhere.
+fn datagram(line: &str) -> &[u8] {
+    const LONGEST: usize = 2048;
+    let line = line.trim_end_matches('\n').as_bytes();
+    &line[..line.len().min(LONGEST)]
+}
+
+/// One level; or of `debug_http` and its kind several, which are as `debug`.
+fn level(args: &Args<'_>) -> Result<Level, ConfError> {
+    const DEBUG: [&str; 7] = [
+        "debug_core",
+        "debug_alloc",
+        "debug_mutex",
+        "debug_event",
+        "debug_http",
+        "debug_mail",
+        "debug_stream",
+    ];
+    let mut level = None;
+    for word in &args.words()[1..] {
+        let name = word.text.as_str();
+        let invalid = || args.complain(format!("invalid log level \"{name}\""));
+        match (Level::parse(name), level) {
+            (Some(found), None) => level = Some((found, Several::No)),
+            (Some(_), Some(_)) => {
+                return Err(args.complain(format!("duplicate log level \"{name}\"")));
+            }
+            (None, None | Some((_, Several::Yes))) if DEBUG.contains(&name) => {
+                level = Some((Level::Debug, Several::Yes));
+            }
+            (None, _) => return Err(invalid()),
+        }
+    }
+    Ok(level.map_or(Level::Error, |(level, _)| level))
+}
+
+/// Whether more levels may follow.
+#[derive(Clone, Copy)]
+enum Several {
+    Yes,
+    No,
 }

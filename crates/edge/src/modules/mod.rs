@@ -19,16 +19,23 @@ pub mod otel; // traces
 pub mod proxy_protocol; // what a connection was said to be
 pub mod realip; // for whom a trusted client speaks
 pub mod rewrite; // rewrite, if, set, return, break
+pub mod limits; // how often, and how many at once
+pub mod limit_rate; // how fast an answer leaves
 pub mod access; // allow, deny
+pub mod auth_basic; // who knows a password
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
+pub mod stub_status; // how many there are and were
 pub mod proxy; // forwarding to the next hop
 pub mod fastcgi; // the same, as FastCGI
 pub mod uwsgi; // the same, as uWSGI's protocol
 pub mod index; // which file stands for its folder
+pub mod autoindex; // what is in a folder
 pub mod static_files; // files
 pub mod not_modified; // 304 and 412
 pub mod headers; // add_header, expires
+pub mod charset; // which letters the bytes mean
+pub mod ssi; // commands inside of a page
 pub mod gzip; // compresses
 pub mod range; // parts of a body
 pub mod server_timing; // the edge's share of the time
@@ -37,25 +44,19 @@ pub mod access_log; // a line for each request
 use crate::load::Entry;
 
 /// What nginx is built with only when it is asked for, and the edge has.
-pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module"];
+pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module", "http_stub_status_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
-    "http_auth_basic_module",
-    "http_autoindex_module",
     "http_browser_module",
-    "http_charset_module",
     "http_empty_gif_module",
     "http_geo_module",
     "http_grpc_module",
-    "http_limit_conn_module",
-    "http_limit_req_module",
     "http_memcached_module",
     "http_mirror_module",
     "http_referer_module",
     "http_scgi_module",
     "http_split_clients_module",
-    "http_ssi_module",
     "http_tunnel_module",
     "http_upstream_least_time_module",
     "http_upstream_sticky",
@@ -86,19 +87,27 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<otel::Otel>(), // A trace begins before anything can answer.
     Entry::of::<rewrite::Rewrite>(),
     // Preaccess.
+    Entry::of::<limits::LimitReq>(),
+    Entry::of::<limits::LimitConn>(),
+    Entry::of::<limit_rate::LimitRate>(),
     // Access.
     Entry::of::<access::Access>(),
+    Entry::of::<auth_basic::AuthBasic>(),
     // Precontent.
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
+    Entry::of::<stub_status::StubStatus>(),
     Entry::of::<proxy::Proxy>(),
     Entry::of::<fastcgi::FastCgi>(),
     Entry::of::<uwsgi::Uwsgi>(),
     Entry::of::<index::Index>(),
+    Entry::of::<autoindex::Autoindex>(),
     Entry::of::<static_files::StaticFiles>(),
     // The response's way out, in this order.
     Entry::of::<not_modified::NotModified>(),
     Entry::of::<headers::Headers>(),
+    Entry::of::<charset::Charset>(),
+    Entry::of::<ssi::Ssi>(),
     Entry::of::<gzip::Gzip>(),
     Entry::of::<range::Range>(),
     Entry::of::<server_timing::ServerTiming>(), // Last: what the others took is in the figure.

@@ -59,6 +59,13 @@ impl Filter for Range {
             Some(list) if is_still_the_same(exchange, &response) => parse(list, length, most),
             _ => Wanted::Everything,
         };
+        let wanted = match wanted {
+            // A stream goes by once, and a later part may stand before an earlier one.
+            Wanted::Ranges(ranges) if ranges.len() > 1 && is_stream(&response) => {
+                Wanted::Everything
+            }
+            wanted => wanted,
+        };
         match wanted {
             Wanted::Everything => {
                 let bytes = Bytes::from_static(b"bytes");
@@ -174,6 +181,10 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
         // Nothing else has both a length and ranges.
         other => other,
     };
+}
+
+fn is_stream(response: &Response) -> bool {
+    matches!(response.body, Body::Stream(_))
 }
 
 /// `multipart/byteranges`: every range with a head of its own, between boundaries.

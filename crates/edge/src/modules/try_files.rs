@@ -5,13 +5,13 @@ use std::{os::unix::ffi::OsStrExt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{core::Core, open_file_cache::OpenFileCache, static_files::failure};
+use super::{open_file_cache::OpenFileCache, static_files::failure};
 use crate::{
     body::file::{self, Kind, Opening},
-    conf::{ConfError, Span},
+    conf::ConfError,
     engine::plan::{Answer, Content, Plan, Work},
     exchange::Exchange,
-    load::{Args, Arity::AtLeast, Block, Directive, Module, Name, Site, directive},
+    load::{Args, Arity::AtLeast, Block, Directive, Module, Site, directive},
     log::Level,
     uri::split_args,
     vars::Template,
@@ -24,7 +24,6 @@ pub struct TryFiles {
 
 #[derive(Clone)]
 struct Words {
-    span: Span,
     files: Vec<Candidate>,
     otherwise: Otherwise,
 }
@@ -58,12 +57,6 @@ impl Module for TryFiles {
 
     fn install(self: Arc<Self>, plan: &mut Plan, site: &Site<'_>) -> Result<(), ConfError> {
         let Some(words) = self.said.clone() else { return Ok(()) };
-        if site.get::<Core>().is_alias() && matches!(site.name, Name::Pattern(..)) {
-            return Err(words.span.error(
-                "\"try_files\" with \"alias\" in a location given by a pattern: \
-                 nginx has this; the edge does not yet",
-            ));
-        }
         let opening = site.get::<OpenFileCache>().opening();
         plan.precontent.push(Arc::new(Handler { words, opening }));
         Ok(())
@@ -95,7 +88,7 @@ impl TryFiles {
         } else {
             Otherwise::Uri(args.template(last)?)
         };
-        self.said = Some(Words { span: args.node.name.span.clone(), files, otherwise });
+        self.said = Some(Words { files, otherwise });
         Ok(())
     }
 }
@@ -110,22 +103,28 @@ impl Handler {
     /// `None`: the URI now names what was found, and the content phase answers with it.
     fn answer_now(&self, exchange: &mut Exchange) -> Option<Answer> {
         let location = Arc::clone(&exchange.location);
-        let prefix = location.name.prefix().unwrap_or_default().as_bytes();
+        let alias = location.core.is_alias();
+        let prefix = location.core.alias_prefix().filter(|_| alias);
         for candidate in &self.words.files {
             let name = candidate.name.render(exchange);
-            let uri = if location.core.is_alias() && !name.starts_with(prefix) {
+            let uri = match prefix {
                 // Below an alias, names are relative to what it stands for.
-                Bytes::from([prefix, &name[..]].concat())
-            } else {
-                name
+                Some(prefix) if !name.starts_with(prefix.as_bytes()) => {
+                    Bytes::from([prefix.as_bytes(), &name[..]].concat())
+                }
+                _ => name,
             };
+            exchange.below_alias = alias && prefix.is_none();
             let Some(path) = location.core.map_uri(exchange, &uri) else { continue };
             if path.as_os_str().as_bytes().contains(&0) {
                 continue;
             }
             match file::look(&path, &self.opening.of(exchange)) {
                 Ok(seen) if (seen.kind == Kind::Directory) == candidate.folder => {
-                    exchange.uri = uri;
+                    if !(exchange.below_alias && candidate.folder) {
+                        exchange.uri = uri;
+                    }
+                    exchange.below_alias &= !candidate.folder;
                     return None;
                 }
                 Ok(_) => (),
@@ -133,6 +132,7 @@ impl Handler {
                 Err(error) => exchange.log(Level::Crit, &failure(&path, &error)),
             }
         }
+        exchange.below_alias = false;
         Some(match &self.words.otherwise {
             Otherwise::Status(code) => Answer::Status(*code),
             Otherwise::Named(name) => Answer::Named(name.clone()),

@@ -11,6 +11,7 @@ use nix::{
     unistd::{self, Gid, Group, Pid, Uid, User},
 };
 
+use super::sys;
 use crate::{defaults::USER, modules::main::Main};
 
 /// `user`, looked up.
@@ -64,15 +65,32 @@ impl Identity {
     }
 }
 
-/// Makes the worker out of a copy of the master.
-pub(super) fn become_worker(main: &Main, master: Pid) -> io::Result<()> {
+/// Makes the worker out of a copy of the master. `tell` is for what it can do without.
+pub(super) fn become_worker(main: &Main, master: Pid, tell: &dyn Fn(&str)) -> io::Result<()> {
     if let Some(files) = main.worker_rlimit_nofile() {
         setrlimit(Resource::RLIMIT_NOFILE, files, files).map_err(|error| {
             io::Error::other(format!("setrlimit(RLIMIT_NOFILE, {files}) failed ({})", error.desc()))
         })?;
     }
+    if let Some(size) = main.worker_rlimit_core()
+        && let Err(error) = setrlimit(Resource::RLIMIT_CORE, size, size)
+    {
+        tell(&format!("setrlimit(RLIMIT_CORE, {size}) failed ({})", error.desc()));
+    }
+    // Before there are threads, which inherit it.
+    if let Some(priority) = main.worker_priority()
+        && let Err(error) = sys::set_priority(priority)
+    {
+        tell(&format!("setpriority({priority}) failed ({})", error.desc()));
+    }
     if let Some(identity) = Identity::of(main) {
         identity.assume()?;
+    }
+    if let Some(folder) = main.working_directory() {
+        unistd::chdir(folder).map_err(|error| {
+            let folder = folder.display();
+            io::Error::other(format!("chdir(\"{folder}\") failed ({})", error.desc()))
+        })?;
     }
     // A master that is killed can tell nobody; its worker then finishes what it has, and ends.
     // After the change of user, which would clear it.

@@ -11,7 +11,7 @@ mod identity; // who the worker is
 mod master; // starts workers, and does what signals say
 mod pidfile; // whom to send signals to
 mod signals; // signals as messages
-mod sys; // fork
+mod sys; // fork, and what else is not safe by itself
 mod worker; // the threads that answer
 
 pub use daemon::{Detached, Waiting, detach};
@@ -20,4 +20,5 @@ pub use guard::caught;
 pub use identity::Identity;
 pub use master::{Generation, Master};
 pub use pidfile::tell;
+pub use sys::set_environment;
 pub use worker::alone;

@@ -1,4 +1,5 @@
-//! The calls that Rust can not vouch for: `fork`, and waiting for a descriptor of our own.
+//! The calls that Rust can not vouch for: `fork`, waiting for a descriptor of our own, the
+//! environment, and one that no library has.
 #![expect(
     unsafe_code,
     reason = "only the caller of fork knows its threads, and only the owner of a descriptor its life"
@@ -21,8 +22,7 @@ pub(super) enum Side {
 /// Makes a second process of this one. Refused where there are other threads: the child would have
 /// their locks and not them.
 pub(super) fn split() -> nix::Result<Side> {
-    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
-    if threads.is_ok_and(|threads| threads > 1) {
+    if has_threads() {
         return Err(nix::errno::Errno::EDEADLK);
     }
     // SAFETY: there is no other thread, as was just seen, and none starts one but this; so nothing
@@ -31,6 +31,37 @@ pub(super) fn split() -> nix::Result<Side> {
         ForkResult::Parent { child } => Side::Parent(child),
         ForkResult::Child => Side::Child,
     })
+}
+
+fn has_threads() -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    threads.is_ok_and(|threads| threads > 1)
+}
+
+/// Sets variables of the environment (`env`), for who looks at them from now on: the time zone.
+/// Refused where there are other threads: one of them might be reading.
+pub fn set_environment(variables: &[(String, String)]) -> nix::Result<()> {
+    if variables.is_empty() {
+        return Ok(());
+    }
+    if has_threads() {
+        return Err(nix::errno::Errno::EDEADLK);
+    }
+    for (name, value) in variables {
+        // SAFETY: there is no other thread, as was just seen.
+        #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
+    Ok(())
+}
+
+/// `worker_priority`: of this process and the threads it will have.
+pub(super) fn set_priority(priority: i32) -> nix::Result<()> {
+    // SAFETY: it takes numbers and gives a number.
+    let set = unsafe { nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, priority) };
+    nix::errno::Errno::result(set).map(drop)
 }
 
 /// Signals, to be waited for by the runtime this is called in.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::{sched::sched_setaffinity, sys::signal::Signal, unistd::Pid};
 use tokio::{
     io::unix::AsyncFd,
     sync::watch,
@@ -23,7 +23,7 @@ use super::{
     master::{Generation, remove_paths},
     pidfile,
     signals::Signals,
-    sys::wait_for,
+    sys::{self, wait_for},
 };
 use crate::{
     listen::{Acceptor, Desk, Socket},
@@ -48,7 +48,11 @@ enum Phase {
 pub(super) fn run(generation: Generation, master: Pid, ready: OwnedFd) -> ExitCode {
     let Generation { config, sockets, .. } = generation;
     let log = |level, message: &str| config.error_log.write(level, None, message);
-    if let Err(error) = identity::become_worker(&config.main, master) {
+    let tell = |message: &str| log(Level::Alert, message);
+    if let Err(error) = sys::set_environment(config.main.environment()) {
+        tell(&format!("setenv() failed ({})", error.desc()));
+    }
+    if let Err(error) = identity::become_worker(&config.main, master, &tell) {
         log(Level::Emerg, &error.to_string());
         return ExitCode::from(FATAL);
     }
@@ -122,9 +126,17 @@ fn serve(
             let limit = config.main.worker_connections();
             let (watched, started, running) = (watched.clone(), started.clone(), running.clone());
             let sockets = sockets.clone();
+            let processors = config.main.worker_cpu_affinity(desk);
             let thread = std::thread::Builder::new().name(format!("edge-{desk}"));
             let spawned = thread.spawn_scoped(scope, move || {
                 let _running = running;
+                let this_thread = Pid::from_raw(0);
+                if let Some(processors) = processors
+                    && let Err(error) = sched_setaffinity(this_thread, &processors)
+                {
+                    let message = format!("sched_setaffinity() failed ({})", error.desc());
+                    config.error_log.write(Level::Alert, None, &message);
+                }
                 let acceptor = Acceptor { http, desks, desk, drain: Drain::default(), limit };
                 answer(acceptor, sockets, inbox, watched, &started);
             });

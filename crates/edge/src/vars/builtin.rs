@@ -91,10 +91,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("request_length", |exchange, _| {
         Some(number(exchange.request.head_size as u64 + exchange.body.received()))
     }),
-    variable("request_id", |exchange, _| {
-        let fresh = || format!("{:032x}", fastrand::u128(..)).into();
-        Some(exchange.story.request_id.get_or_init(fresh).clone())
-    }),
+    variable("request_id", |exchange, _| Some(exchange.story.request_id().clone())),
     // Where it leads, which rewrites change.
     volatile("uri", |exchange, _| Some(exchange.uri.clone())),
     volatile("document_uri", |exchange, _| Some(exchange.uri.clone())),
@@ -103,15 +100,7 @@ pub const VARIABLES: &[Variable] = &[
     volatile("is_args", |exchange, _| {
         Some(Bytes::from_static(if exchange.args.is_empty() { b"" } else { b"?" }))
     }),
-    volatile("arg_", |exchange, rest| {
-        let pairs = exchange.args.split(|byte| *byte == b'&');
-        let mut pairs = pairs.filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            Some((&pair[..equals], &pair[equals + 1..]))
-        });
-        let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(rest.as_bytes()))?;
-        Some(exchange.args.slice_ref(found.1))
-    }),
+    volatile("arg_", argument),
     volatile("document_root", |exchange, _| {
         Some(path(&exchange.location.core.document_root(exchange)))
     }),
@@ -130,6 +119,7 @@ pub const VARIABLES: &[Variable] = &[
         Some(Bytes::from_static(if exchange.sent.complete { b"OK" } else { b"" }))
     }),
     volatile("sent_http_", sent),
+    volatile("sent_trailer_", |exchange, rest| join(exchange.sent.trailers.pairs(), rest, b", ")),
     // The time, and who tells it.
     volatile("request_time", |exchange, _| Some(seconds(exchange.story.age()))),
     volatile("msec", |_, _| {
@@ -138,10 +128,7 @@ pub const VARIABLES: &[Variable] = &[
     }),
     volatile("time_local", |_, _| Some(clock::combined_time())),
     volatile("time_iso8601", |_, _| Some(clock::iso_time())),
-    variable("hostname", |_, _| {
-        let name = nix::unistd::gethostname().ok()?;
-        Some(name.to_string_lossy().to_ascii_lowercase().into())
-    }),
+    variable("hostname", |_, _| Some(hostname().into())),
     variable("pid", |_, _| Some(number(u64::from(std::process::id())))),
     variable("nginx_version", |_, _| {
         let (_, version) = crate::SERVER_TOKEN.split_once('/')?;
@@ -149,8 +136,24 @@ pub const VARIABLES: &[Variable] = &[
     }),
 ];
 
+/// The first argument of this name, as it came.
+pub fn argument(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
+    let pairs = exchange.args.split(|byte| *byte == b'&');
+    let mut pairs = pairs.filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    });
+    let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))?;
+    Some(exchange.args.slice_ref(found.1))
+}
+
 /// The name in `Authorization: Basic`.
 pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
+    basic_credentials(exchange).map(|(name, _)| name)
+}
+
+/// The name and the password in `Authorization: Basic`; a name must be there.
+pub fn basic_credentials(exchange: &Exchange) -> Option<(Bytes, Vec<u8>)> {
     let value = exchange.header("authorization")?;
     let (scheme, encoded) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -158,8 +161,15 @@ pub fn basic_user(exchange: &Exchange) -> Option<Bytes> {
     }
     let mut text = base64(encoded.trim_ascii())?;
     let colon = text.iter().position(|byte| *byte == b':')?;
+    let password = text.split_off(colon + 1);
     text.truncate(colon);
-    (!text.is_empty()).then(|| text.into())
+    (!text.is_empty()).then(|| (text.into(), password))
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().to_ascii_lowercase()
 }
 
 /// `1.234`, as times are written in logs.
@@ -218,10 +228,24 @@ fn cookie(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     None
 }
 
-/// From the head as it was written; before that, only the type is known.
+/// From the head as it was written; before that, from what is about to be.
 fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
     if exchange.sent.head.is_empty() {
-        return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        let Some(response) = &exchange.pending else {
+            return exchange.sent.content_type.clone().filter(|_| wanted == "content_type");
+        };
+        return match wanted {
+            "content_type" => response.content_type.clone(),
+            "content_length" => response.body.length().map(number),
+            "last_modified" => response.last_modified.map(|second| {
+                let mut date = Bytes::new();
+                clock::http_date_of(second, |text| date = text.to_owned().into());
+                date
+            }),
+            "location" => response.location.clone(),
+            _ => None,
+        }
+        .or_else(|| join(response.headers.pairs(), wanted, b", "));
     }
     let lines = exchange.sent.head.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| {
@@ -233,8 +257,7 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
 
 /// The values of all fields of a name in the request.
 fn fields(exchange: &Exchange, wanted: &str, separator: &[u8]) -> Option<Bytes> {
-    let fields = exchange.request.headers.iter();
-    join(fields.map(|field| (&field.name[..], &field.value[..])), wanted, separator)
+    join(exchange.request.headers.pairs(), wanted, separator)
 }
 
 /// The values of all fields of a name, which is written with `_` for `-`.

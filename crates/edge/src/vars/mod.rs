@@ -16,7 +16,9 @@ use std::{
 
 use bytes::Bytes;
 
-pub use builtin::{VARIABLES as BUILTIN, basic_user, port, seconds};
+pub use builtin::{
+    VARIABLES as BUILTIN, argument, basic_credentials, basic_user, hostname, port, seconds,
+};
 pub use template::Template;
 
 use crate::{
@@ -73,7 +75,11 @@ pub struct Names {
 }
 
 /// The same names, each with its getter.
-pub struct Linked(Vec<Getter>);
+pub struct Linked {
+    getters: Vec<Getter>,
+    ids: HashMap<String, VarId>,
+    modules: &'static [Entry],
+}
 
 enum Getter {
     Builtin(&'static Variable, String),
@@ -118,19 +124,12 @@ impl Names {
         id
     }
 
-    pub fn link(self, modules: &[Entry]) -> Result<Linked, ConfError> {
-        let known = || BUILTIN.iter().chain(modules.iter().flat_map(|module| module.variables));
+    pub fn link(self, modules: &'static [Entry]) -> Result<Linked, ConfError> {
         let mut getters = Vec::with_capacity(self.mentioned.len());
         for (index, (name, span)) in self.mentioned.into_iter().enumerate() {
             let id = VarId(index);
             let computed = self.computed.iter().rfind(|(defined, _)| *defined == id);
-            let exact = known().find(|row| row.name == name);
-            let prefix = || {
-                known()
-                    .filter(|row| row.name.ends_with('_') && name.starts_with(row.name))
-                    .max_by_key(|row| row.name.len())
-            };
-            getters.push(match (computed, exact.or_else(prefix)) {
+            getters.push(match (computed, row(&name, modules)) {
                 (Some((_, computed)), _) => Getter::Computed(Arc::clone(computed)),
                 (None, Some(row)) => Getter::Builtin(row, name[row.name.len()..].to_owned()),
                 (None, None) if self.assigned.contains(&id) => Getter::Assigned(name),
@@ -138,8 +137,19 @@ impl Names {
                 (None, None) => return Err(span.error(format!("unknown \"{name}\" variable"))),
             });
         }
-        Ok(Linked(getters))
+        Ok(Linked { getters, ids: self.ids, modules })
     }
+}
+
+/// The row that defines a name: the one of this very name, or that of its longest beginning.
+fn row(name: &str, modules: &'static [Entry]) -> Option<&'static Variable> {
+    let known = || BUILTIN.iter().chain(modules.iter().flat_map(|module| module.variables));
+    let beginning = || {
+        known()
+            .filter(|row| row.name.ends_with('_') && name.starts_with(row.name))
+            .max_by_key(|row| row.name.len())
+    };
+    known().find(|row| row.name == name).or_else(beginning)
 }
 
 /// One request's values. Behind a cell, because reading one can set others: a `map` whose pattern
@@ -169,6 +179,11 @@ impl Values {
         Values { linked: Arc::clone(linked), known: RefCell::default() }
     }
 
+    /// The same values, which go their own way from here.
+    pub fn twin(&self) -> Values {
+        Values { linked: Arc::clone(&self.linked), known: self.known.clone() }
+    }
+
     pub fn set(&self, id: VarId, value: Bytes) {
         self.keep(id, Known::Value(value));
     }
@@ -177,9 +192,19 @@ impl Values {
     fn keep(&self, id: VarId, value: Known) {
         let mut known = self.known.borrow_mut();
         if known.is_empty() {
-            known.resize(self.linked.0.len(), Known::No);
+            known.resize(self.linked.getters.len(), Known::No);
         }
         known[id.0] = value;
+    }
+
+    /// By a name that only a request has brought up: one of the file's, or one that needs no file.
+    pub fn get_named(&self, exchange: &Exchange, name: &str) -> Option<Bytes> {
+        if let Some(id) = self.linked.ids.get(name) {
+            return self.get(exchange, *id);
+        }
+        let row = row(name, self.linked.modules)?;
+        let rest = &name[row.name.len()..];
+        nested(exchange, || (row.get)(exchange, rest))
     }
 
     pub fn get(&self, exchange: &Exchange, id: VarId) -> Option<Bytes> {
@@ -188,7 +213,7 @@ impl Values {
             Some(Known::Absent) => return None,
             Some(Known::Value(value)) => return Some(value.clone()),
         }
-        let (value, cached) = match &self.linked.0[id.0] {
+        let (value, cached) = match &self.linked.getters[id.0] {
             Getter::Captured => return None,
             Getter::Assigned(name) => {
                 if !exchange.location.plan.quiet_about_unset {

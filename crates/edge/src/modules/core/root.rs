@@ -15,6 +15,9 @@ use crate::{
 pub(super) struct Root {
     path: Template,
     kind: RootKind,
+    /// What an alias stands for: the name of the location that says it. `None`: it is a pattern, and
+    /// the alias is the file.
+    prefix: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,12 @@ impl Core {
                 ))
             });
         }
+        let location = args.loader.around.last();
+        if kind == RootKind::Alias && matches!(location, Some(Name::Named(_))) {
+            let message = "the \"alias\" directive cannot be used inside the named location";
+            return Err(args.complain(message));
+        }
+        let prefix = location.and_then(Name::prefix).map(str::to_owned);
         let word = args.word(0);
         let path = if word.starts_with('/') || word.starts_with('$') {
             word.to_owned()
@@ -56,7 +65,7 @@ impl Core {
         };
         let path = if kind == RootKind::Root { path.trim_end_matches('/') } else { &path };
         let path = args.template_of(path)?;
-        self.root.set(Root { path, kind }, args)
+        self.root.set(Root { path, kind, prefix }, args)
     }
 
     /// The file a URI means: `root` + URI, or `alias` in place of the location's name.
@@ -79,20 +88,18 @@ impl Core {
             }
         }
         if self.is_alias() {
-            match &exchange.location.name {
+            let rest = match self.alias_prefix() {
+                Some(prefix) => uri.strip_prefix(prefix.as_bytes())?,
+                None if exchange.below_alias => uri,
                 // The pattern's alias names the file itself.
-                Name::Pattern(..) => return Some(to_path(path)),
-                name => {
-                    let name = name.prefix().unwrap_or_default();
-                    let rest = uri.strip_prefix(name.as_bytes())?;
-                    // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
-                    // /x/secret; here an alias is the end of the way up.
-                    if steps_up(rest) {
-                        return None;
-                    }
-                    path.extend_from_slice(rest);
-                }
+                None => return Some(to_path(path)),
+            };
+            // `location /static { alias /x/static/; }` and `/static../secret`: nginx serves
+            // /x/secret; here an alias is the end of the way up.
+            if steps_up(rest) {
+                return None;
             }
+            path.extend_from_slice(rest);
         } else {
             path.extend_from_slice(uri);
         }
@@ -107,6 +114,11 @@ impl Core {
 
     pub fn is_alias(&self) -> bool {
         self.root.said().is_some_and(|root| root.kind == RootKind::Alias)
+    }
+
+    /// The name an alias stands for, where it is none given by a pattern.
+    pub fn alias_prefix(&self) -> Option<&str> {
+        self.root.said().and_then(|root| root.prefix.as_deref())
     }
 }
 

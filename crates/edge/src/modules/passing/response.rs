@@ -49,6 +49,10 @@ impl ResponseRules {
     pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
         let headers = &asked.head.headers;
         let status = asked.head.status;
+        if let Some(rate) = headers.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
+            let rate = std::str::from_utf8(rate).ok().and_then(|digits| digits.parse().ok());
+            exchange.limit_rate = rate.or(exchange.limit_rate);
+        }
         if let Some(uri) = headers.get("x-accel-redirect")
             && !self.ignored.redirect
         {
@@ -218,10 +222,8 @@ impl ResponseRules {
         };
         let buffering = buffering.map_or_else(|| Arc::clone(&self.buffering), Arc::new);
         let pace = if buffering.enabled { limits.pace(exchange) } else { None };
-        let asked = match &pace {
-            None => whole(exchange, asked, attempt),
-            Some(_) => Err(Box::new(asked)),
-        };
+        let asked =
+            if pace.is_none() { whole(exchange, asked, attempt) } else { Err(Box::new(asked)) };
         match asked {
             Ok(body) if body.is_empty() => Body::Empty,
             Ok(body) => Body::Bytes(body),

@@ -22,7 +22,7 @@ use crate::{
         Arity::{AtLeast, Between, Exactly},
         Block, Body, Directive, Module, Scope, Setting, Site, block, directive,
     },
-    modules::{open_file_cache::OpenFileCache, types::Types},
+    modules::{limit_rate, open_file_cache::OpenFileCache, types::Types},
     response::{self, Response},
     vars::{Template, VarId},
 };
@@ -41,6 +41,8 @@ enum Step {
     Set(VarId, Template),
     /// `set $args`: not a variable of the configuration's own, but the request's query string.
     SetArgs(Template),
+    /// `set $limit_rate`: the request's own, and not a variable either.
+    SetLimitRate(Template),
     Return(u16, Option<Template>),
     Rewrite(Replacement),
     Break,
@@ -136,6 +138,10 @@ impl Run<'_> {
                     exchange.set_var(*id, value);
                 }
                 Step::SetArgs(value) => exchange.args = value.render(exchange),
+                Step::SetLimitRate(value) => {
+                    let value = value.render(exchange);
+                    limit_rate::set(exchange, &value);
+                }
                 Step::Return(status, text) => {
                     return Flow::Answer(answer(exchange, *status, text.as_ref()));
                 }
@@ -174,6 +180,10 @@ impl Rewrite {
         let value = args.template(1)?;
         if name.eq_ignore_ascii_case("args") {
             self.program.push(Step::SetArgs(value));
+            return Ok(());
+        }
+        if name.eq_ignore_ascii_case("limit_rate") {
+            self.program.push(Step::SetLimitRate(value));
             return Ok(());
         }
         if crate::vars::is_builtin(name) {

@@ -3,7 +3,16 @@
 //! nginx has a process where the edge has a thread, so `worker_processes` is the number of threads.
 //! What only tunes a mechanism that is not here stands in [`super::without_effect`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+mod affinity; // which processors
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use affinity::Affinity;
+use nix::sched::CpuSet;
 
 use crate::{
     conf::ConfError,
@@ -11,7 +20,7 @@ use crate::{
     engine::plan::Plan,
     load::{
         Args,
-        Arity::{Between, Exactly},
+        Arity::{AtLeast, Between, Exactly},
         Block, Body, Directive, Module, Setting, Site, block, directive,
     },
     process::Identity,
@@ -26,7 +35,12 @@ pub struct Main {
     user: Setting<Option<Identity>>,
     worker_connections: Setting<usize>,
     worker_rlimit_nofile: Setting<u64>,
+    worker_rlimit_core: Setting<u64>,
     worker_shutdown_timeout: Setting<Duration>,
+    worker_priority: Setting<i32>,
+    worker_cpu_affinity: Setting<Affinity>,
+    working_directory: Setting<PathBuf>,
+    environment: Vec<(String, String)>,
 }
 
 const MAIN: &[Block] = &[Block::Main];
@@ -61,19 +75,49 @@ impl Module for Main {
             main.worker_connections.set(args.number(0)?, args)
         }),
         directive("use", EVENTS, Exactly(1), |_, args| match args.word(0) {
-            "epoll" => Ok(()),
+            // What nginx could use here; the runtime uses the first.
+            "epoll" | "poll" | "select" => Ok(()),
             word => Err(args.complain(format!("invalid event type \"{word}\""))),
         }),
+        directive("worker_rlimit_core", MAIN, Exactly(1), |main, args| {
+            main.worker_rlimit_core.set(args.size(0)?, args)
+        }),
+        directive("worker_priority", MAIN, Exactly(1), |main, args| {
+            let word = args.word(0);
+            let number = word.strip_prefix('+').unwrap_or(word).parse();
+            main.worker_priority.set(number.map_err(|_| args.refuse("invalid number"))?, args)
+        }),
+        directive("worker_cpu_affinity", MAIN, AtLeast(1), |main, args| {
+            main.worker_cpu_affinity.set(Affinity::read(args)?, args)
+        }),
+        directive("working_directory", MAIN, Exactly(1), |main, args| {
+            main.working_directory.set(args.word(0).into(), args)
+        }),
         // The environment is not cleared, so what `env NAME` keeps is there.
-        directive("env", MAIN, Exactly(1), |_, args| {
-            if args.word(0).contains('=') { refuse(args) } else { Ok(()) }
+        directive("env", MAIN, Exactly(1), |main, args| {
+            if let Some((name, value)) = args.word(0).split_once('=') {
+                if name.is_empty() || value.contains('\0') {
+                    return Err(args.refuse("invalid value"));
+                }
+                main.environment.push((name.to_owned(), value.to_owned()));
+            }
+            Ok(())
+        }),
+        // nginx, too, has lines of level debug only where it was built for them.
+        directive("debug_connection", EVENTS, Exactly(1), |_, args| {
+            let message = "\"debug_connection\" is ignored, you need to rebuild nginx using \
+                           --with-debug option to enable it";
+            args.loader.warnings.push(args.complain(message));
+            Ok(())
         }),
         directive("load_module", MAIN, Exactly(1), |_, args| {
-            let message = format!(
-                "\"load_module\" \"{}\": the edge does not load modules of nginx",
-                args.word(0)
-            );
-            Err(args.complain(message))
+            let module = args.word(0);
+            let message =
+                format!("\"load_module\" \"{module}\": a module of nginx's can not be loaded");
+            Err(args.complain(message).noting(
+                "(it is machine code for nginx's own insides; take the line out, and see which \
+                 directives are then missing)",
+            ))
         }),
     ];
 
@@ -82,11 +126,6 @@ impl Module for Main {
     fn install(self: Arc<Self>, _plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
         Ok(())
     }
-}
-
-fn refuse(args: &mut Args<'_>) -> Result<(), ConfError> {
-    let name = &args.node.name.text;
-    Err(args.complain(format!("\"{name}\" directive: nginx has this; the edge does not yet")))
 }
 
 impl Main {
@@ -130,6 +169,28 @@ impl Main {
 
     pub fn worker_rlimit_nofile(&self) -> Option<u64> {
         self.worker_rlimit_nofile.said().copied()
+    }
+
+    pub fn worker_rlimit_core(&self) -> Option<u64> {
+        self.worker_rlimit_core.said().copied()
+    }
+
+    pub fn worker_priority(&self) -> Option<i32> {
+        self.worker_priority.said().copied()
+    }
+
+    /// The processors a thread may run on; `None`: any.
+    pub fn worker_cpu_affinity(&self, thread: usize) -> Option<CpuSet> {
+        self.worker_cpu_affinity.said().and_then(|affinity| affinity.of(thread))
+    }
+
+    pub fn working_directory(&self) -> Option<&Path> {
+        self.working_directory.said().map(PathBuf::as_path)
+    }
+
+    /// `env NAME=value`.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     pub fn worker_shutdown_timeout(&self) -> Option<Duration> {

@@ -1,38 +1,21 @@
-//! `add_header` and `expires`: fields of the configuration's own.
+//! `expires`: until when an answer is good, as `Expires` and `Cache-Control` tell it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::not_modified::parse_date;
 use crate::{
     clock,
     conf::ConfError,
-    engine::plan::{Filter, Plan},
     exchange::Exchange,
-    load::{
-        Args, Arity::Between, Block, Directive, List, Module, Setting, Site, directive, parse_time,
-    },
+    load::{Args, parse_time},
+    modules::not_modified::parse_date,
     response::Response,
     vars::Template,
 };
 
-#[derive(Clone, Default)]
-pub struct Headers {
-    added: List<Added>,
-    expires: Setting<Expires>,
-}
-
 #[derive(Clone)]
-struct Added {
-    name: Bytes,
-    value: Template,
-    /// With any status, not only those that bring what was asked for.
-    always: bool,
-}
-
-#[derive(Clone)]
-enum Expires {
+pub(super) enum Expires {
     Off,
     Fixed(Moment),
     /// The moment is what a template says: `expires $by_type`.
@@ -44,7 +27,7 @@ enum Expires {
 
 /// When an answer goes stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+pub(super) enum Moment {
     Off,
     Epoch,
     Max,
@@ -60,96 +43,40 @@ enum Moment {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+pub(super) enum From {
     Now,
     Modified,
 }
 
-const BLOCKS: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
-
-impl Module for Headers {
-    const DIRECTIVES: &'static [Directive<Self>] = &[
-        directive("add_header", BLOCKS, Between(2, 3), Headers::add),
-        directive("expires", BLOCKS, Between(1, 2), Headers::set_expires),
-    ];
-
-    fn inherit(&mut self, outer: &Self, _into: Block) {
-        self.added.inherit(&outer.added);
-        self.expires.inherit(&outer.expires);
-    }
-
-    fn install(self: Arc<Self>, plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
-        let expires = !matches!(self.expires.said(), None | Some(Expires::Off));
-        if expires || !self.added.is_empty() {
-            plan.filters.push(self);
-        }
-        Ok(())
-    }
-}
-
-impl Headers {
-    fn add(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let always = match args.get(2) {
-            None => false,
-            Some("always") => true,
-            Some(_) => return Err(args.invalid_parameter(2)),
-        };
-        let name = Bytes::copy_from_slice(args.word(0).as_bytes());
-        self.added.push(Added { name, value: args.template(1)?, always });
-        Ok(())
-    }
-
-    fn set_expires(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+impl Expires {
+    pub(super) fn read(args: &mut Args<'_>) -> Result<Expires, ConfError> {
         let (from, place) = match (args.word(0), args.len()) {
             (_, 1) => (From::Now, 0),
             ("modified", _) => (From::Modified, 1),
             _ => return Err(args.refuse("invalid value")),
         };
         let word = args.word(place);
-        let expires = if word.contains('$') {
-            Expires::Computed { from, text: args.template(place)? }
-        } else {
-            match Moment::parse(word, from) {
-                Some(Moment::Off) => Expires::Off,
-                Some(moment) => Expires::Fixed(moment),
-                None => return Err(args.refuse("invalid value")),
-            }
-        };
-        self.expires.set(expires, args)
+        if word.contains('$') {
+            return Ok(Expires::Computed { from, text: args.template(place)? });
+        }
+        match Moment::parse(word, from) {
+            Some(Moment::Off) => Ok(Expires::Off),
+            Some(moment) => Ok(Expires::Fixed(moment)),
+            None => Err(args.refuse("invalid value")),
+        }
     }
-}
 
-impl Filter for Headers {
-    fn apply(&self, exchange: &mut Exchange, mut response: Response) -> Response {
-        let good = matches!(response.status, 200 | 201 | 204 | 206 | 301..=304 | 307 | 308);
-        if good {
-            match self.expires.said() {
-                None | Some(Expires::Off) => (),
-                Some(Expires::Fixed(moment)) => moment.apply(&mut response),
-                Some(Expires::Computed { from, text }) => {
-                    let text = text.render(exchange);
-                    let moment = std::str::from_utf8(&text).ok();
-                    let moment = moment.and_then(|text| Moment::parse(text, *from));
-                    moment.unwrap_or(Moment::Off).apply(&mut response);
-                }
+    pub(super) fn apply(&self, exchange: &Exchange, response: &mut Response) {
+        match self {
+            Expires::Off => (),
+            Expires::Fixed(moment) => moment.apply(response),
+            Expires::Computed { from, text } => {
+                let text = text.render(exchange);
+                let moment = std::str::from_utf8(&text).ok();
+                let moment = moment.and_then(|text| Moment::parse(text, *from));
+                moment.unwrap_or(Moment::Off).apply(response);
             }
         }
-        for added in self.added.iter().filter(|added| good || added.always) {
-            let value = added.value.render(exchange);
-            if added.name.eq_ignore_ascii_case(b"last-modified") {
-                response.last_modified = parse_date(&value);
-                response.headers.remove("Last-Modified");
-                if response.last_modified.is_none() && !value.is_empty() {
-                    response.headers.push("Last-Modified", value);
-                }
-            } else if added.name.eq_ignore_ascii_case(b"etag") {
-                let value = Some(value).filter(|value| !value.is_empty());
-                response.headers.replace("ETag", value);
-            } else if !value.is_empty() {
-                response.headers.push(added.name.clone(), value);
-            }
-        }
-        response
     }
 }
 
