@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
@@ -19,18 +19,33 @@ use xtask::progress::Progress;
 use xtask::python::{Environment, Python};
 use xtask::workspace::{self, Profile};
 
+mod edge;
 mod pair;
 
 use pair::{Pair, Programs};
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// The edge alone beside nginx, instead of the chain
+    #[arg(value_enum)]
+    what: Option<What>,
     /// How long each measurement runs
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// How often each is measured
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Of the edge: its threads, and nginx's processes
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Of the edge: connections that are kept and say nothing
+    #[arg(long, default_value_t = 10_000)]
+    idle: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    Edge,
 }
 
 /// What is asked of an application.
@@ -66,12 +81,10 @@ struct Footprint {
 }
 
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
-    let missing = [("nginx", "nginx-light"), ("wrk", "wrk")];
-    let missing: Vec<_> = missing.iter().filter(|(program, _)| find(program).is_none()).collect();
-    if !missing.is_empty() {
-        let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-        bail!("the bench compares with the real ones: apt-get install {}", packages.join(" "));
+    if options.what == Some(What::Edge) {
+        return edge::run(&options).await;
     }
+    name_what_is_missing(&[("nginx", "nginx-light"), ("wrk", "wrk")])?;
     let built = programs::build(Profile::Release, Progress::Shown)?;
     let subjects = subjects()?;
     let mut samples = Vec::new();
@@ -120,8 +133,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
     println!("{}", ratios(&samples));
     println!("{}", memory(&footprints));
-    let file = keep(&samples, &footprints)?;
-    println!("kept in {}", file.display());
+    keep(&serde_json::json!({ "samples": samples, "footprints": footprints }))?;
     let failed = samples.iter().any(|sample| sample.errors > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -142,6 +154,15 @@ fn subjects() -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
+fn name_what_is_missing(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing = wanted.iter().filter(|(program, _)| find(program).is_none());
+    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    bail!("the bench compares with the real ones: apt-get install {}", packages.join(" "))
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     folders.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
@@ -149,28 +170,41 @@ fn find(program: &str) -> Option<PathBuf> {
 
 fn measure(subject: &Subject, pair: &Pair, connections: u32, seconds: u64) -> Result<Sample> {
     let before = pair.cpu_seconds();
+    let load = wrk(&pair.url(subject.application.first_page()), connections, seconds)?;
+    let cpu = pair.cpu_seconds() - before;
+    Ok(Sample {
+        subject: subject.name,
+        pair: pair.name(),
+        connections,
+        requests_per_second: load.requests_per_second,
+        microseconds: cpu * 1e6 / load.requests.max(1.0),
+        errors: load.errors,
+    })
+}
+
+/// What a load generator counted.
+struct Load {
+    requests: f64,
+    requests_per_second: f64,
+    errors: u64,
+}
+
+fn wrk(url: &str, connections: u32, seconds: u64) -> Result<Load> {
     let mut wrk = Command::new(find("wrk").context("seen above")?);
     wrk.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--timeout", "10s"]);
-    let output =
-        wrk.arg(pair.url(subject.application.first_page())).output().context("cannot start wrk")?;
-    let cpu = pair.cpu_seconds() - before;
+    let output = wrk.arg(url).output().context("cannot start wrk")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let requests =
-        number_before(&text, " requests in").with_context(|| format!("wrk said:\n{text}"))?;
+    let said = || format!("wrk said:\n{text}");
     let rate =
         text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
     // `Socket errors: connect 0, read 0, write 0, timeout 0` and `Non-2xx or 3xx responses: 7`.
     let troubles =
         text.lines().filter(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
     let numbers = troubles.flat_map(|line| line.split([' ', ',']).skip(3));
-    let errors = numbers.filter_map(|word| word.parse::<u64>().ok()).sum();
-    Ok(Sample {
-        subject: subject.name,
-        pair: pair.name(),
-        connections,
-        requests_per_second: rate.with_context(|| format!("wrk said:\n{text}"))?,
-        microseconds: cpu * 1e6 / requests.max(1.0),
-        errors,
+    Ok(Load {
+        requests: number_before(&text, " requests in").with_context(said)?,
+        requests_per_second: rate.with_context(said)?,
+        errors: numbers.filter_map(|word| word.parse::<u64>().ok()).sum(),
     })
 }
 
@@ -260,14 +294,13 @@ fn memory(footprints: &[Footprint]) -> Table {
     table
 }
 
-fn keep(samples: &[Sample], footprints: &[Footprint]) -> Result<PathBuf> {
+/// What was measured, for later.
+fn keep(results: &serde_json::Value) -> Result<()> {
     let folder = workspace::state().join("bench");
     fs::create_dir_all(&folder)?;
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let file = folder.join(format!("{seconds}.json"));
-    let text = serde_json::to_string_pretty(
-        &serde_json::json!({ "samples": samples, "footprints": footprints }),
-    )?;
-    fs::write(&file, text)?;
-    Ok(file)
+    fs::write(&file, serde_json::to_string_pretty(results)?)?;
+    println!("kept in {}", file.display());
+    Ok(())
 }

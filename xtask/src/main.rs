@@ -10,6 +10,7 @@ mod check;
 mod conform;
 mod directives;
 mod down;
+mod fuzz;
 mod logs;
 mod status;
 mod table;
@@ -48,6 +49,8 @@ enum Command {
     Conform(conform::Options),
     /// Write docs/directives.md from the edge's registry
     Directives(directives::Options),
+    /// Feed the parsers what nobody meant, coverage-guided
+    Fuzz(fuzz::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
+            Command::Fuzz(options) => fuzz::run(&options),
             Command::Bench(options) => bench::run(options).await,
         }
     });

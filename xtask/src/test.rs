@@ -1,5 +1,5 @@
 //! `test`: builds what the tests start, then runs them all. With `--real` it runs the suite that puts
-//! the real nginx, gunicorn and Chromium beside ours: what is missing is named with the command that
+//! the real nginx, gunicorn, uWSGI and Chromium beside ours: what is missing is named with the command that
 //! installs it, and the command fails, because a skipped test is not a passed one.
 
 use std::path::Path;
@@ -24,10 +24,11 @@ pub(crate) struct Options {
 }
 
 /// A program of another package, where it may lie, and what installs it.
-const REAL: [(&str, &[&str], &str); 3] = [
+const REAL: [(&str, &[&str], &str); 4] = [
     ("nginx", &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"], "nginx-light"),
     ("chromium", &["/usr/bin/chromium", "/usr/bin/chromium-browser"], "chromium"),
     ("chromedriver", &["/usr/bin/chromedriver"], "chromium-driver"),
+    ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
 ];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -50,7 +51,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         cargo_test(&["--package", "e2e", "--test", "chain"], &both, &options.arguments)?;
         // And what the edge is held to is held to nginx itself.
         let nginx = [("EDGE_BINARY", "/usr/sbin/nginx")];
-        cargo_test(&["--package", "e2e", "--test", "edge"], &nginx, &options.arguments)?;
+        let edge = ["--package", "e2e", "--features", "real", "--test", "edge"];
+        cargo_test(&edge, &nginx, &options.arguments)?;
+        // A real uWSGI behind the edge.
+        cargo_test(&[&edge[..], &["uwsgi"]].concat(), &[], &options.arguments)?;
     } else {
         for name in Application::names() {
             test_application(&Application::named(&name)?, &python)?;

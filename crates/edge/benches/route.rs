@@ -37,7 +37,7 @@ async fn exchange(prefixes: usize) -> Exchange {
         line: Bytes::from_static(b"GET / HTTP/1.1"),
         method: Bytes::from_static(b"GET"),
         target: Bytes::from_static(b"/"),
-        version: http1::Version::Http11,
+        version: causeway_edge::exchange::Protocol::Http11,
         headers: Headers::default(),
         host: Some(Bytes::from_static(b"localhost")),
         port: None,

@@ -23,7 +23,7 @@ fn main() {
     variables("the request", vars::BUILTIN);
     for entry in MODULES {
         let family = (entry.family)();
-        for row in (entry.directives)() {
+        for row in (entry.directives)().into_iter().filter(|row| !row.is_lacking()) {
             let blocks: Vec<&str> = row.blocks().iter().map(|block| place(*block)).collect();
             let braces = if row.body() == Body::None { "" } else { " {}" };
             let (name, blocks, words) = (row.name(), blocks.join(", "), words(row.arity()));

@@ -93,7 +93,7 @@ impl CommandLine {
                 ("user", defaults::USER),
             ];
             let paths = paths.map(|(name, value)| format!(" --{name}={value}")).concat();
-            let build = concat!(" --build='Causeway ", env!("CARGO_PKG_VERSION"), "'");
+            let build = concat!(" --build='Causeway ", env!("CARGO_PKG_VERSION"), "' --with-debug");
             text += "built with rustls\nTLS SNI support enabled\n";
             text.extend(["configure arguments:", build, &paths]);
             text.extend(WITH.iter().flat_map(|name| [" --with-", name]));

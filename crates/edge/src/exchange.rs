@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http1::Version;
 
 use crate::{
     body::{BodyError, RequestBody, Spool},
@@ -82,7 +81,7 @@ pub struct Request {
     pub method: Bytes,
     /// `$request_uri`.
     pub target: Bytes,
-    pub version: Version,
+    pub version: Protocol,
     pub headers: Headers,
     /// Lower-case, without port and final dot, from the target or the `Host` field.
     pub host: Option<Bytes>,
@@ -94,6 +93,25 @@ pub struct Request {
     pub pipelined: bool,
     /// The head's size in bytes.
     pub head_size: usize,
+}
+
+/// What a request is written in, in the order they were thought of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    Http09,
+    Http10,
+    Http11,
+    Http2,
+}
+
+impl From<http1::Version> for Protocol {
+    fn from(version: http1::Version) -> Protocol {
+        match version {
+            http1::Version::Http09 => Protocol::Http09,
+            http1::Version::Http10 => Protocol::Http10,
+            http1::Version::Http11 => Protocol::Http11,
+        }
+    }
 }
 
 /// Fields that go along from one answer to the next: `X-Accel-Redirect`, `error_page` of a 401.
@@ -108,7 +126,9 @@ pub struct Sent {
     pub status: u16,
     /// The response's type, from before the filters on: `expires` and `map` go by it.
     pub content_type: Option<Bytes>,
-    /// The head as it was written, for `$sent_http_*`.
+    /// What a text is said to be in whose parts are still being fetched: they must be in the same.
+    pub charset: Option<Bytes>,
+    /// The head as it was written, for `$sent_http_*`; over HTTP/2, its block.
     pub head: Vec<u8>,
     pub trailers: Headers,
     pub bytes: u64,
@@ -163,8 +183,9 @@ impl Exchange {
     }
 
     /// The same request once more, with what is known of it by now: for what goes on while its
-    /// answer is written, and for requests of the server's own that it leads to.
-    pub fn twin(&self) -> Exchange {
+    /// answer is written, and for requests of the server's own that it leads to. What families keep
+    /// is not among it; `engine::twin` knows what of that a twin needs.
+    pub(crate) fn twin(&self) -> Exchange {
         let request = self.request.clone();
         let mut twin =
             Exchange::new(&self.http, &self.client, &self.server, request, self.body.twin());
@@ -190,7 +211,7 @@ impl Exchange {
         self.quoted_uri = false;
         self.uri = uri;
         self.args = args;
-        self.sent = Sent::default();
+        self.sent = Sent { charset: self.sent.charset.take(), ..Sent::default() };
     }
 
     /// The first field of this name in the request.
@@ -296,10 +317,28 @@ impl Exchange {
 
     /// One line in the error log of the block in force, with who asked for what.
     pub fn log(&self, level: Level, message: &str) {
-        let log = &self.location.error_log;
-        if log.wants(level) {
-            log.write(level, Some(self.client.peer.number), &self.describe(message));
+        let (log, peer) = (&self.location.error_log, &self.client.peer);
+        if peer.debugged {
+            log.write_everywhere(level, peer.number, &self.describe(message));
+        } else if log.wants(level) {
+            log.write(level, Some(peer.number), &self.describe(message));
         }
+    }
+
+    /// One line for who wants to see which way requests go, made only if somebody does.
+    pub fn debug(&self, message: impl FnOnce() -> String) {
+        let (log, peer) = (&self.location.error_log, &self.client.peer);
+        if peer.debugged {
+            log.write_everywhere(Level::Debug, peer.number, &message());
+        } else if log.wants(Level::Debug) {
+            log.write(Level::Debug, Some(peer.number), &message());
+        }
+    }
+
+    /// Path and arguments, for a line of the log.
+    pub fn shown_uri(&self) -> String {
+        let text = String::from_utf8_lossy;
+        format!("\"{}?{}\"", text(&self.uri), text(&self.args))
     }
 
     /// The log as it is now, for what outlives this borrow: a body on its way.

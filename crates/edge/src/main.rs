@@ -7,6 +7,7 @@ use std::{
 };
 
 use causeway_edge::{
+    body,
     command_line::CommandLine,
     conf::ConfError,
     listen,
@@ -94,7 +95,9 @@ fn start(options: Options, startup: &mut Startup) -> Result<ExitCode, ConfError>
     process::set_environment(config.main.environment())
         .map_err(|error| ConfError::io("setenv()", "of the server", &error.into()))?;
     startup.warn(&config);
-    config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
+    let owner = Identity::of(&config.main).map(|user| user.owner());
+    config.files.open(owner)?;
+    body::prepare(&config.folders, owner);
     startup.continue_in(&config);
     let tell = |level, message: &str| startup.tell(level, message);
     let sockets = listen::open(&config, &[], listen::For::Serving, &tell)?;

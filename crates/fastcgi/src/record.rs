@@ -282,7 +282,9 @@ impl RecordReader {
                     self.state = ReadState::Content { header, left: usize::from(header.content) };
                 }
                 ReadState::Content { header, left } => {
-                    let take = if header.kind.flows() { left.min(input.len()) } else { left };
+                    // With id 0 it belongs to no stream, and is answered once: it comes whole.
+                    let flows = header.kind.flows() && header.request_id != 0;
+                    let take = if flows { left.min(input.len()) } else { left };
                     if take > input.len() || (take == 0 && left > 0) {
                         return Ok(None);
                     }

@@ -105,6 +105,19 @@ fn what_an_upstream_has_said() {
 }
 
 #[test]
+fn the_parts_of_a_page_are_in_the_charset_of_the_page() {
+    let edge = start(
+        "location = /page { charset utf-8; ssi on; default_type text/html;
+            return 200 '<!--#include virtual=\"/koi8.html\" -->|<!--#include virtual=\"/utf8.html\" -->'; }
+         location = /koi8.html { source_charset koi8-r; }
+         location = /utf8.html { }",
+    );
+    let page = edge.get("/page");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.text(), "ая-═ ?|ая-═ ю \u{1f600}");
+}
+
+#[test]
 fn maps_that_are_none() {
     let check = |text: &str, expected: &str| {
         let site = Site::new();

@@ -2,7 +2,7 @@
 
 use std::{io::Write, os::unix::fs::PermissionsExt};
 
-use crate::server::{Edge, Site, is_nginx, listing, read_response};
+use crate::server::{Edge, PATIENCE, Site, is_nginx, listing, pause, read_response};
 
 const BACKEND: &str = "server { listen 127.0.0.1:%%PORT1%%; return 200 \"$request_body\"; }";
 
@@ -86,7 +86,12 @@ fn every_body_in_a_file_that_goes() {
     let _answer = edge.request("POST", "/", &[], b"hello");
     let while_asked = backend.join().expect("the backend was asked");
     assert_eq!(while_asked.len(), 1, "{while_asked:?}");
-    assert!(listing(&edge.site.path("spool")).is_empty());
+    // It goes with the request, which may end a moment after its answer.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !listing(&edge.site.path("spool")).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the file stays");
+        pause();
+    }
 }
 
 #[test]
@@ -153,6 +158,38 @@ fn a_body_that_is_here_is_whole_even_where_bodies_are_passed_as_they_come() {
                     2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
     let response = String::from_utf8(edge.raw(chunked)).expect("text");
     assert!(response.contains("X-Body: hello\r\n"), "{response}");
+}
+
+#[test]
+fn a_worker_without_rights_has_folders_of_its_own() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let site = Site::new();
+    let readable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(site.path("."), readable).expect("it is ours");
+    let inside = "server { listen 127.0.0.1:%%PORT%%; location / { proxy_pass http://127.0.0.1:%%PORT1%%; } }
+         server { listen 127.0.0.1:%%PORT1%%; location / { return 204; } }";
+    let config = site.config(inside).replace("user root;", "user nobody nogroup;");
+    let edge = Edge::start_whole(site, &config);
+    assert_eq!(edge.request("POST", "/", &[], &[b'x'; 100_000]).status, 204);
+    let folder = edge.site.path("client_body_temp");
+    let metadata = std::fs::metadata(&folder).expect("it was made");
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
+    assert_ne!(std::os::unix::fs::MetadataExt::uid(&metadata), 0);
+    assert!(edge.site.path("proxy_temp").is_dir());
+}
+
+#[test]
+fn a_body_that_can_not_be_kept_is_an_error_of_the_server() {
+    let edge =
+        start("client_body_buffer_size 1k; location / { proxy_pass http://127.0.0.1:%%PORT1%%; }");
+    std::fs::remove_dir(edge.site.path("spool")).expect("it was made, and is empty");
+    edge.site.write("spool", "in its place");
+    let response = edge.request("POST", "/", &[], &[b'x'; 100_000]);
+    assert_eq!(response.status, 500);
+    assert!(edge.error_log().contains("[crit]"), "{}", edge.error_log());
+    assert_eq!(edge.request("POST", "/", &[], b"small").status, 204);
 }
 
 #[test]

@@ -2,6 +2,11 @@
 
 use nix::sys::signal::Signal;
 
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+};
+
 use crate::server::{Edge, Site, is_nginx};
 
 #[test]
@@ -95,4 +100,22 @@ fn what_the_edge_does_not_log_to_is_refused() {
     site.write("nginx.conf", config);
     let said = String::from_utf8_lossy(&site.run(&["-t"]).stderr).into_owned();
     assert!(said.contains("\"memory:32m\""), "{said}");
+}
+
+#[test]
+fn a_connection_can_be_looked_at_closely() {
+    let site = Site::new();
+    let config = site
+        .config("server { listen 127.0.0.1:%%PORT%%; listen unix:%%DIR%%/sock; return 200; }")
+        .replace("error.log info", "error.log alert")
+        .replace("events { }", "events { debug_connection unix:; }");
+    let edge = Edge::start_whole(site, &config);
+    edge.get("/");
+    assert!(!edge.error_log().contains("[debug]"), "{}", edge.error_log());
+    let mut stream = UnixStream::connect(edge.site.path("sock")).unwrap();
+    stream.write_all(b"GET /closely HTTP/1.0\r\n\r\n").unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    let log = edge.error_log();
+    assert!(log.contains("[debug]") && log.contains("/closely"), "{log}");
 }

@@ -123,3 +123,40 @@ fn refused_requests_have_pages_too() {
         assert!(response.ends_with(&format!("\r\n\r\n{body}")), "{request}: {response}");
     }
 }
+
+#[test]
+fn a_redirect_is_a_status_too() {
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%;
+            location /page { error_page 302 /text; return 302 http://first/; }
+            location /text { return 200 text; }
+            location /other { error_page 302 /elsewhere; return 302 http://first/; }
+            location /elsewhere { return 301 http://second/; }
+            location /failed { error_page 405 /elsewhere; return 405; } }",
+    );
+    let seen = |path: &str| {
+        let response = edge.get(path);
+        let location = response.header("location").unwrap_or_default().to_owned();
+        (response.status, location, response.text().to_owned())
+    };
+    assert_eq!(seen("/page"), (302, "http://first/".into(), "text".into()));
+    let (status, location, _) = seen("/other");
+    assert_eq!((status, location.as_str()), (301, "http://second/"));
+    let (status, location, _) = seen("/failed");
+    assert_eq!((status, location.as_str()), (301, "http://second/"));
+}
+
+#[test]
+fn some_browsers_need_longer_pages() {
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%; location /off { msie_padding off; return 404; } }",
+    );
+    let size = |path: &str, agent: &str| {
+        let response = edge.request("GET", path, &[&format!("User-Agent: {agent}")], b"");
+        response.text().len()
+    };
+    let chrome = "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36";
+    let plain = size("/", "curl");
+    assert!(plain < 512 && size("/", chrome) > 512);
+    assert_eq!(size("/off", chrome), plain);
+}

@@ -1,7 +1,7 @@
 //! `add_header` and `expires`.
 
 use crate::{
-    server::{Edge, Site},
+    server::{Edge, Site, is_nginx},
     static_files::write_dated,
 };
 
@@ -91,4 +91,62 @@ fn a_moment_may_be_computed() {
     assert_eq!(get(&["X-Age: 2h"]).header("cache-control"), Some("max-age=7200"));
     assert_eq!(get(&["X-Age: nonsense"]).header("cache-control"), None);
     assert_eq!(get(&[]).header("cache-control"), None);
+}
+
+#[test]
+fn a_value_may_ask_for_what_is_about_to_be_sent() {
+    let edge = edge(
+        "add_header X-One 1; add_header X-Two $sent_http_x_one; add_header X-Type $sent_http_content_type;
+         add_header X-Length $sent_http_content_length;",
+    );
+    let response = edge.get("/a.html");
+    assert_eq!(response.header("x-two"), Some("1"));
+    assert_eq!(response.header("x-type"), Some("text/html"));
+    assert_eq!(response.header("x-length"), Some("5"));
+}
+
+#[test]
+fn fields_may_follow_the_body() {
+    let edge = edge(
+        "add_trailer X-Sum $uri; add_trailer X-Sum again; add_trailer X-Empty \"\";
+         add_trailer X-Error yes always;
+         location /text { return 200 hello; } location /none { return 200; }",
+    );
+    let raw = |request: &str| String::from_utf8(edge.raw(request.as_bytes())).unwrap();
+    let get = |path: &str, version: &str| {
+        raw(&format!("GET {path} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    };
+    for (path, chunk) in [("/a.html", "5\r\nhello\r\n"), ("/text", "5\r\nhello\r\n"), ("/none", "")]
+    {
+        let response = get(path, "1.1");
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nTransfer-Encoding: chunked"), "{response}");
+        assert!(!head.contains("Content-Length"), "{response}");
+        let trailers = format!("X-Sum: {path}\r\nX-Sum: again\r\nX-Error: yes\r\n");
+        assert_eq!(body, format!("{chunk}0\r\n{trailers}\r\n"));
+    }
+    let missing = get("/gone", "1.1");
+    assert!(missing.ends_with("\r\n0\r\nX-Error: yes\r\n\r\n"), "{missing}");
+    // They have no place in a body without chunks, and none in an answer without a body.
+    let old = get("/a.html", "1.0");
+    assert!(old.contains("\r\nContent-Length: 5\r\n") && old.ends_with("\r\n\r\nhello"), "{old}");
+    let head = raw("HEAD /a.html HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.contains("\r\nContent-Length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn those_around_can_be_merged_or_left_out() {
+    if is_nginx() {
+        return; // Since 1.29.3.
+    }
+    let edge = edge(
+        "add_header X outer;
+         location /merge/ { alias %%DIR%%/www/; add_header_inherit merge; add_header X inner;
+            location /merge/below/ { alias %%DIR%%/www/; add_header X below; } }
+         location /off/ { alias %%DIR%%/www/; add_header_inherit off; }",
+    );
+    let found = |path: &str| edge.get(path).headers("x").join(" ");
+    assert_eq!(found("/merge/a.html"), "inner outer");
+    assert_eq!(found("/merge/below/a.html"), "below inner outer");
+    assert_eq!(found("/off/a.html"), "");
 }

@@ -4,10 +4,12 @@
 //! tests the tests: `EDGE_BINARY=/usr/sbin/nginx cargo test -p e2e --test edge`.
 
 mod peer; // an upstream that the test plays
+mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
 
 mod access;
 mod access_log;
+mod auth_basic;
 mod autoindex;
 mod charset;
 mod client_body;
@@ -15,11 +17,18 @@ mod command_line;
 mod conf_errors;
 mod error_log;
 mod error_page;
+mod fastcgi;
 mod gzip;
+mod header_buffers;
 mod headers;
 mod http;
 mod if_;
 mod index;
+mod keepalive;
+mod limit_conn;
+mod limit_rate;
+mod limit_req;
+mod listen;
 mod location;
 mod map;
 mod not_modified;
@@ -28,8 +37,10 @@ mod process;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
+mod proxy_protocol;
 mod proxy_socket;
 mod range;
+mod realip;
 mod reload;
 mod resolver;
 mod return_;
@@ -37,10 +48,14 @@ mod rewrite;
 mod server_name;
 mod smoke;
 mod smuggling;
+mod ssi;
 mod static_files;
+mod stock;
+mod stub_status;
 mod try_files;
 mod types;
 mod upstream;
+mod uwsgi;
 mod variables;
 mod websocket;
 mod workers;

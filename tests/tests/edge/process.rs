@@ -278,3 +278,47 @@ fn a_wildcard_and_an_address_share_a_port() {
     );
     assert_eq!(edge.get("/").text(), "this");
 }
+
+/// The worker's own settings, as the system sees them.
+#[test]
+fn a_worker_is_what_the_file_makes_it() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // Only root may raise a limit it has lowered, and nginx's processes differ.
+    }
+    let site = Site::new();
+    let config = format!(
+        "worker_priority 5; worker_rlimit_core 1m; worker_rlimit_nofile 500;
+         working_directory %%DIR%%/work; worker_cpu_affinity auto; env EDGE_TEST=yes; env HOME;\n{}",
+        site.config(PLAIN)
+    );
+    std::fs::create_dir(site.path("work")).unwrap();
+    let edge = Edge::start_whole(site, &config);
+    assert_eq!(edge.get("/").text(), "ok");
+    let worker = edge.children()[0];
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{worker}/{name}")).unwrap();
+    let limits = read("limits");
+    let limit = |name: &str| {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(limit("Max core file size"), "1048576");
+    assert_eq!(limit("Max open files"), "500");
+    let stat = read("stat");
+    let nice = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().to_owned();
+    assert_eq!(nice, "5");
+    let folder = std::fs::read_link(format!("/proc/{worker}/cwd")).unwrap();
+    assert_eq!(folder, edge.site.path("work").canonicalize().unwrap());
+}
+
+#[test]
+fn a_worker_without_its_folder_does_not_start() {
+    if is_nginx() {
+        return; // Its master stays, with no worker.
+    }
+    let site = Site::new();
+    let config = format!("working_directory %%DIR%%/none;\n{}", site.config(PLAIN));
+    site.write("nginx.conf", site.fill(&config));
+    assert!(!site.run(&[]).status.success());
+    let log = site.read("error.log");
+    assert!(log.contains(&site.fill("chdir(\"%%DIR%%/none\") failed")), "{log}");
+}

@@ -65,3 +65,14 @@ fn an_endless_fallback_is_noticed() {
     let log = edge.error_log();
     assert!(log.contains("rewrite or internal redirection cycle"), "{log}");
 }
+
+#[test]
+fn below_an_alias_of_a_pattern_the_name_is_added() {
+    let edge = edge(
+        "location ~ /(?<name>\\w+)\\.html { alias %%DIR%%/www/folder; try_files /index.html =404; }
+         location /nested/ { alias %%DIR%%/www/; location ~ html { try_files $uri =404; } }",
+    );
+    assert_eq!(edge.get("/any.html").text(), "folder");
+    assert_eq!(edge.get("/nested/a.html").text(), "a");
+    assert_eq!(edge.get("/nested/../a.htm").status, 404);
+}

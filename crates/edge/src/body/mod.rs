@@ -14,11 +14,11 @@ use bytes::Bytes;
 use http1::{Chunked, Piece};
 
 pub use spool::{Keep, Spool, SpoolRules, read_at};
-pub use temporary::{TempFolder, unnamed_file};
+pub use temporary::{TempFolder, prepare, unnamed_file};
 
 use crate::{
     connection::{Client, ClientError, Deadline},
-    exchange::Request,
+    exchange::{Protocol, Request},
 };
 
 pub struct RequestBody {
@@ -47,6 +47,11 @@ pub enum Framing {
     /// This many bytes are still to come.
     Length(u64),
     Chunked(Chunked),
+    /// Until the stream ends that brings nothing else (HTTP/2), and exactly this many bytes if it has
+    /// said so.
+    Stream {
+        left: Option<u64>,
+    },
     /// Of a refused request: what follows has no meaning.
     Unknown,
 }
@@ -57,6 +62,10 @@ pub enum BodyError {
     Client(#[from] ClientError),
     #[error("client sent invalid chunked body")]
     Chunked(#[from] http1::ChunkError),
+    #[error("client prematurely closed stream: {0} bytes of request body are missing")]
+    Missing(u64),
+    #[error("client intended to send body data larger than declared")]
+    Longer,
     #[error("client intended to send too large chunked body")]
     TooLarge,
     #[error("client request body could not be written to a temporary file: {0}")]
@@ -68,7 +77,10 @@ impl BodyError {
     pub fn status(&self) -> u16 {
         match self {
             BodyError::Client(ClientError::Timeout) => 408,
-            BodyError::Client(_) | BodyError::Chunked(_) => 400,
+            BodyError::Client(_)
+            | BodyError::Chunked(_)
+            | BodyError::Missing(_)
+            | BodyError::Longer => 400,
             BodyError::TooLarge => 413,
             BodyError::Spool(_) => 500,
         }
@@ -84,12 +96,13 @@ impl RequestBody {
     pub fn new(client: &Rc<Client>, request: &Request, framing: Framing) -> RequestBody {
         let expects = request.headers.get("expect");
         // Also without a body: who asks is told.
-        let continue_pending = request.version == http1::Version::Http11
+        let continue_pending = request.version == Protocol::Http11
             && expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
             && !matches!(framing, Framing::Unknown);
         let declared = match framing {
             Framing::Empty => Some(0),
             Framing::Length(length) => Some(length),
+            Framing::Stream { left } => left,
             Framing::Chunked(_) | Framing::Unknown => None,
         };
         let client = Rc::clone(client);
@@ -153,6 +166,11 @@ impl RequestBody {
             Framing::Empty => true,
             Framing::Length(left) => *left == 0,
             Framing::Chunked(chunked) => chunked.is_end(),
+            Framing::Stream { left } => {
+                left.is_none_or(|left| left == 0)
+                    && self.client.buffer.borrow().is_empty()
+                    && self.client.has_ended()
+            }
             Framing::Unknown => false,
         }
     }
@@ -213,6 +231,21 @@ impl RequestBody {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
                 *left -= here as u64;
                 buffer.split_to(here).freeze()
+            }
+            Framing::Stream { left } if buffer.is_empty() => {
+                return match left {
+                    _ if !self.client.has_ended() => Ok(None),
+                    Some(left @ 1..) => Err(BodyError::Missing(*left)),
+                    _ => Ok(Some(None)),
+                };
+            }
+            Framing::Stream { left } => {
+                let data = buffer.split().freeze();
+                if let Some(left) = left {
+                    let rest = left.checked_sub(data.len() as u64);
+                    *left = rest.ok_or(BodyError::Longer)?;
+                }
+                data
             }
             Framing::Chunked(chunked) => match chunked.next(&mut buffer)? {
                 Piece::Data(data) => data,

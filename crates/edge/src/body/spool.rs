@@ -150,6 +150,7 @@ impl RequestBody {
         if let Some(spool) = &self.spooled {
             return Ok(Rc::clone(spool));
         }
+        self.client.take_whole();
         let spool = Rc::new(self.read_whole(rules).await?);
         self.spooled = Some(Rc::clone(&spool));
         Ok(spool)

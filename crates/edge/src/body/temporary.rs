@@ -9,6 +9,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+use nix::unistd::{Gid, Uid, chown};
+
 /// `client_body_temp_path`: a folder, with folders in it that take the last digits of a file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TempFolder {
@@ -36,6 +38,17 @@ impl TempFolder {
     /// A new file, to be read and written by this user alone.
     pub fn create(&self) -> io::Result<(File, PathBuf)> {
         create(&self.path, &self.levels)
+    }
+}
+
+/// Makes the folders that a configuration names, for a worker that may not: they are its own. What
+/// can not be made is told to whoever needs it.
+pub fn prepare(folders: &[PathBuf], owner: Option<(Uid, Gid)>) {
+    for folder in folders {
+        let _exists = DirBuilder::new().mode(0o700).create(folder);
+        if let Some((user, group)) = owner {
+            let _refused = chown(folder, Some(user), Some(group));
+        }
     }
 }
 

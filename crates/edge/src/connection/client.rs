@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub struct Client {
-    io: RefCell<Io>,
+    pub(super) io: RefCell<Io>,
     /// Read and not yet used: the next request, or a part of this one's body.
     pub buffer: RefCell<BytesMut>,
     /// Shared with whoever else speaks for the same connection.
@@ -49,6 +49,8 @@ pub struct Peer {
     /// Requests on this connection, this one included.
     pub requests: Cell<u64>,
     since: Instant,
+    /// Whether all about it is logged, whatever the levels (`debug_connection`).
+    pub debugged: bool,
     /// What was agreed on, once it was, where the connection speaks TLS.
     tls: OnceCell<Box<Secured>>,
 }
@@ -123,6 +125,7 @@ impl Peer {
             local,
             requests: Cell::new(0),
             since: Instant::now(),
+            debugged: false,
             tls: OnceCell::new(),
         }
     }
@@ -205,6 +208,11 @@ impl Client {
         .await
     }
 
+    /// Whether there is something to read, or the end.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.borrow_mut().poll_read_ready(context)
+    }
+
     /// Reads once into `buffer`, with room for at least `room` bytes.
     pub fn poll_read(
         &self,
@@ -221,7 +229,7 @@ impl Client {
         poll_fn(|context| {
             let read = self.poll_read(context, &mut self.buffer.borrow_mut(), room);
             match read {
-                Poll::Ready(Ok(0)) => Poll::Ready(Err(ClientError::Gone)),
+                Poll::Ready(Ok(0)) if !self.has_ended() => Poll::Ready(Err(ClientError::Gone)),
                 Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Pending => {

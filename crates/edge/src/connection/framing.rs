@@ -3,12 +3,12 @@
 //! Two answers to that are none: two lengths, or a length and a coding, are refused, because the
 //! next hop might believe the other one (RFC 9112 §11.2).
 
-use http1::{Chunked, LineEnds, Version};
+use http1::{Chunked, LineEnds};
 
 use super::request::{Refusal, bad_headers};
 use crate::{
     body::Framing,
-    exchange::Request,
+    exchange::{Protocol, Request},
     headers::{Header, Headers},
 };
 
@@ -57,7 +57,7 @@ pub(super) fn framing(request: &Request) -> Result<Framing, Refusal> {
                 None => Err(bad_headers(400, "client sent invalid \"Content-Length\" header")),
             }
         }
-        (None, Some(_)) if request.version != Version::Http11 => {
+        (None, Some(_)) if request.version != Protocol::Http11 => {
             Err(bad_headers(400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header"))
         }
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => {

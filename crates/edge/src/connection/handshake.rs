@@ -238,8 +238,8 @@ fn refused(error: &rustls::Error) -> Failed {
 }
 
 /// What is said inside, as far as it is the configuration's to say.
-fn inside(_server: &Server, _address: &Address) -> Inside {
-    Inside::Http1
+fn inside(server: &Server, address: &Address) -> Inside {
+    if server.outer.http2.on() || address.listen.http2 { Inside::Http2 } else { Inside::Http1 }
 }
 
 /// What the client wants, and the server that it means.

@@ -16,13 +16,15 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::Tls;
+use super::{Tls, http2::Stream};
 
 pub enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// Over one of the others.
     Tls(Box<Tls>),
+    /// One of several over any of the others.
+    Stream(Stream),
 }
 
 impl Io {
@@ -32,6 +34,8 @@ impl Io {
             Io::Tcp(tcp) => tcp.poll_read_ready(context),
             Io::Unix(unix) => unix.poll_read_ready(context),
             Io::Tls(tls) => tls.poll_read_ready(context),
+            // Who reads a stream asks for its bytes at once.
+            Io::Stream(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -45,6 +49,7 @@ impl Io {
             Io::Tcp(tcp) => pin!(tcp.read_buf(buffer)).poll(context),
             Io::Unix(unix) => pin!(unix.read_buf(buffer)).poll(context),
             Io::Tls(tls) => tls.poll_read(context, buffer),
+            Io::Stream(stream) => stream.poll_read(context, buffer),
         }
     }
 
@@ -58,7 +63,7 @@ impl Io {
         ready!(match self {
             Io::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut buffer),
             Io::Unix(unix) => Pin::new(unix).poll_read(context, &mut buffer),
-            Io::Tls(_) => unreachable!("{NOT_NESTED}"),
+            Io::Tls(_) | Io::Stream(_) => unreachable!("{NOT_NESTED}"),
         })?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
@@ -71,6 +76,7 @@ impl Io {
     ) -> Poll<io::Result<usize>> {
         match (self, parts) {
             (Io::Tls(tls), parts) => tls.poll_write(context, parts),
+            (Io::Stream(stream), parts) => stream.poll_write(context, parts),
             (Io::Tcp(tcp), [part]) => Pin::new(tcp).poll_write(context, part),
             (Io::Unix(unix), [part]) => Pin::new(unix).poll_write(context, part),
             (Io::Tcp(tcp), parts) => Pin::new(tcp).poll_write_vectored(context, parts),
@@ -84,12 +90,14 @@ impl Io {
             Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Io::Unix(unix) => Pin::new(unix).poll_shutdown(context),
             Io::Tls(tls) => tls.poll_shutdown(context),
+            // Its end is said when its answer is over.
+            Io::Stream(_) => Poll::Ready(Ok(())),
         }
     }
 
     /// Whether bytes may be put into the socket by other calls than [`Io::poll_write`].
     pub fn is_plain(&self) -> bool {
-        !matches!(self, Io::Tls(_))
+        matches!(self, Io::Tcp(_) | Io::Unix(_))
     }
 
     /// A system call of our own on the socket, when it takes bytes. Only where [`Io::is_plain`].
@@ -102,12 +110,14 @@ impl Io {
             ready!(match self {
                 Io::Tcp(tcp) => tcp.poll_write_ready(context),
                 Io::Unix(unix) => unix.poll_write_ready(context),
-                Io::Tls(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+                Io::Tls(_) | Io::Stream(_) => {
+                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+                }
             })?;
             let sent = match self {
                 Io::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || send(tcp.as_fd())),
                 Io::Unix(unix) => unix.try_io(Interest::WRITABLE, || send(unix.as_fd())),
-                Io::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+                Io::Tls(_) | Io::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
                 // Not ready after all: ask again, and wait.
@@ -122,6 +132,7 @@ impl Io {
     pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let peeked = match self {
             Io::Tls(tls) => return tls.poll_gone(context),
+            Io::Stream(stream) => return stream.poll_gone(context),
             Io::Tcp(tcp) => {
                 let mut byte = [0];
                 ready!(tcp.poll_peek(context, &mut tokio::io::ReadBuf::new(&mut byte)))
@@ -149,19 +160,28 @@ impl Io {
     /// said something nobody asked for.
     pub fn is_silent(&self) -> bool {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        recv(self.as_fd().as_raw_fd(), &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
+        let peek = |socket: BorrowedFd<'_>| recv(socket.as_raw_fd(), &mut [0], flags);
+        self.socket().map(peek) == Some(Err(nix::errno::Errno::EAGAIN))
+    }
+
+    /// A stream has none of its own.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Io::Tcp(tcp) => Some(tcp.as_fd()),
+            Io::Unix(unix) => Some(unix.as_fd()),
+            Io::Tls(tls) => tls.socket().socket(),
+            Io::Stream(_) => None,
+        }
     }
 
     /// Makes the close that follows a reset, which leaves nothing behind in the kernel.
     pub fn reset_on_close(&mut self) {
         self.break_off();
         let linger = Some(Duration::ZERO);
-        // A socket that is gone already needs no reset.
-        let _gone = match self {
-            Io::Tcp(tcp) => socket2::SockRef::from(&*tcp).set_linger(linger),
-            Io::Tls(tls) => socket2::SockRef::from(&tls.socket()).set_linger(linger),
-            Io::Unix(_) => Ok(()),
-        };
+        if let (Some(socket), false) = (self.socket(), matches!(self, Io::Unix(_))) {
+            // A socket that is gone already needs no reset.
+            let _gone = socket2::SockRef::from(&socket).set_linger(linger);
+        }
     }
 
     /// Makes the close one that the other end can tell from an orderly one, where there is a way to.
@@ -172,14 +192,4 @@ impl Io {
     }
 }
 
-impl AsFd for Io {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Io::Tcp(tcp) => tcp.as_fd(),
-            Io::Unix(unix) => unix.as_fd(),
-            Io::Tls(tls) => tls.socket().as_fd(),
-        }
-    }
-}
-
-const NOT_NESTED: &str = "TLS is spoken over a socket, and not over TLS";
+const NOT_NESTED: &str = "TLS is spoken over a socket, and not over TLS or a stream";

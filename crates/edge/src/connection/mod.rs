@@ -18,11 +18,13 @@ mod head_space; // how large a head may be
 mod framing; // where a body ends
 pub mod counts; // how many there are
 mod linger; // how to close without losing what was sent
+mod http2; // many requests at once
 
 use std::{pin::pin, rc::Rc, sync::Arc};
 
 pub use client::{Client, ClientError, Deadline, Peer, PeerAddress, Remote};
 pub use handshake::Secured;
+pub use http2::{Stream, response::sent_fields};
 pub use io::Io;
 pub use proxy_protocol::ProxyHeader;
 pub use tls::Tls;
@@ -39,6 +41,7 @@ use crate::{
     uri::Uri,
 };
 use counts::{Count, Counted};
+use http2::Begins;
 use request::Head;
 use respond::Connection;
 
@@ -55,6 +58,11 @@ pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: D
         }
     }
     let client = Rc::new(client);
+    match http2::detect(asked, &client, &drain).await {
+        Begins::Http2 => return http2::serve(http, address, client, drain).await,
+        Begins::Not => return,
+        Begins::Otherwise => (),
+    }
     // What the last answer's location says about waiting for another request, and about closing.
     let mut core = Arc::clone(&client.peer.reached(asked).default.outer.core);
     let mut served = 0;
@@ -76,7 +84,7 @@ pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: D
         (connection, core) = answer(&http, address, &client, head, &drain).await;
         match connection {
             Connection::Keep => (),
-            Connection::Close => return,
+            Connection::Close | Connection::TimedOut => return,
             Connection::Linger => return linger::close(&client, &core).await,
         }
     }
@@ -136,6 +144,8 @@ async fn reply(
     }
     match response {
         Some(response) => respond::send(exchange, response, drain).await,
+        // Who took too long for it is told apart from who was not to get one.
+        None if exchange.sent.status == 408 => Connection::TimedOut,
         None => Connection::Close,
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     body::Framing,
-    exchange::Request,
+    exchange::{Protocol, Request},
     headers::{Headers, has_token},
     load::{Address, Reached, Server},
     log::Level,
@@ -125,7 +125,7 @@ pub(super) async fn read(
 }
 
 /// A line of the error log about a request that has no exchange yet.
-fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
+pub(super) fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
     let log = &address.default.outer.error_log;
     if log.wants(Level::Info) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
                 line: Bytes::copy_from_slice(head),
                 method: Bytes::new(),
                 target: Bytes::new(),
-                version: Version::Http11,
+                version: Protocol::Http11,
                 headers: Headers::default(),
                 host: None,
                 port: None,
@@ -320,7 +320,7 @@ fn refused(mut request: Request, address: Reached<'_>, refusal: Refusal) -> Head
 }
 
 /// What must be so on a port that speaks TLS.
-fn check_tls(
+pub(super) fn check_tls(
     address: Reached<'_>,
     client: &Client,
     request: &Request,
@@ -386,9 +386,11 @@ fn invalid_field(rest: &[u8]) -> String {
 fn wants_keep_alive(request: &Request) -> bool {
     let connection = request.headers.get("connection");
     match request.version {
-        Version::Http09 => false,
-        Version::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
-        Version::Http11 => !connection.is_some_and(|list| has_token(list, "close")),
+        Protocol::Http09 => false,
+        Protocol::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
+        Protocol::Http11 | Protocol::Http2 => {
+            !connection.is_some_and(|list| has_token(list, "close"))
+        }
     }
 }
 
@@ -400,7 +402,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         line: head.slice(line.method.start..line_end),
         method: head.slice(line.method.clone()),
         target: head.slice(line.target.clone()),
-        version: line.version,
+        version: line.version.into(),
         headers,
         host: None,
         port: None,
@@ -436,7 +438,7 @@ fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 
 /// What the first line says by itself; its path is the target's.
 fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
-    if request.version == Version::Http09 && request.method != "GET" {
+    if request.version == Protocol::Http09 && request.method != "GET" {
         return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
     }
     let invalid = || bad_line(400, "client sent invalid request");
@@ -484,7 +486,7 @@ fn check_host(request: &mut Request, said: Option<Host>) -> Result<(), Refusal> 
         );
         return Err(bad_headers(400, message));
     }
-    if host.is_none() && request.version == Version::Http11 {
+    if host.is_none() && request.version == Protocol::Http11 {
         let message = "client sent HTTP/1.1 request without \"Host\" header";
         return Err(bad_headers(400, message));
     }

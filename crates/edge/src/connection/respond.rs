@@ -3,12 +3,12 @@
 use std::{borrow::Cow, cell::Cell, future::poll_fn, io::IoSlice, sync::Arc};
 
 use bytes::Bytes;
-use http1::{Version, chunk_head};
+use http1::chunk_head;
 
-use super::{Client, ClientError, pace::Pace};
+use super::{Client, ClientError, http2, pace::Pace};
 use crate::{
     clock, engine,
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     log::Level,
     modules::core::{Core, LingeringClose},
     process::Drain,
@@ -20,6 +20,8 @@ use crate::{
 pub(super) enum Connection {
     Keep,
     Close,
+    /// The same, because the client took too long.
+    TimedOut,
     /// The client may still be sending: close so that it can read the answer first.
     Linger,
 }
@@ -42,7 +44,7 @@ pub(super) async fn send(
     // A body that nobody began to read can be dropped as it comes, after the answer.
     let untouched = exchange.body.is_untouched();
     let read = exchange.body.is_read() || exchange.body.discard_buffered();
-    let chunked = exchange.request.version == Version::Http11
+    let chunked = exchange.request.version == Protocol::Http11
         && (response.body.length().is_none() || !response.trailers.is_empty())
         && !bodiless
         && core.chunked_transfer_encoding();
@@ -58,17 +60,20 @@ pub(super) async fn send(
         && exchange.client.peer.age() <= core.keepalive_time()
         && !drain.has_begun();
     exchange.sent.status = response.status;
-    let head = if exchange.request.version == Version::Http09 {
-        Vec::new()
-    } else {
-        head(exchange, &core, &response, chunked, keep)
+    let head = match exchange.request.version {
+        Protocol::Http09 => Vec::new(),
+        Protocol::Http10 | Protocol::Http11 => head(exchange, &core, &response, chunked, keep),
+        Protocol::Http2 => http2::response::head(exchange, &core, &response),
     };
     let client = std::rc::Rc::clone(&exchange.client);
     let trailers = response.trailers;
     let pace = Pace::of(exchange);
     let mut writer =
         Writer { client: &client, core: &core, exchange, head, chunked, trailers, pace };
-    let sent = writer.body(response.body).await;
+    let sent = match writer.body(response.body).await {
+        Ok(()) => writer.end(bodiless).await,
+        broken => broken,
+    };
     match sent {
         Ok(()) => exchange.sent.complete = true,
         Err(SendError::Client(error)) => {
@@ -76,7 +81,8 @@ pub(super) async fn send(
             if matches!(error, ClientError::Timeout) && core.reset_timedout_connection() {
                 client.reset_on_close();
             }
-            return Connection::Close;
+            let late = matches!(error, ClientError::Timeout);
+            return if late { Connection::TimedOut } else { Connection::Close };
         }
         Err(SendError::Body(error)) => {
             // The client must see that it broke.
@@ -151,6 +157,29 @@ impl Writer<'_> {
         }
         end.extend_from_slice(b"\r\n");
         end
+    }
+
+    /// Says that a stream is at its end. HTTP/1 has said it by the framing of the body.
+    async fn end(&mut self, bodiless: bool) -> Result<(), SendError> {
+        if self.exchange.request.version != Protocol::Http2 {
+            return Ok(());
+        }
+        let trailers = std::mem::take(&mut self.trailers);
+        if !bodiless && !trailers.is_empty() {
+            trailers.iter().for_each(|trailers| trailers.write(self.exchange));
+            let block = http2::response::block(&self.exchange.sent.trailers);
+            if !block.is_empty() {
+                self.send_fields(&block)?;
+            }
+        }
+        self.client.end_answer().await.map_err(ClientError::from)?;
+        Ok(())
+    }
+
+    fn send_fields(&mut self, block: &[u8]) -> Result<(), SendError> {
+        let chunk = self.exchange.location.http2.chunk_size();
+        self.client.send_fields(block, chunk).map_err(ClientError::from)?;
+        Ok(())
     }
 
     /// A body as it is; a stream frames itself.
@@ -336,12 +365,19 @@ impl Writer<'_> {
     }
 
     async fn write_with(&mut self, parts: &[&[u8]], then: Then) -> Result<(), SendError> {
-        let mut head = std::mem::take(&mut self.head);
+        let head = std::mem::take(&mut self.head);
         let body: usize = parts.iter().map(|part| part.len()).sum();
         if head.is_empty() && body == 0 {
             return Ok(());
         }
         let timeout = self.core.send_timeout();
+        let mut head = head;
+        if self.exchange.request.version == Protocol::Http2 && !head.is_empty() {
+            // A frame of its own, and not the beginning of the body's.
+            self.send_fields(&head)?;
+            self.count(head.len() as u64, 0);
+            self.exchange.sent.head = std::mem::take(&mut head);
+        }
         let head_length = head.len();
         let joined = head_length > 0 && body <= SMALL_BODY;
         if joined {
@@ -451,6 +487,21 @@ fn head(
         head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
     };
+    let hop = |field: &mut _| hop_fields(response, core, chunked, keep, field);
+    fields(exchange, core, response, chunked, &mut field, hop);
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// The fields of a head in nginx's order; `hop` writes those that are about this connection alone.
+pub(super) fn fields<F: FnMut(&[u8], &[u8])>(
+    exchange: &Exchange,
+    core: &Core,
+    response: &Response,
+    chunked: bool,
+    field: &mut F,
+    hop: impl FnOnce(&mut F),
+) {
     // An upstream's own are kept only where the configuration passes them on.
     if !response.headers.contains("server") {
         field(b"Server", core.server_token().as_bytes());
@@ -477,6 +528,25 @@ fn head(
     if let Some(location) = response.location.as_ref().filter(completed) {
         field(b"Location", &absolute_location(exchange, location));
     }
+    hop(field);
+    if response.vary {
+        field(b"Vary", b"Accept-Encoding");
+    }
+    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
+        field(b"Location", location);
+    }
+    for header in &response.headers {
+        field(&header.name, &header.value);
+    }
+}
+
+fn hop_fields(
+    response: &Response,
+    core: &Core,
+    chunked: bool,
+    keep: bool,
+    field: &mut impl FnMut(&[u8], &[u8]),
+) {
     if chunked {
         field(b"Transfer-Encoding", b"chunked");
     }
@@ -490,17 +560,6 @@ fn head(
     } else {
         field(b"Connection", b"close");
     }
-    if response.vary {
-        field(b"Vary", b"Accept-Encoding");
-    }
-    if let Some(location) = response.location.as_ref().filter(|it| !completed(it)) {
-        field(b"Location", location);
-    }
-    for header in &response.headers {
-        field(&header.name, &header.value);
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }
 
 /// `/path` to `http://host:port/path` or `https://...`, as `absolute_redirect`, `server_name_in_redirect` and

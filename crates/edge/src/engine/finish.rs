@@ -6,6 +6,8 @@ use crate::exchange::Exchange;
 
 /// Tells the families that keep a record. What was sent stands in `exchange.sent`.
 pub fn finish(exchange: &mut Exchange) {
+    let sent = &exchange.sent;
+    exchange.debug(|| format!("request is done: {}, {} bytes sent", sent.status, sent.bytes));
     if exchange.location.plan.log.is_empty() {
         return;
     }

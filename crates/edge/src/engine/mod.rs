@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 pub use finish::finish;
 pub use special::{builtin_page, reason};
-pub use subrequest::{Answered, Subrequest};
+pub use subrequest::{Answered, Subrequest, twin};
 
 use crate::{exchange::Exchange, log::Level, response::Response};
 use locate::Found;
@@ -21,6 +21,7 @@ use plan::{Answer, Passed, Rewritten};
 
 /// Answers one request. `None`: close the connection without a word.
 pub async fn answer(exchange: &mut Exchange) -> Option<Response> {
+    exchange.debug(|| format!("request {}", exchange.shown_uri()));
     if exchange.depth == 0 && !exchange.location.plan.post_read.is_empty() {
         let location = Arc::clone(&exchange.location);
         location.plan.post_read.iter().for_each(|step| step.read(exchange));
@@ -91,6 +92,7 @@ async fn internal(exchange: &mut Exchange, uri: Bytes, args: Option<Bytes>) -> A
     if let Some(args) = args {
         exchange.args = args;
     }
+    exchange.debug(|| format!("internal redirect: {}", exchange.shown_uri()));
     pass(exchange, Entry::Server).await
 }
 
@@ -108,6 +110,7 @@ async fn named(exchange: &mut Exchange, name: &str) -> Answer {
     }
     exchange.internal = true;
     exchange.location = location;
+    exchange.debug(|| format!("named location: \"{name}\""));
     pass(exchange, Entry::Named).await
 }
 
@@ -210,6 +213,7 @@ fn find_location(exchange: &mut Exchange) -> Option<Answer> {
             return Some(Answer::response(Response::redirect(exchange, 301, to.into())));
         }
     }
+    exchange.debug(|| format!("using configuration \"{}\"", exchange.location.name.text()));
     if exchange.location.core.internal() && !exchange.internal {
         return Some(Answer::Status(404));
     }

@@ -13,6 +13,7 @@ use crate::{
 /// What a bare status becomes: a page, or the place that `error_page` names for it.
 pub(super) fn page(exchange: &mut Exchange, status: u16) -> Answer {
     exchange.sent.status = status;
+    exchange.debug(|| format!("special response: {status}, {}", exchange.shown_uri()));
     // After these the connection's state is in doubt, or the client's good will.
     if matches!(status, 400 | 413 | 414 | 494..=497 | 500 | 501) {
         exchange.request.keep_alive = false;
@@ -143,8 +144,12 @@ pub fn builtin_page(status: u16, server: &str) -> Bytes {
         _ => ("", ""),
     };
     let page = if title.is_empty() {
-        // The status line keeps the old phrase, the page has the new one.
-        let reason = if status == 302 { "Found" } else { reason(status) };
+        // The page has other words for these than the status line.
+        let reason = match status {
+            302 => "Found",
+            401 => "Authorization Required",
+            _ => reason(status),
+        };
         let title = format!("{status} {reason}");
         let title = title.trim_end();
         format!(

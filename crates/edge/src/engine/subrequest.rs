@@ -14,10 +14,10 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, log::Level, response::Response};
+use crate::{exchange::Exchange, log::Level, modules::limits, response::Response};
 
-/// nginx's `NGX_HTTP_MAX_SUBREQUESTS`: so deep may they ask one another.
-const DEEPEST: u8 = 50;
+/// So deep may they ask one another, as in nginx.
+const DEEPEST: u8 = 51;
 
 /// So many may one request of a client lead to, all together: a page that includes itself twice
 /// would come to two to the power of fifty.
@@ -53,10 +53,9 @@ impl Subrequest {
             return None;
         }
         count.set(count.get() + 1);
-        let mut exchange = Box::new(parent.twin());
+        let mut exchange = Box::new(twin(parent));
         exchange.begin_again(uri, args);
         exchange.depth = parent.depth + 1;
-        exchange.keep::<Count>().0 = count;
         prepare(&mut exchange);
         Some(Subrequest(Box::pin(async move {
             let response = super::answer(&mut exchange).await;
@@ -65,11 +64,14 @@ impl Subrequest {
     }
 }
 
-impl Exchange {
-    /// A twin and its original lead to requests that are counted together.
-    pub fn share_count_with(&mut self, other: &mut Exchange) {
-        self.keep::<Count>().0 = Rc::clone(&other.keep::<Count>().0);
-    }
+/// A twin whose subrequests are counted together with those of its original, and which is not
+/// counted itself where that was.
+pub fn twin(original: &mut Exchange) -> Exchange {
+    let count = Rc::clone(&original.keep::<Count>().0);
+    let mut twin = original.twin();
+    twin.keep::<Count>().0 = count;
+    limits::share(original, &mut twin);
+    twin
 }
 
 impl Future for Subrequest {

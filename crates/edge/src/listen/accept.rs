@@ -216,8 +216,9 @@ impl Acceptor {
             // The socket may have been reset already; serving it will tell.
             let _reset = stream.set_nodelay(true);
         }
-        let peer = Rc::new(Peer::new(number, peer, local));
-        let client = Client::new(io, peer);
+        let mut peer = Peer::new(number, peer, local);
+        peer.debugged = self.http.debugged.iter().any(|who| who.fits(&peer.remote.address));
+        let client = Client::new(io, Rc::new(peer));
         let serving = Serving::begin(self);
         let (http, drain) = (Arc::clone(&self.http), self.drain.clone());
         tokio::task::spawn_local(async move {

@@ -26,6 +26,8 @@ pub struct Listen {
     /// Who connects here says first for whom (`connection/proxy_protocol.rs`).
     pub proxy_protocol: bool,
     pub ssl: bool,
+    /// HTTP/2 may be spoken to every server here, as `listen` used to say it.
+    pub http2: bool,
     pub keepalive: Option<KeepAlive>,
     pub receive_buffer: Option<usize>,
     pub send_buffer: Option<usize>,
@@ -77,6 +79,7 @@ impl Listen {
             reuseport: false,
             proxy_protocol: false,
             ssl: false,
+            http2: false,
             keepalive: None,
             receive_buffer: None,
             send_buffer: None,
@@ -104,6 +107,7 @@ impl Listen {
             ("reuseport", "") => self.reuseport = true,
             ("proxy_protocol", "") => self.proxy_protocol = true,
             ("ssl", "") => self.ssl = true,
+            ("http2", "") => self.http2 = true,
             ("backlog", value) => {
                 let backlog = value.parse().ok().filter(|backlog| *backlog > 0);
                 self.backlog = Some(backlog.ok_or_else(|| format!("invalid backlog \"{word}\""))?);
@@ -126,7 +130,7 @@ impl Listen {
             ("sndbuf", value) => self.send_buffer = Some(buffer(name, value)?),
             // Every address has a socket of its own, unless a wildcard has its port.
             ("bind", "") => (),
-            ("http2" | "quic", _) => {
+            ("quic", _) => {
                 let message = "nginx has this; the edge does not yet";
                 return Err(format!("\"{name}\" parameter of \"listen\": {message}"));
             }
@@ -141,6 +145,7 @@ impl Listen {
         self.reuseport |= other.reuseport;
         self.proxy_protocol |= other.proxy_protocol;
         self.ssl |= other.ssl;
+        self.http2 |= other.http2;
         self.keepalive = self.keepalive.take().or_else(|| other.keepalive.clone());
         self.receive_buffer = self.receive_buffer.or(other.receive_buffer);
         self.send_buffer = self.send_buffer.or(other.send_buffer);

@@ -122,6 +122,13 @@ impl Args<'_> {
         self.loader.folder.join(self.word(index))
     }
 
+    /// `NAME_temp`: where the temporary files of a `NAME_pass` go unless it is said. It is made before
+    /// the server answers.
+    pub fn temporary_folder(&mut self) {
+        let family = self.node.name.text.trim_end_matches("_pass");
+        self.loader.folders.push(self.loader.prefix.join(format!("{family}_temp")));
+    }
+
     /// `"NAME" directive MESSAGE`, as nginx says it; setters never repeat their own name.
     pub fn refuse(&self, message: &str) -> ConfError {
         let name = &self.node.name;

@@ -6,12 +6,13 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use super::{args::Scope, servers::ServerNames};
 use crate::{
     conf::{ConfError, Source},
+    connection::Who,
     engine::{locate::Locations, plan::Plan},
     listen::Listen,
     log::Files,
     modules::{
         client_body::ClientBody, core::Core, error_log::ErrorLog, error_page::ErrorPages,
-        main::Main, server::VirtualServer, ssl::Ssl, types::Types,
+        http2::Http2, main::Main, server::VirtualServer, ssl::Ssl, types::Types,
     },
     regex::Regex,
     tls::Terms,
@@ -41,6 +42,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Every log, opened once however often it is named.
     pub files: Arc<Files>,
+    /// Where temporary files go.
+    pub folders: Vec<PathBuf>,
     /// What is worth saying but no reason to refuse.
     pub warnings: Vec<ConfError>,
 }
@@ -48,13 +51,15 @@ pub struct Config {
 pub struct Http {
     pub addresses: Vec<Address>,
     pub linked: Arc<Linked>,
+    /// `debug_connection`.
+    pub debugged: Vec<Who>,
 }
 
 impl Http {
     /// Of a configuration without an `http` block.
     pub fn nothing() -> Http {
         let linked = Names::default().link(&[]).expect("no name is mentioned, so none is unknown");
-        Http { addresses: Vec::new(), linked: Arc::new(linked) }
+        Http { addresses: Vec::new(), linked: Arc::new(linked), debugged: Vec::new() }
     }
 }
 
@@ -92,6 +97,7 @@ pub struct Location {
     pub name: Name,
     pub core: Arc<Core>,
     pub client_body: Arc<ClientBody>,
+    pub http2: Arc<Http2>,
     pub error_log: Arc<ErrorLog>,
     pub error_pages: Arc<ErrorPages>,
     pub types: Arc<Types>,
@@ -115,6 +121,18 @@ pub enum Name {
 }
 
 impl Name {
+    /// As it stands in the file, without its sign.
+    pub fn text(&self) -> &str {
+        match self {
+            Name::Outer => "",
+            Name::Exact(text)
+            | Name::Prefix(text)
+            | Name::FinalPrefix(text)
+            | Name::Pattern(_, text)
+            | Name::Named(text) => text,
+        }
+    }
+
     /// The text a URI is compared with; of `alias` and `proxy_pass`, what is replaced.
     pub fn prefix(&self) -> Option<&str> {
         match self {

@@ -17,6 +17,7 @@ pub use blocks::{Address, Config, Http, Location, Name, Options, Reached, Server
 pub use known::{NGINX, NginxModule};
 pub use module::{
     AnyDirective, AnyModule, Arity, Block, Body, Directive, Entry, Module, block, directive,
+    lacking,
 };
 pub use read::load;
 pub use servers::{ServerName, ServerNames};

@@ -88,7 +88,8 @@ pub struct Directive<M> {
     pub blocks: &'static [Block],
     pub arity: Arity,
     pub body: Body,
-    pub set: Set<M>,
+    /// `None`: nginx has it here, and the edge does not.
+    pub set: Option<Set<M>>,
 }
 
 pub(super) type Set<M> = fn(&mut M, &mut Args<'_>) -> Result<(), ConfError>;
@@ -100,7 +101,7 @@ pub const fn directive<M>(
     arity: Arity,
     set: Set<M>,
 ) -> Directive<M> {
-    Directive { name, blocks, arity, body: Body::None, set }
+    Directive { name, blocks, arity, body: Body::None, set: Some(set) }
 }
 
 /// A directive with braces.
@@ -111,7 +112,13 @@ pub const fn block<M>(
     body: Body,
     set: Set<M>,
 ) -> Directive<M> {
-    Directive { name, blocks, arity, body, set }
+    Directive { name, blocks, arity, body, set: Some(set) }
+}
+
+/// A directive that nginx has in these blocks and the edge has not, where the edge takes the name in
+/// another block. What is nowhere taken needs no row to be refused.
+pub const fn lacking<M>(name: &'static str, blocks: &'static [Block]) -> Directive<M> {
+    Directive { name, blocks, arity: Arity::AtLeast(0), body: Body::None, set: None }
 }
 
 // Erasure, so that families of different types can stand in one list. Used while the
@@ -152,6 +159,7 @@ pub trait AnyDirective: Sync {
     fn blocks(&self) -> &'static [Block];
     fn arity(&self) -> Arity;
     fn body(&self) -> Body;
+    fn is_lacking(&self) -> bool;
     fn set(&self, module: &mut dyn AnyModule, args: &mut Args<'_>) -> Result<(), ConfError>;
 }
 
@@ -172,8 +180,13 @@ impl<M: Module> AnyDirective for Directive<M> {
         self.body
     }
 
+    fn is_lacking(&self) -> bool {
+        self.set.is_none()
+    }
+
     fn set(&self, module: &mut dyn AnyModule, args: &mut Args<'_>) -> Result<(), ConfError> {
-        (self.set)(module.as_any_mut().downcast_mut().expect(SAME_SLOT), args)
+        let set = self.set.expect("the loader refuses a row that is lacking");
+        set(module.as_any_mut().downcast_mut().expect(SAME_SLOT), args)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     conf::{self, ConfError, Node, Span},
     log::Files,
-    modules::MODULES,
+    modules::{MODULES, main::Main},
     regex::{Case, Regex},
     tls::SessionCache,
     vars::Names,
@@ -35,6 +35,7 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
         names: Names::default(),
         prefix: options.prefix.clone(),
         files: Arc::clone(&files),
+        folders: Vec::new(),
         warnings: Vec::new(),
         folder: options.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         session_caches: HashMap::new(),
@@ -53,13 +54,15 @@ pub fn load(options: &Options) -> Result<Config, ConfError> {
     let http =
         main.children.pop().map(|draft| settle::http(draft, &outside, &mut loader)).transpose()?;
     let linked = Arc::new(std::mem::take(&mut loader.names).link(MODULES)?);
-    let http = http.map(|addresses| Arc::new(Http { addresses, linked }));
+    let debugged = find::<Main>(&outside).debug_connection().to_vec();
+    let http = http.map(|addresses| Arc::new(Http { addresses, linked, debugged }));
     Ok(Config {
         main: find(&outside),
         error_log: find(&outside),
         http,
         sources,
         files,
+        folders: loader.folders,
         warnings: loader.warnings,
     })
 }
@@ -86,6 +89,8 @@ pub struct Loader {
     pub names: Names,
     pub prefix: PathBuf,
     pub files: Arc<Files>,
+    /// To be made before the server answers, by whom may.
+    pub folders: Vec<PathBuf>,
     pub warnings: Vec<ConfError>,
     /// Where the configuration is: some names are relative to it.
     pub folder: PathBuf,
@@ -151,14 +156,15 @@ impl Loader {
     fn directive(&mut self, kind: Block, node: &Node, draft: &mut Draft) -> Result<(), ConfError> {
         let name = &node.name.text;
         let Some(rows) = self.known.get(name.as_str()) else {
-            let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
-            let lacking = "(nginx has this; the edge does not yet)";
-            return Err(if nginx_has(name) { unknown.noting(lacking) } else { unknown });
+            return Err(unknown(node));
         };
         let Some((slot, row)) = rows.iter().find(|(_, row)| row.blocks().contains(&kind)).copied()
         else {
             return Err(not_allowed(node));
         };
+        if row.is_lacking() {
+            return Err(unknown(node));
+        }
         match (row.body(), &node.block) {
             (Body::None, Some(_)) => {
                 let message = format!("directive \"{name}\" is not terminated by \";\"");
@@ -223,6 +229,13 @@ fn braces(node: &Node) -> Result<&[Node], ConfError> {
     let name = &node.name;
     let message = || format!("directive \"{}\" has no opening \"{{\"", name.text);
     node.block.as_deref().ok_or_else(|| name.span.error(message()))
+}
+
+fn unknown(node: &Node) -> ConfError {
+    let name = &node.name.text;
+    let unknown = node.name.span.error(format!("unknown directive \"{name}\""));
+    let hint = "(nginx has this; the edge does not yet)";
+    if nginx_has(name) { unknown.noting(hint) } else { unknown }
 }
 
 fn wrong_number(node: &Node) -> ConfError {

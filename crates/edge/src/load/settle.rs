@@ -160,11 +160,7 @@ fn settle(mut draft: Draft, outer: &[Family], http: &[Family]) -> Result<Arc<Loc
 }
 
 fn check_nesting(outer: &Name, inner: &Name) -> Result<(), String> {
-    let text = |name: &Name| match name {
-        Name::Pattern(_, text) | Name::Named(text) => text.clone(),
-        name => name.prefix().unwrap_or_default().to_owned(),
-    };
-    let (outside, inside) = (text(outer), text(inner));
+    let (outside, inside) = (outer.text(), inner.text());
     match (outer, inner) {
         (Name::Exact(_), _) => {
             Err(format!("location \"{inside}\" cannot be inside the exact location \"{outside}\""))
@@ -176,7 +172,7 @@ fn check_nesting(outer: &Name, inner: &Name) -> Result<(), String> {
             Err(format!("named location \"{inside}\" can be on the server level only"))
         }
         (Name::Prefix(_) | Name::FinalPrefix(_), inner) if inner.prefix().is_some() => {
-            if inside.starts_with(&outside) {
+            if inside.starts_with(outside) {
                 Ok(())
             } else {
                 Err(format!("location \"{inside}\" is outside location \"{outside}\""))
@@ -216,6 +212,7 @@ fn install(
         name: draft.name,
         core: find(families),
         client_body: find(families),
+        http2: find(families),
         error_log: find(families),
         error_pages: find(families),
         types: find(families),

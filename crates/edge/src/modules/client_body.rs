@@ -39,6 +39,7 @@ impl Module for ClientBody {
             body.buffer_size.set(args.size(0)?, args)
         }),
         directive("client_body_temp_path", BLOCKS, Between(1, 4), |body, args| {
+            args.loader.folders.push(args.path(0));
             body.temp_path.set(temp_folder(args)?, args)
         }),
         directive("client_body_timeout", BLOCKS, Exactly(1), |body, args| {

@@ -92,16 +92,30 @@ impl ErrorLog {
 
     /// One line; `connection` is nginx's `*1`.
     pub fn write(&self, level: Level, connection: Option<u64>, message: &str) {
-        if !self.wants(level) {
-            return;
+        if self.wants(level) {
+            self.write_to(level, connection, message, |target| level <= target.level);
         }
+    }
+
+    /// One line in every log there is, about a connection of `debug_connection`.
+    pub fn write_everywhere(&self, level: Level, connection: u64, message: &str) {
+        self.write_to(level, Some(connection), message, |_| true);
+    }
+
+    fn write_to(
+        &self,
+        level: Level,
+        connection: Option<u64>,
+        message: &str,
+        wants: impl Fn(&&Target) -> bool,
+    ) {
         let time = clock::error_log_time();
         let time = String::from_utf8_lossy(&time);
         let process = std::process::id();
         let thread = nix::unistd::gettid();
         let connection = connection.map_or_else(String::new, |number| format!("*{number} "));
         let line = format!("{time} [{level}] {process}#{thread}: {connection}{message}\n");
-        for target in self.targets.iter().filter(|target| level <= target.level) {
+        for target in self.targets.iter().filter(wants) {
             // A log that can not be written has nowhere to say so.
             let _lost = match &target.to {
                 Destination::File(file) => file.write(line.as_bytes()),

@@ -9,6 +9,7 @@ pub mod core; // what nearly every request asks for
 pub mod client_body; // how a request's body is read and kept
 pub mod server; // listen, server_name
 pub mod ssl; // TLS: whose certificates, which ciphers
+pub mod http2; // HTTP/2 and its limits
 pub mod error_page; // what a status becomes
 pub mod upstream; // several servers under one name
 pub mod resolver; // who is asked for addresses
@@ -44,7 +45,8 @@ pub mod access_log; // a line for each request
 use crate::load::Entry;
 
 /// What nginx is built with only when it is asked for, and the edge has.
-pub const WITH: &[&str] = &["http_realip_module", "http_ssl_module", "http_stub_status_module"];
+pub const WITH: &[&str] =
+    &["http_realip_module", "http_ssl_module", "http_stub_status_module", "http_v2_module"];
 
 /// What nginx is built with and the edge is not, as `-V` tells it: who asks by these names is told.
 pub const WITHOUT: &[&str] = &[
@@ -73,6 +75,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<client_body::ClientBody>(),
     Entry::of::<server::VirtualServer>(),
     Entry::of::<ssl::Ssl>(),
+    Entry::of::<http2::Http2>(),
     Entry::of::<error_page::ErrorPages>(),
     Entry::of::<upstream::Upstreams>(),
     Entry::of::<resolver::Resolvers>(),

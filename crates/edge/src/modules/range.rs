@@ -15,7 +15,7 @@ use crate::{
         builtin_page,
         plan::{Filter, Plan},
     },
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     load::{Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
     response::{Body, FilePart, Part, Response},
 };
@@ -46,8 +46,7 @@ impl Module for Range {
 impl Filter for Range {
     fn apply(&self, exchange: &mut Exchange, mut response: Response) -> Response {
         let whole = response.body.length().filter(|_| response.ranges && response.status == 200);
-        let (Some(length), true) = (whole, exchange.request.version >= http1::Version::Http10)
-        else {
+        let (Some(length), true) = (whole, exchange.request.version >= Protocol::Http10) else {
             return response;
         };
         let most = self.max_ranges.or(usize::MAX);
@@ -58,13 +57,6 @@ impl Filter for Range {
         let wanted = match list {
             Some(list) if is_still_the_same(exchange, &response) => parse(list, length, most),
             _ => Wanted::Everything,
-        };
-        let wanted = match wanted {
-            // A stream goes by once, and a later part may stand before an earlier one.
-            Wanted::Ranges(ranges) if ranges.len() > 1 && is_stream(&response) => {
-                Wanted::Everything
-            }
-            wanted => wanted,
         };
         match wanted {
             Wanted::Everything => {
@@ -181,10 +173,6 @@ fn one(response: &mut Response, range: &Span<u64>, length: u64) {
         // Nothing else has both a length and ranges.
         other => other,
     };
-}
-
-fn is_stream(response: &Response) -> bool {
-    matches!(response.body, Body::Stream(_))
 }
 
 /// `multipart/byteranges`: every range with a head of its own, between boundaries.

@@ -28,6 +28,13 @@ impl Module for VirtualServer {
                 }
                 server.listens.push(listen);
             }
+            if server.listens.last().is_some_and(|listen| listen.http2) {
+                let warning = args.complain(
+                    "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive \
+                     instead",
+                );
+                args.loader.warnings.push(warning);
+            }
             Ok(())
         }),
         directive("server_name", BLOCKS, AtLeast(1), VirtualServer::add_names),
@@ -48,21 +55,37 @@ impl Module for VirtualServer {
 impl VirtualServer {
     fn add_names(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
         for place in 0..args.len() {
-            let word = args.word(place).to_owned();
+            let word = match args.word(place) {
+                word if word.eq_ignore_ascii_case("$hostname") => crate::vars::hostname(),
+                word => word.to_owned(),
+            };
+            if word.contains('/') && !word.starts_with('~') {
+                let message = format!("server name \"{word}\" has suspicious symbols");
+                args.loader.warnings.push(args.complain(message));
+            }
             let lower = word.to_ascii_lowercase();
+            let wildcard = |rest: &str| {
+                let good = !rest.is_empty() && !rest.contains('*') && !rest.contains("..");
+                let message = format!("invalid server name or wildcard \"{word}\"");
+                if good { Ok(()) } else { Err(args.complain(message)) }
+            };
             let name = if let Some(pattern) = word.strip_prefix('~') {
                 ServerName::Pattern(args.regex(pattern, Case::Insensitive)?)
             } else if let Some(end) = lower.strip_prefix("*.") {
+                wildcard(end)?;
                 ServerName::Leading(format!(".{end}"))
             } else if let Some(start) = lower.strip_suffix(".*") {
+                wildcard(start)?;
                 ServerName::Trailing(format!("{start}."))
             } else if let Some(domain) = lower.strip_prefix('.') {
                 // `.example.org` is the domain and everything below it.
+                wildcard(domain)?;
                 self.names.push((word.clone(), ServerName::Exact(domain.to_owned())));
                 ServerName::Leading(lower)
-            } else if lower.contains('*') {
-                return Err(args.complain(format!("invalid server name or wildcard \"{word}\"")));
             } else {
+                if !lower.is_empty() {
+                    wildcard(&lower)?;
+                }
                 ServerName::Exact(lower)
             };
             self.names.push((word, name));

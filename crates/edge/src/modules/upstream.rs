@@ -17,7 +17,7 @@ use crate::{
     load::{
         Args,
         Arity::{AtLeast, Between, Exactly},
-        Block, Body, Directive, Module, Site, block, directive, parse_time,
+        Block, Body, Directive, Module, Site, block, directive, lacking, parse_time,
     },
     upstream::{Address, Balance, HashKey, Keepalive, PeerOptions, Upstream},
     vars::Template,
@@ -140,6 +140,8 @@ impl Module for Upstreams {
             all.current().keepalive.timeout = args.time(0)?;
             Ok(())
         }),
+        lacking("resolver", INSIDE),
+        lacking("resolver_timeout", INSIDE),
     ];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}

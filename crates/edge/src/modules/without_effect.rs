@@ -18,7 +18,6 @@ use crate::{
 pub struct WithoutEffect;
 
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
-const HTTP_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
 const SERVER: &[Block] = &[Block::Http, Block::Server];
 const ONLY_HTTP: &[Block] = &[Block::Http];
 const EVENTS: &[Block] = &[Block::Events];
@@ -47,11 +46,13 @@ impl Module for WithoutEffect {
         directive("read_ahead", HTTP, Exactly(1), size),
         directive("directio", HTTP, Exactly(1), size_or_off),
         directive("directio_alignment", HTTP, Exactly(1), size),
-        directive("sendfile_max_chunk", HTTP_IF, Exactly(1), size),
+        directive("sendfile_max_chunk", HTTP, Exactly(1), size),
         // What there is leaves at once: a head takes its body along where it is there already.
         directive("postpone_output", HTTP, Exactly(1), size),
         // nginx, too, ignores it on Linux.
         directive("send_lowat", HTTP, Exactly(1), size),
+        directive("proxy_send_lowat", HTTP, Exactly(1), size),
+        directive("fastcgi_send_lowat", HTTP, Exactly(1), size),
         // How many of the kernel's reports are taken at once is the runtime's business.
         directive("epoll_events", EVENTS, Exactly(1), |_, args| number_at(args, 0)),
         directive("worker_aio_requests", EVENTS, Exactly(1), |_, args| number_at(args, 0)),

@@ -8,6 +8,7 @@
 mod message; // a question and its answer in bytes
 mod query; // one question, asked of one server after another
 mod names; // what a thread knows
+pub mod fuzzing; // replies, for fuzz targets
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -20,6 +20,7 @@ mod peers; // who they are and how they fare
 mod pace; // how fast a body is taken
 mod relay; // a response's body on its way to the client
 mod tunnel; // after 101
+pub mod fuzzing; // the codec, for fuzz targets
 
 pub use ask::{Asked, Failure, Limits, Question, RequestBytes, ask};
 pub use balance::{Balance, HashKey};

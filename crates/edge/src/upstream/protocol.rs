@@ -59,7 +59,10 @@ impl Protocol {
         match self {
             Protocol::Http => HeadReader::Lines(Opening::StatusLine),
             Protocol::Uwsgi => HeadReader::Lines(Opening::Either),
-            Protocol::FastCgi(rules) => HeadReader::FastCgi(Some(Box::new(Records::new(rules)))),
+            Protocol::FastCgi(rules) => {
+                let records = Some(Box::new(Records::new(rules)));
+                HeadReader::FastCgi { records, notes: Vec::new() }
+            }
         }
     }
 }
@@ -67,8 +70,11 @@ impl Protocol {
 /// Reads the head of one answer.
 pub(super) enum HeadReader {
     Lines(Opening),
-    /// `None`: the head has come, and the body is what the records are for now.
-    FastCgi(Option<Box<Records>>),
+    FastCgi {
+        /// `None`: the head has come, and the body is what the records are for now.
+        records: Option<Box<Records>>,
+        notes: Vec<Note>,
+    },
 }
 
 impl HeadReader {
@@ -80,9 +86,11 @@ impl HeadReader {
     ) -> Result<Option<Head>, HeadError> {
         match self {
             HeadReader::Lines(opening) => codec::head(buffer, *opening, expected),
-            HeadReader::FastCgi(place) => {
+            HeadReader::FastCgi { records: place, notes } => {
                 let Some(records) = place else { return Ok(None) };
-                let Some(mut head) = records.head(buffer, expected)? else { return Ok(None) };
+                let read = records.head(buffer, expected);
+                notes.extend(records.notes());
+                let Some(mut head) = read? else { return Ok(None) };
                 if expected.has_body(head.status) {
                     head.framing = place.take().map_or(head.framing, codec::Framing::FastCgi);
                 } else {
@@ -97,8 +105,8 @@ impl HeadReader {
     /// What the log is to hear of what was read.
     pub(super) fn notes(&mut self) -> Vec<Note> {
         match self {
-            HeadReader::FastCgi(Some(records)) => records.notes(),
-            HeadReader::FastCgi(None) | HeadReader::Lines(_) => Vec::new(),
+            HeadReader::FastCgi { notes, .. } => std::mem::take(notes),
+            HeadReader::Lines(_) => Vec::new(),
         }
     }
 }

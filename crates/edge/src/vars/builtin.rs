@@ -3,10 +3,13 @@
 use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
-use http1::Version;
 
 use super::{Variable, variable, volatile};
-use crate::{clock, connection::PeerAddress, exchange::Exchange};
+use crate::{
+    clock,
+    connection::{PeerAddress, sent_fields},
+    exchange::{Exchange, Protocol},
+};
 
 pub const VARIABLES: &[Variable] = &[
     // The connection.
@@ -63,9 +66,10 @@ pub const VARIABLES: &[Variable] = &[
     variable("request_uri", |exchange, _| some(&exchange.request.target)),
     variable("server_protocol", |exchange, _| {
         Some(Bytes::from_static(match exchange.request.version {
-            Version::Http09 => b"HTTP/0.9",
-            Version::Http10 => b"HTTP/1.0",
-            Version::Http11 => b"HTTP/1.1",
+            Protocol::Http09 => b"HTTP/0.9",
+            Protocol::Http10 => b"HTTP/1.0",
+            Protocol::Http11 => b"HTTP/1.1",
+            Protocol::Http2 => b"HTTP/2.0",
         }))
     }),
     variable("host", |exchange, _| {
@@ -246,6 +250,10 @@ fn sent(exchange: &Exchange, wanted: &str) -> Option<Bytes> {
             _ => None,
         }
         .or_else(|| join(response.headers.pairs(), wanted, b", "));
+    }
+    if exchange.request.version == Protocol::Http2 {
+        let fields = sent_fields(&exchange.sent.head);
+        return join(fields.iter().map(|field| (&field.name[..], &field.value[..])), wanted, b", ");
     }
     let lines = exchange.sent.head.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| {

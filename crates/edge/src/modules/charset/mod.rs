@@ -106,7 +106,7 @@ impl Module for Charset {
         {
             return Err(to.span.error(no_map(source.as_bytes(), name.as_bytes())));
         }
-        if self.is_on() {
+        if self.is_on() || self.source.said().is_some() {
             plan.filters.push(Arc::new(Handler { settings: self, maps }));
         }
         Ok(())
@@ -162,6 +162,7 @@ impl Filter for Handler {
         let overruled = response.charset.take_if(|_| response.from_upstream);
         let said = said.or_else(|| response.charset.clone());
         let destination = match (overruled, &said) {
+            _ if exchange.depth > 0 => exchange.sent.charset.clone(),
             (Some(name), _) => Some(name),
             (None, Some(_)) if self.settings.overrules.or(false) => self.settings.name(exchange),
             (None, Some(_)) => None,
@@ -188,6 +189,16 @@ impl Filter for Handler {
         response.content_type = Some(bare);
         response
     }
+
+    fn reaches_inside(&self) -> bool {
+        true
+    }
+}
+
+/// What a response's text is said to be in.
+pub(super) fn of(response: &Response) -> Option<Bytes> {
+    let said = || split(response.content_type.as_ref()?).1;
+    response.charset.clone().or_else(said)
 }
 
 /// The body through a map. What is in memory stays there, so that ranges of it can be asked for.

@@ -73,8 +73,6 @@ impl Module for FastCgi {
             family.catch_stderr.push(Bytes::copy_from_slice(args.word(0).as_bytes()));
             Ok(())
         }),
-        // nginx itself says that Linux does not have what this is about.
-        directive("fastcgi_send_lowat", PLACES, Exactly(1), |_, args| args.size(0).map(drop)),
     ];
 
     fn inherit(&mut self, outer: &Self, into: Block) {

@@ -6,7 +6,6 @@ mod compressed; // the bytes
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http1::Version;
 
 use accept::accepts_gzip;
 use compressed::Compressed;
@@ -16,7 +15,7 @@ use crate::{
     clock,
     conf::ConfError,
     engine::plan::{Filter, Plan},
-    exchange::Exchange,
+    exchange::{Exchange, Protocol},
     load::{
         Args,
         Arity::{AtLeast, Exactly},
@@ -35,7 +34,7 @@ pub struct Gzip {
     vary: Setting<bool>,
     proxied: List<Proxied>,
     disable: List<Regex>,
-    http_version: Setting<Version>,
+    http_version: Setting<Protocol>,
     buffers: Setting<(usize, u64)>,
 }
 
@@ -78,8 +77,8 @@ impl Module for Gzip {
         directive("gzip_disable", BLOCKS, AtLeast(1), Gzip::add_disable),
         directive("gzip_http_version", BLOCKS, Exactly(1), |gzip, args| {
             let version = match args.word(0) {
-                "1.0" => Version::Http10,
-                "1.1" => Version::Http11,
+                "1.0" => Protocol::Http10,
+                "1.1" => Protocol::Http11,
                 word => return Err(args.complain(format!("invalid value \"{word}\""))),
             };
             gzip.http_version.set(version, args)
@@ -154,7 +153,7 @@ impl Gzip {
     fn is_wanted(&self, exchange: &Exchange, response: &Response) -> bool {
         let Some(accepted) = exchange.header("accept-encoding") else { return false };
         accepts_gzip(accepted)
-            && exchange.request.version >= self.http_version.or(Version::Http11)
+            && exchange.request.version >= self.http_version.or(Protocol::Http11)
             && (exchange.header("via").is_none() || self.is_for_proxies(exchange, response))
             && exchange
                 .header("user-agent")

@@ -114,6 +114,12 @@ struct Held {
     slots: Vec<Slot>,
 }
 
+pub(super) fn share(from: &Exchange, to: &mut Exchange) {
+    if let Some(held) = from.kept::<Held>() {
+        to.keep::<Held>().said = held.said;
+    }
+}
+
 impl Preaccess for Limiter {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed> {
         if exchange.kept::<Held>().is_some_and(|held| held.said.is_some()) {

@@ -20,6 +20,12 @@ use crate::{
     zone::Zone,
 };
 
+/// What a request was counted as holds for those that belong to it: they are not counted again.
+pub fn share(from: &Exchange, to: &mut Exchange) {
+    req::share(from, to);
+    conn::share(from, to);
+}
+
 /// A zone, and by what a request is counted in it.
 #[derive(Clone)]
 struct Keyed {

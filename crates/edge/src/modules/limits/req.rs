@@ -197,6 +197,12 @@ enum Verdict<'l> {
     },
 }
 
+pub(super) fn share(from: &Exchange, to: &mut Exchange) {
+    if let Some(said) = from.kept::<Said>() {
+        to.keep::<Said>().0 = said.0;
+    }
+}
+
 impl Preaccess for Limiter {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed> {
         if exchange.kept::<Said>().is_some_and(|said| said.0.is_some()) {

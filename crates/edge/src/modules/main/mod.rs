@@ -6,6 +6,7 @@
 mod affinity; // which processors
 
 use std::{
+    net::ToSocketAddrs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,6 +17,7 @@ use nix::sched::CpuSet;
 
 use crate::{
     conf::ConfError,
+    connection::Who,
     defaults,
     engine::plan::Plan,
     load::{
@@ -41,6 +43,7 @@ pub struct Main {
     worker_cpu_affinity: Setting<Affinity>,
     working_directory: Setting<PathBuf>,
     environment: Vec<(String, String)>,
+    debug_connection: Vec<Who>,
 }
 
 const MAIN: &[Block] = &[Block::Main];
@@ -103,13 +106,7 @@ impl Module for Main {
             }
             Ok(())
         }),
-        // nginx, too, has lines of level debug only where it was built for them.
-        directive("debug_connection", EVENTS, Exactly(1), |_, args| {
-            let message = "\"debug_connection\" is ignored, you need to rebuild nginx using \
-                           --with-debug option to enable it";
-            args.loader.warnings.push(args.complain(message));
-            Ok(())
-        }),
+        directive("debug_connection", EVENTS, Exactly(1), Main::add_debug_connection),
         directive("load_module", MAIN, Exactly(1), |_, args| {
             let module = args.word(0);
             let message =
@@ -129,6 +126,26 @@ impl Module for Main {
 }
 
 impl Main {
+    fn add_debug_connection(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        let word = args.word(0).to_owned();
+        if let Some(who) = Who::parse(&word) {
+            let (who, trimmed) = who.trimmed();
+            if trimmed {
+                let message = format!("low address bits of {word} are meaningless");
+                args.loader.warnings.push(args.complain(message));
+            }
+            self.debug_connection.push(who);
+            return Ok(());
+        }
+        let found = (word.as_str(), 0).to_socket_addrs().into_iter().flatten();
+        let before = self.debug_connection.len();
+        self.debug_connection.extend(found.map(|address| Who::Net(address.ip().into())));
+        if self.debug_connection.len() == before {
+            return Err(args.complain(format!("host not found in debug_connection \"{word}\"")));
+        }
+        Ok(())
+    }
+
     fn set_user(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
         if !nix::unistd::geteuid().is_root() {
             let message = "the \"user\" directive makes sense only if the master process runs \
@@ -186,6 +203,10 @@ impl Main {
 
     pub fn working_directory(&self) -> Option<&Path> {
         self.working_directory.said().map(PathBuf::as_path)
+    }
+
+    pub fn debug_connection(&self) -> &[Who] {
+        &self.debug_connection
     }
 
     /// `env NAME=value`.

@@ -67,6 +67,7 @@ enum Target {
 
 impl To {
     pub fn read(args: &mut Args<'_>) -> Result<To, ConfError> {
+        args.temporary_folder();
         Ok(To {
             url: args.template(0)?,
             span: args.node.name.span.clone(),
@@ -132,6 +133,7 @@ impl CgiPass {
             Ok(upstream) => upstream,
             Err(status) => return Answer::Status(status),
         };
+        exchange.story.proxied = None;
         let unknown = match self.dialect.protocol {
             Protocol::FastCgi(_) | Protocol::Http => UnknownLength::Possible,
             Protocol::Uwsgi => UnknownLength::Impossible,
@@ -155,7 +157,9 @@ impl CgiPass {
             head,
             body: body.bytes,
             idempotent: super::is_idempotent(&exchange.request.method),
-            upgrade: exchange.header("upgrade").is_some(),
+            // FastCGI has no way to hand a connection over.
+            upgrade: matches!(self.dialect.protocol, Protocol::Uwsgi)
+                && exchange.header("upgrade").is_some(),
             is_head: exchange.is_head(),
         };
         match ask(exchange, &question, &self.limits).await {

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http1::Version;
 
 use super::{cookie::CookieRewrites, rewrite::Rewrites};
 use crate::{
     engine::plan::Answer,
-    exchange::{Carried, Exchange},
+    exchange::{Carried, Exchange, Protocol},
     headers::{Headers, NameSet},
     response::{Body, Response, Stream},
     upstream::{Asked, Buffering, Field, Fields, Framing, Limits, Relay, UpgradeTunnel, whole},
@@ -111,7 +110,9 @@ impl ResponseRules {
         response.from_upstream = true;
         if asked.head.is_http09 {
             // The client gets what the upstream has said, and nothing before it.
-            exchange.request.version = Version::Http09;
+            if exchange.request.version != Protocol::Http2 {
+                exchange.request.version = Protocol::Http09;
+            }
         } else {
             response.reason.clone_from(&asked.head.reason);
         }

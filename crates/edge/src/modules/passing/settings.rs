@@ -120,7 +120,10 @@ macro_rules! passing_directives {
             "_temp_file_write_size", Exactly(1), |passing, args| {
                 passing.temp_file_write_size.set(args.size(0)?, args)
             };
-            "_temp_path", Between(1, 4), |passing, args| passing.temp_path.set(args.path(0), args);
+            "_temp_path", Between(1, 4), |passing, args| {
+                args.loader.folders.push(args.path(0));
+                passing.temp_path.set(args.path(0), args)
+            };
             "_bind", Between(1, 2), $crate::modules::passing::Passing::set_bind;
             "_force_ranges", Exactly(1), |passing, args| {
                 passing.force_ranges.set(args.flag()?, args)
@@ -138,25 +141,8 @@ macro_rules! passing_directives {
             "_socket_sndbuf", Exactly(1), |passing, args| {
                 passing.socket_sndbuf.set(args.size(0)? as u32, args)
             };
-            // nginx, too, ignores it on Linux.
-            "_send_lowat", Exactly(1), |_, args| args.size(0).map(drop);
             "_cache", Exactly(1), $crate::modules::passing::Passing::only_off;
             "_store", Exactly(1), $crate::modules::passing::Passing::only_off;
-            "_cache_background_update", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_bypass", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_key", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_age", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_lock_timeout", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_max_range_offset", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_methods", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_min_uses", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_path", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_revalidate", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_use_stale", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_cache_valid", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_no_cache", AtLeast(1), $crate::modules::passing::Passing::not_yet;
-            "_store_access", AtLeast(1), $crate::modules::passing::Passing::not_yet;
         )
     };
 }
@@ -267,10 +253,9 @@ impl Passing {
 
     /// What is off unless it is said, and can not be had.
     pub fn only_off(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        if args.word(0) == "off" { Ok(()) } else { self.not_yet(args) }
-    }
-
-    pub fn not_yet(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        if args.word(0) == "off" {
+            return Ok(());
+        }
         Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
     }
 }

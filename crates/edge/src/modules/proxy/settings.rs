@@ -10,7 +10,7 @@ use crate::{
     engine::plan::Plan,
     load::{
         Args,
-        Arity::{AtLeast, Between, Exactly},
+        Arity::{Between, Exactly},
         Block, Directive, List, Module, Setting, Site, directive,
     },
     modules::{
@@ -69,6 +69,7 @@ impl Module for Proxy {
                 if proxy.pass.is_some() {
                     return Err(args.refuse("is duplicate"));
                 }
+                args.temporary_folder();
                 proxy.pass = Some(To {
                     url: args.template(0)?,
                     text: args.word(0).to_owned(),
@@ -118,14 +119,6 @@ impl Module for Proxy {
         directive("proxy_headers_hash_bucket_size", HTTP, Exactly(1), |_, args| {
             args.number::<u64>(0).map(drop)
         }),
-        directive("proxy_pass_trailers", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_verify", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_server_name", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_name", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_trusted_certificate", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_protocols", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_certificate", HTTP, AtLeast(1), not_yet),
-        directive("proxy_ssl_session_reuse", HTTP, AtLeast(1), not_yet),
     ];
 
     fn inherit(&mut self, outer: &Self, into: Block) {
@@ -164,10 +157,6 @@ impl Module for Proxy {
         plan.wants_slash = site.name.prefix().is_some_and(|name| name.ends_with('/'));
         Ok(())
     }
-}
-
-fn not_yet(_: &mut Proxy, args: &mut Args<'_>) -> Result<(), ConfError> {
-    Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
 }
 
 /// `from to`, where `~from` is a pattern, and `~*from` one without case.

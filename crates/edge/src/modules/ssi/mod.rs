@@ -16,6 +16,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 
+use super::charset;
 use crate::{
     conf::ConfError,
     engine::plan::{Filter, Plan},
@@ -126,6 +127,9 @@ impl Filter for Handler {
         let kind = response.content_type.as_deref().unwrap_or_default();
         if response.body.length() == Some(0) || !self.settings.types.has(kind, HTML) {
             return response;
+        }
+        if exchange.depth == 0 {
+            exchange.sent.charset = charset::of(&response);
         }
         response.ranges = false;
         response.headers.remove("Accept-Ranges");

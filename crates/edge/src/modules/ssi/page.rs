@@ -18,7 +18,7 @@ use super::{
     reader::{Command, Reader, Token},
     text::evaluate,
 };
-use crate::{exchange::Exchange, log::Level, regex, response::Source, uri};
+use crate::{engine::twin, exchange::Exchange, log::Level, regex, response::Source, uri};
 
 pub(super) struct Page {
     /// The request, as far as commands ask about it.
@@ -60,10 +60,8 @@ const MOST_VARIABLES: usize = 1000;
 impl Page {
     pub(super) fn new(exchange: &mut Exchange, source: Box<dyn Source>, rules: Rules) -> Page {
         let knowledge = Rc::clone(exchange.keep::<Knowledge>());
-        let mut context = Box::new(exchange.twin());
-        context.share_count_with(exchange);
         Page {
-            context,
+            context: Box::new(twin(exchange)),
             knowledge,
             rules,
             source: Some(source),

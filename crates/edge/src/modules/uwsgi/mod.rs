@@ -14,7 +14,7 @@ use crate::{
     exchange::Exchange,
     load::{
         Args,
-        Arity::{AtLeast, Between, Exactly},
+        Arity::{Between, Exactly},
         Block, Directive, List, Module, Setting, Site, directive,
     },
     upstream::Protocol,
@@ -53,20 +53,6 @@ impl Module for Uwsgi {
         directive("uwsgi_string", PLACES, Exactly(1), |family, args| {
             family.string.set(Bytes::copy_from_slice(args.word(0).as_bytes()), args)
         }),
-        directive("uwsgi_ssl_certificate", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_certificate_cache", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_certificate_key", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_ciphers", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_conf_command", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_crl", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_name", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_password_file", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_protocols", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_server_name", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_session_reuse", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_trusted_certificate", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_verify", PLACES, AtLeast(1), not_yet),
-        directive("uwsgi_ssl_verify_depth", PLACES, AtLeast(1), not_yet),
     ];
 
     fn inherit(&mut self, outer: &Self, into: Block) {
@@ -92,10 +78,6 @@ impl Module for Uwsgi {
         };
         to.install(&self.passing, &self.params, dialect, plan, site)
     }
-}
-
-fn not_yet(_: &mut Uwsgi, args: &mut Args<'_>) -> Result<(), ConfError> {
-    Err(args.refuse("is not to be had: nginx has this; the edge does not yet"))
 }
 
 fn modifier(args: &Args<'_>) -> Result<u8, ConfError> {

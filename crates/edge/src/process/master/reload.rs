@@ -6,6 +6,7 @@ use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::{EPOLL, Flow, Generation, Master, PATIENCE};
 use crate::{
+    body,
     conf::ConfError,
     listen::{self, ListenAddress},
     load,
@@ -50,7 +51,9 @@ impl Master {
 
     fn read(&self) -> Result<Generation, ConfError> {
         let config = Arc::new(load::load(&self.options)?);
-        config.files.open(Identity::of(&config.main).map(|user| user.owner()))?;
+        let owner = Identity::of(&config.main).map(|user| user.owner());
+        config.files.open(owner)?;
+        body::prepare(&config.folders, owner);
         let tell = |level, message: &str| self.log(level, message);
         let sockets = listen::open(&config, &self.current.sockets, listen::For::Serving, &tell)?;
         let number = self.current.number.max(self.newest()) + 1;
