@@ -67,7 +67,7 @@ pub struct Exchange {
     /// What limits have decided: once for each request, however often it starts over.
     pub limited: Limited,
     /// The response, while fields are added to it whose values may ask for others of it.
-    pub pending: Option<Response>,
+    pub pending: Option<Box<Response>>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
