@@ -172,6 +172,10 @@ impl<'a> Reader<'a> {
                     RequestLineError::Target | RequestLineError::Version => {
                         bad_line(400, "client sent invalid request")
                     }
+                    // As the beginning of HTTP/2 where only HTTP/1 is spoken.
+                    RequestLineError::UnsupportedVersion if buffer.starts_with(b"PRI * ") => {
+                        bad_line(400, "client sent invalid request")
+                    }
                     RequestLineError::UnsupportedVersion => {
                         bad_line(505, "client sent invalid version")
                     }

@@ -57,6 +57,17 @@ impl Module for WithoutEffect {
         directive("sendfile_max_chunk", HTTP, Exactly(1), size),
         // What there is leaves at once: a head takes its body along where it is there already.
         directive("postpone_output", HTTP, Exactly(1), size),
+        // The compressor asks for its memory itself, and gives out what it has at once.
+        directive("gzip_buffers", HTTP, Exactly(2), |_, args| {
+            number_at(args, 0).and_then(|()| size_at(args, 1))
+        }),
+        directive("gzip_window", HTTP, Exactly(1), size),
+        directive("gzip_hash", HTTP, Exactly(1), size),
+        directive("gzip_no_buffer", HTTP, Exactly(1), flag),
+        directive("postpone_gzipping", HTTP, Exactly(1), size),
+        // A page goes by as a stream: no part of it is a file, and no buffer of it is filled twice.
+        directive("ssi_min_file_chunk", HTTP, Exactly(1), size),
+        directive("ssi_ignore_recycled_buffers", HTTP, Exactly(1), flag),
         // nginx, too, ignores it on Linux.
         directive("send_lowat", HTTP, Exactly(1), size),
         directive("proxy_send_lowat", HTTP, Exactly(1), size),
