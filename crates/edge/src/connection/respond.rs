@@ -168,7 +168,9 @@ impl Writer<'_> {
         }
         let trailers = std::mem::take(&mut self.trailers);
         if !bodiless && !trailers.is_empty() {
-            trailers.iter().for_each(|trailers| trailers.write(self.exchange));
+            for trailers in trailers {
+                trailers.write(self.exchange);
+            }
             let block = http2::response::block(&self.exchange.sent.trailers);
             if !block.is_empty() {
                 self.send_fields(&block)?;
