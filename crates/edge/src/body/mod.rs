@@ -70,8 +70,9 @@ pub enum BodyError {
     Longer,
     #[error("client intended to send too large chunked body")]
     TooLarge,
-    #[error("client request body could not be written to a temporary file: {0}")]
-    Spool(std::io::Error),
+    /// What could not be done with which file, and why.
+    #[error("{0}")]
+    Spool(String),
 }
 
 impl BodyError {

@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{BodyError, RequestBody, temporary::TempFolder};
+use crate::conf::errno;
 
 pub enum Spool {
     Memory(Vec<Bytes>),
@@ -102,17 +103,24 @@ impl Spool {
 }
 
 impl SpoolFile {
-    fn create(rules: &SpoolRules<'_>) -> io::Result<SpoolFile> {
-        let (file, path) = rules.folder.create()?;
+    fn create(rules: &SpoolRules<'_>) -> Result<SpoolFile, BodyError> {
+        let failed = |error| {
+            let error = errno(&error);
+            BodyError::Spool(format!("temporary file for a request body can not be made ({error})"))
+        };
+        let (file, path) = rules.folder.create().map_err(failed)?;
         if rules.keep == Keep::AsItFits {
-            std::fs::remove_file(&path)?;
+            std::fs::remove_file(&path).map_err(failed)?;
         }
         Ok(SpoolFile { file, path, length: 0, keep: rules.keep })
     }
 
-    fn append(&mut self, part: &[u8]) -> io::Result<()> {
+    fn append(&mut self, part: &[u8]) -> Result<(), BodyError> {
         self.length += part.len() as u64;
-        self.file.write_all(part)
+        self.file.write_all(part).map_err(|error| {
+            let (path, error) = (self.path.display(), errno(&error));
+            BodyError::Spool(format!("pwrite() \"{path}\" failed ({error})"))
+        })
     }
 }
 
@@ -181,7 +189,7 @@ impl RequestBody {
     async fn read_whole(&mut self, rules: &SpoolRules<'_>) -> Result<Spool, BodyError> {
         let length = self.declared_length();
         let most = length.unwrap_or(rules.memory);
-        let create = || SpoolFile::create(rules).map_err(BodyError::Spool);
+        let create = || SpoolFile::create(rules);
         let mut file = if rules.want_file(length) { Some(create()?) } else { None };
         let (mut parts, mut held) = (Vec::new(), 0);
         while let Some(part) = self.chunk(rules.timeout).await? {
@@ -192,7 +200,7 @@ impl RequestBody {
             parts.push(part);
             if let Some(file) = &mut file {
                 for part in parts.drain(..) {
-                    file.append(&part).map_err(BodyError::Spool)?;
+                    file.append(&part)?;
                 }
             }
         }

@@ -71,7 +71,7 @@ pub enum PeerAddress {
 /// Why nothing more comes from a client, or goes to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("client timed out")]
+    #[error("client timed out (110: Connection timed out)")]
     Timeout,
     #[error("client prematurely closed connection")]
     Gone,

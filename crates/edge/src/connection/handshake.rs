@@ -197,7 +197,7 @@ impl Greeting<'_> {
         filled.map_err(|error| {
             Failed(match error {
                 ClientError::Gone => "peer closed connection in SSL handshake".to_owned(),
-                ClientError::Timeout => "client timed out (110: Connection timed out)".to_owned(),
+                ClientError::Timeout => error.to_string(),
                 ClientError::Io(error) => format!("recv() failed ({})", errno(&error)),
             })
         })

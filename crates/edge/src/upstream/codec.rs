@@ -153,11 +153,17 @@ pub(super) enum HeadError {
     Records(#[from] RecordsError),
 }
 
-/// Takes a head from the front of the buffer, passing over interim ones. `None`: read more.
+/// What all the interim heads before an answer may have together: they are passed over, and a server
+/// that sends nothing else would keep us for ever.
+const MOST_INTERIM: usize = 64 << 10;
+
+/// Takes a head from the front of the buffer, passing over interim ones, whose bytes are counted.
+/// `None`: read more.
 pub(super) fn head(
     buffer: &mut BytesMut,
     opening: Opening,
     expected: Expectation,
+    interim: &mut usize,
 ) -> Result<Option<Head>, HeadError> {
     loop {
         let Some(found) = find(buffer, opening, expected.limit)? else { return Ok(None) };
@@ -165,6 +171,10 @@ pub(super) fn head(
         let raw = buffer.split_to(lines.end).freeze();
         let line = lines.status_line.as_ref();
         if line.is_some_and(|line| line.status < 200 && line.status != 101) {
+            *interim += raw.len();
+            if *interim > MOST_INTERIM {
+                return Err(HeadError::TooBig);
+            }
             continue;
         }
         return lines.into_head(raw, expected).map(Some);
@@ -353,7 +363,7 @@ mod tests {
     const EXPECTED: Expectation = Expectation { is_head: false, upgrade: false, limit: 4096 };
 
     fn read(text: &str) -> Result<Option<Head>, HeadError> {
-        head(&mut BytesMut::from(text), Opening::StatusLine, EXPECTED)
+        head(&mut BytesMut::from(text), Opening::StatusLine, EXPECTED, &mut 0)
     }
 
     #[track_caller]
@@ -368,10 +378,11 @@ mod tests {
                      HTTP/1.1 200 Fine\r\nContent-Length: 3\r\n\r\nabc";
         for cut in 0..whole.len() {
             let mut buffer = BytesMut::from(&whole[..cut]);
-            let early = head(&mut buffer, Opening::StatusLine, EXPECTED).unwrap();
+            let mut interim = 0;
+            let early = head(&mut buffer, Opening::StatusLine, EXPECTED, &mut interim).unwrap();
             buffer.extend_from_slice(&whole.as_bytes()[cut..]);
             let read = early
-                .or_else(|| head(&mut buffer, Opening::StatusLine, EXPECTED).unwrap())
+                .or_else(|| head(&mut buffer, Opening::StatusLine, EXPECTED, &mut interim).unwrap())
                 .unwrap();
             assert_eq!(
                 (read.status, read.reason.as_deref()),
@@ -409,7 +420,7 @@ mod tests {
             let mut buffer = BytesMut::new();
             for part in parts {
                 buffer.extend_from_slice(part.as_bytes());
-                if let Some(head) = head(&mut buffer, Opening::Either, EXPECTED)? {
+                if let Some(head) = head(&mut buffer, Opening::Either, EXPECTED, &mut 0)? {
                     return Ok(head);
                 }
             }

@@ -57,8 +57,8 @@ impl Protocol {
 
     pub(super) fn reader(&self) -> HeadReader {
         match self {
-            Protocol::Http => HeadReader::Lines(Opening::StatusLine),
-            Protocol::Uwsgi => HeadReader::Lines(Opening::Either),
+            Protocol::Http => HeadReader::Lines { opening: Opening::StatusLine, interim: 0 },
+            Protocol::Uwsgi => HeadReader::Lines { opening: Opening::Either, interim: 0 },
             Protocol::FastCgi(rules) => {
                 let records = Some(Box::new(Records::new(rules)));
                 HeadReader::FastCgi { records, notes: Vec::new() }
@@ -69,7 +69,11 @@ impl Protocol {
 
 /// Reads the head of one answer.
 pub(super) enum HeadReader {
-    Lines(Opening),
+    Lines {
+        opening: Opening,
+        /// How much was no answer yet.
+        interim: usize,
+    },
     FastCgi {
         /// `None`: the head has come, and the body is what the records are for now.
         records: Option<Box<Records>>,
@@ -85,7 +89,9 @@ impl HeadReader {
         expected: Expectation,
     ) -> Result<Option<Head>, HeadError> {
         match self {
-            HeadReader::Lines(opening) => codec::head(buffer, *opening, expected),
+            HeadReader::Lines { opening, interim } => {
+                codec::head(buffer, *opening, expected, interim)
+            }
             HeadReader::FastCgi { records: place, notes } => {
                 let Some(records) = place else { return Ok(None) };
                 let read = records.head(buffer, expected);
@@ -106,7 +112,7 @@ impl HeadReader {
     pub(super) fn notes(&mut self) -> Vec<Note> {
         match self {
             HeadReader::FastCgi { notes, .. } => std::mem::take(notes),
-            HeadReader::Lines(_) => Vec::new(),
+            HeadReader::Lines { .. } => Vec::new(),
         }
     }
 }
