@@ -48,52 +48,52 @@ server {
 "#;
 
 /// A client that knows frames, and no more of what they mean than a test tells it.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     received: BytesMut,
     decoder: Decoder,
     next: u32,
-    answers: BTreeMap<u32, Answer>,
-    go_away: Option<(u32, u32)>,
+    pub(crate) answers: BTreeMap<u32, Answer>,
+    pub(crate) go_away: Option<(u32, u32)>,
     pongs: usize,
-    closed: bool,
+    pub(crate) closed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Answer {
+pub(crate) struct Answer {
     fields: Vec<(String, String)>,
-    body: Vec<u8>,
-    ended: bool,
-    reset: Option<u32>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) ended: bool,
+    pub(crate) reset: Option<u32>,
     window_updates: u64,
 }
 
 impl Answer {
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..])
     }
 
-    fn status(&self) -> &str {
+    pub(crate) fn status(&self) -> &str {
         self.get(":status").unwrap_or("none")
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-type Fields<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];
 
 const GET: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")];
 
-fn get(path: &str) -> Vec<(&str, &str)> {
+pub(crate) fn get(path: &str) -> Vec<(&str, &str)> {
     let mut fields = GET.to_vec();
     fields[2].1 = path;
     fields
 }
 
-fn block(fields: Fields<'_>) -> Vec<u8> {
+pub(crate) fn block(fields: Fields<'_>) -> Vec<u8> {
     // By hand where a name is one that no encoder would write.
     let mut out = Vec::new();
     for (name, value) in fields {
@@ -118,9 +118,13 @@ fn block(fields: Fields<'_>) -> Vec<u8> {
 }
 
 impl Connection {
-    fn open(edge: &Edge) -> Connection {
+    pub(crate) fn open(edge: &Edge) -> Connection {
+        Connection::over(edge.connect())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Connection {
         let mut connection = Connection {
-            stream: edge.connect(),
+            stream,
             received: BytesMut::new(),
             decoder: Decoder::default(),
             next: 1,
@@ -140,25 +144,25 @@ impl Connection {
         let _closed = self.stream.write_all(bytes);
     }
 
-    fn headers(&mut self, id: u32, block: &[u8], flags: u8) {
+    pub(crate) fn headers(&mut self, id: u32, block: &[u8], flags: u8) {
         let mut out = Vec::new();
         frame::frame(Kind::Headers, flags, id, block, &mut out);
         self.send(&out);
     }
 
     /// A request without a body.
-    fn ask(&mut self, fields: Fields<'_>) -> u32 {
+    pub(crate) fn ask(&mut self, fields: Fields<'_>) -> u32 {
         self.begin(fields, flags::END_STREAM)
     }
 
-    fn begin(&mut self, fields: Fields<'_>, more: u8) -> u32 {
+    pub(crate) fn begin(&mut self, fields: Fields<'_>, more: u8) -> u32 {
         let id = self.next;
         self.next += 2;
         self.headers(id, &block(fields), flags::END_HEADERS | more);
         id
     }
 
-    fn data(&mut self, id: u32, payload: &[u8], flags: u8) {
+    pub(crate) fn data(&mut self, id: u32, payload: &[u8], flags: u8) {
         let mut out = Vec::new();
         frame::frame(Kind::Data, flags, id, payload, &mut out);
         self.send(&out);
@@ -171,7 +175,7 @@ impl Connection {
     }
 
     /// Takes one frame; `false` at the end.
-    fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         while !self.closed {
             if let Some(head) = self.received.first_chunk::<HEAD>() {
                 let head = FrameHead::read(*head);
@@ -229,21 +233,21 @@ impl Connection {
         }
     }
 
-    fn until(&mut self, what: &str, done: impl Fn(&Connection) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&Connection) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             assert!(self.step() && Instant::now() < deadline, "{what}: {:?}", self.answers);
         }
     }
 
-    fn answer(&mut self, id: u32) -> Answer {
+    pub(crate) fn answer(&mut self, id: u32) -> Answer {
         self.until("an answer", |it| {
             it.answers.get(&id).is_some_and(|answer| answer.ended || answer.reset.is_some())
         });
         self.answers[&id].clone()
     }
 
-    fn until_closed(&mut self) {
+    pub(crate) fn until_closed(&mut self) {
         while self.step() {}
     }
 }

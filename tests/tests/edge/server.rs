@@ -46,6 +46,8 @@ pub(crate) fn is_nginx() -> bool {
 pub(crate) struct Site {
     dir: tempfile::TempDir,
     ports: RefCell<BTreeMap<String, Port>>,
+    /// Where the server sees other mounts than the test does: what mounts them.
+    mounts: Option<String>,
 }
 
 /// A port is held until the moment the server starts, so that two tests never share one.
@@ -57,7 +59,15 @@ struct Port {
 impl Site {
     pub(crate) fn new() -> Site {
         let dir = tempfile::Builder::new().prefix("edge-").tempdir().expect("a scratch folder");
-        Site { dir, ports: RefCell::default() }
+        Site { dir, ports: RefCell::default(), mounts: None }
+    }
+
+    /// A small file system of its own in this folder, which the server alone sees. Only root may.
+    pub(crate) fn mount_small(&mut self, folder: &str) {
+        let path = self.path(folder);
+        fs::create_dir_all(&path).expect("a folder");
+        let mount = format!("mount -t tmpfs -o size=64k,mode=777 small '{}' && ", path.display());
+        self.mounts.get_or_insert_default().push_str(&mount);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -118,7 +128,16 @@ impl Site {
 
     /// The command as an operator would type it, for this folder.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.mounts {
+            None => Command::new(binary()),
+            // The shell becomes the server, so that the child's pid is the server's.
+            Some(mounts) => {
+                let mut command = Command::new("unshare");
+                let script = format!("{mounts} exec \"$0\" \"$@\"");
+                command.args(["--mount", "sh", "-c", &script]).arg(binary());
+                command
+            }
+        };
         command.arg("-p").arg(format!("{}/", self.dir.path().display()));
         command.args(["-c", "nginx.conf", "-e", "error.log"]);
         command
