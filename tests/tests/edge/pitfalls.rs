@@ -16,7 +16,7 @@ use nix::unistd::geteuid;
 
 use crate::{
     peer::{After, Peer, Seen, ok},
-    server::{Edge, PATIENCE, Site, read_response},
+    server::{Edge, PATIENCE, Site, is_nginx, read_response},
 };
 
 /// A server with this inside, before an application that says yes to everything.
@@ -450,4 +450,28 @@ fn an_upload_is_whole_before_the_application_sees_it() {
     client.write_all(b"world").unwrap();
     assert_eq!(read_response(&mut client, "POST").text(), "yes");
     assert_eq!(peer.next().body, b"helloworld");
+}
+
+/// The missing slash, and a name that a client may choose: both lead up on nginx.
+#[test]
+fn no_alias_and_no_variable_leads_up() {
+    if is_nginx() {
+        return; // They do there.
+    }
+    let site = Site::new();
+    site.write("files/a", "public");
+    site.write("secret", "secret");
+    let edge = Edge::start_in(
+        site,
+        "server { listen 127.0.0.1:%%PORT%%;
+           location /static { alias %%DIR%%/files/; }
+           location /root { root %%DIR%%/files/$arg_dir; rewrite ^ /secret break; }
+           location /alias { alias %%DIR%%/files/$arg_file; } }",
+    );
+    assert_eq!(edge.get("/static/a").text(), "public");
+    assert_eq!(edge.get("/alias?file=a").text(), "public");
+    for path in ["/static../secret", "/root?dir=..", "/alias?file=../secret"] {
+        let response = edge.get(path);
+        assert_eq!(response.status, 404, "{path}: {}", response.text());
+    }
 }
