@@ -6,6 +6,7 @@
 mod peer; // an upstream that the test plays
 mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
+mod tls; // certificates, and a client that looks at them
 
 mod access;
 mod access_log;
@@ -50,6 +51,7 @@ mod server_name;
 mod smoke;
 mod smuggling;
 mod ssi;
+mod ssl;
 mod static_files;
 mod stock;
 mod stub_status;
@@ -59,4 +61,5 @@ mod upstream;
 mod uwsgi;
 mod variables;
 mod websocket;
+mod without_effect;
 mod workers;
