@@ -58,7 +58,7 @@ pub fn stdin_end(buffer: &mut Vec<u8>, request_id: u16) {
 
 /// For a body that is not copied next to its header: 1 to `MAX_CONTENT` bytes follow in the same
 /// vectored write.
-pub fn stdin_header(request_id: u16, length: u16) -> [u8; 8] {
+pub const fn stdin_header(request_id: u16, length: u16) -> [u8; 8] {
     let kind = RecordKind::Stdin;
     RecordHeader { kind, request_id, content: length, padding: 0 }.to_bytes()
 }

@@ -47,7 +47,7 @@ impl RecordKind {
         }
     }
 
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         match self {
             RecordKind::BeginRequest => 1,
             RecordKind::AbortRequest => 2,
@@ -144,7 +144,7 @@ pub struct RecordHeader {
 }
 
 impl RecordHeader {
-    pub fn to_bytes(self) -> [u8; HEADER_LENGTH] {
+    pub const fn to_bytes(self) -> [u8; HEADER_LENGTH] {
         let [id_high, id_low] = self.request_id.to_be_bytes();
         let [length_high, length_low] = self.content.to_be_bytes();
         let kind = self.kind.number();

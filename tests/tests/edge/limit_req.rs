@@ -147,10 +147,8 @@ fn more_keys_than_a_zone_holds_cost_only_the_oldest() {
         "limit_req_zone $arg_key zone=one:32k rate=1r/m;
          server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www; limit_req zone=one; keepalive_requests 10000; }",
     );
-    let mut flood = String::new();
-    for key in 0..3000 {
-        flood += &format!("GET /a?key={key} HTTP/1.1\r\nHost: x\r\n\r\n");
-    }
+    let ask = |key| format!("GET /a?key={key} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut flood: String = (0..3000).map(ask).collect();
     flood += "GET /a?key=2999 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let mut client = edge.connect();
     let mut writer = client.try_clone().expect("a second handle");

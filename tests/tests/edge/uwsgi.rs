@@ -227,11 +227,9 @@ fn what_is_wrong_is_refused_by_name() {
     assert!(refused("uwsgi_pass 127.0.0.1;").contains("no port in upstream \"127.0.0.1\""));
     assert!(refused("uwsgi_modifier1 256;").contains("value must be between 0 and 255"));
     if !is_nginx() {
-        for directive in [
-            "uwsgi_pass suwsgi://127.0.0.1:1;",
-            "uwsgi_ssl_verify on;",
-            "uwsgi_cache zone;",
-        ] {
+        for directive in
+            ["uwsgi_pass suwsgi://127.0.0.1:1;", "uwsgi_ssl_verify on;", "uwsgi_cache zone;"]
+        {
             let said = refused(directive);
             assert!(said.contains("the edge does not yet"), "{directive}: {said}");
         }

@@ -50,7 +50,7 @@ pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Respons
         response.status = status;
         response.reason = None;
     }
-    if response.location.is_none() {
+    if response.location.is_none() && !response.headers.contains("location") {
         response.location = exchange.redirected_to.take();
     }
     if let Some(carried) = exchange.carried.take() {

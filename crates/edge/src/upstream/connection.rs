@@ -59,13 +59,15 @@ pub(super) const READ: usize = 64 << 10;
 const ROOM: usize = 16 << 10;
 
 impl Connection {
-    /// `local` is where it comes from, if that matters; `called`, who is to be met there by TLS.
+    /// `local` is where it comes from, if that matters; `called`, who is to be met there by TLS. In a
+    /// box, because it goes from hand to hand: from those that are idle to a request, to its body,
+    /// and back.
     pub(super) async fn open(
         address: &Address,
         rules: &SocketRules,
         local: Option<SocketAddr>,
         called: Option<&Called>,
-    ) -> io::Result<Connection> {
+    ) -> io::Result<Box<Connection>> {
         let io = match address {
             Address::Ip(address) => {
                 let stream = rules.connect(*address, local).await?;
@@ -86,7 +88,8 @@ impl Connection {
             }
         };
         let (opened, called) = (clock::tick(), called.cloned());
-        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened, local, called })
+        let buffer = BytesMut::new();
+        Ok(Box::new(Connection { io, buffer, requests: 0, opened, local, called }))
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use fastcgi::{MAX_CONTENT, stdin_header};
+use fastcgi::{HEADER_LENGTH, MAX_CONTENT, stdin_header};
 use http1::chunk_head;
 
 use super::{Connection, records::REQUEST_ID};
@@ -34,6 +34,8 @@ pub(super) enum Envelope {
     /// FastCGI's records.
     Stdin,
 }
+
+static STDIN_END: [u8; HEADER_LENGTH] = stdin_header(REQUEST_ID, 0);
 
 /// No more than a FastCGI record can carry.
 const STRETCH: usize = 32 << 10;
@@ -90,9 +92,7 @@ impl Outgoing {
         match self.envelope {
             Envelope::Plain => (),
             Envelope::Chunked => self.pieces.push_back(Bytes::from_static(b"0\r\n\r\n")),
-            Envelope::Stdin => {
-                self.pieces.push_back(Bytes::copy_from_slice(&stdin_header(REQUEST_ID, 0)));
-            }
+            Envelope::Stdin => self.pieces.push_back(Bytes::from_static(&STDIN_END)),
         }
     }
 

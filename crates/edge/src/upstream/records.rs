@@ -33,6 +33,7 @@ pub struct Records {
     /// More has come than was said. It is dropped.
     surplus: bool,
     ended: bool,
+    broken: Option<RecordsError>,
     keep: bool,
     caught: Arc<[Bytes]>,
     notes: Vec<Note>,
@@ -90,6 +91,7 @@ impl Records {
             rest: None,
             surplus: false,
             ended: false,
+            broken: None,
             keep: rules.keep,
             caught: Arc::clone(&rules.caught),
             notes: Vec::new(),
@@ -153,49 +155,67 @@ impl Records {
         Ok(Some(head))
     }
 
-    /// The next piece of the body.
+    /// The next piece of the body. What is wrong is wrong whoever asks again.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Taken, RecordsError> {
         loop {
             if let Some(data) = self.ready.pop_front() {
                 return Ok(Taken::Data(data));
             }
-            if self.ended {
-                let short = self.rest.is_some_and(|rest| rest > 0);
-                return if short { Err(RecordsError::TooShort) } else { Ok(Taken::End) };
+            if let Some(broken) = &self.broken {
+                return Err(broken.clone());
             }
-            match self.connection.next(buffer)? {
-                None => return Ok(Taken::Nothing),
-                Some(ClientEvent::Stdout(data)) => self.accept(data),
-                Some(ClientEvent::Stderr(text)) => self.note_stderr(&spoken(&text)),
-                Some(ClientEvent::End(_)) => self.ended = true,
-                Some(event) => return Err(unexpected(&event)),
+            if self.ended {
+                return Ok(Taken::End);
+            }
+            if !self.advance(buffer) {
+                return Ok(Taken::Nothing);
             }
         }
     }
 
     /// The whole body, if all of it is here.
     pub fn whole(&mut self, buffer: &mut BytesMut) -> Option<Bytes> {
-        let mut pieces = Vec::new();
-        let end = loop {
-            match self.next(buffer) {
-                Ok(Taken::Data(data)) => pieces.push(data),
-                end => break end,
+        while !self.ended && self.advance(buffer) {}
+        if !self.ended || self.broken.is_some() {
+            return None;
+        }
+        Some(match self.ready.len() {
+            0 => Bytes::new(),
+            1 => self.ready.pop_front()?,
+            _ => self.ready.drain(..).collect::<Vec<_>>().concat().into(),
+        })
+    }
+
+    /// Reads one event of the body. `false`: there is none.
+    fn advance(&mut self, buffer: &mut BytesMut) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
+        let event = match self.connection.next(buffer) {
+            Ok(None) => return false,
+            Ok(Some(event)) => event,
+            Err(error) => {
+                self.broken = Some(error.into());
+                return true;
             }
         };
-        if end == Ok(Taken::End) {
-            return Some(match &mut pieces[..] {
-                [] => Bytes::new(),
-                [piece] => std::mem::take(piece),
-                pieces => pieces.concat().into(),
-            });
+        match event {
+            ClientEvent::Stdout(data) => self.accept(data),
+            ClientEvent::Stderr(text) => self.note_stderr(&spoken(&text)),
+            ClientEvent::End(_) => {
+                self.ended = true;
+                if self.rest.is_some_and(|rest| rest > 0) {
+                    self.broken = Some(RecordsError::TooShort);
+                }
+            }
+            event => self.broken = Some(unexpected(&event)),
         }
-        self.ready = pieces.into();
-        None
+        true
     }
 
     /// Whether a connection that closes now has left nothing out.
     pub fn is_complete(&self) -> bool {
-        self.ended || self.rest == Some(0)
+        self.broken.is_none() && (self.ended || self.rest == Some(0))
     }
 
     /// Whether the connection can carry another request.
@@ -396,10 +416,26 @@ mod tests {
         refuse(&answer(&["BAD"]), "upstream prematurely closed FastCGI stdout");
         refuse(&answer(&["Status: abc\n\n"]), "upstream sent invalid status \"abc\"");
         refuse(&answer(&["no colon\n\n"]), "upstream sent invalid header: \"no colon\"");
-        refuse(&answer(&[&"X: y\n".repeat(1000)]), "upstream sent too big header");
+        let big = answer(&[&"X: y\n".repeat(1000)]);
+        assert_eq!(read(&[&big]), Err("upstream sent too big header".to_owned()));
         let mut full = Vec::new();
         end_request(&mut full, REQUEST_ID, 0, ProtocolStatus::Overloaded);
         refuse(&full, "upstream refused the FastCGI request: protocol status Overloaded");
+    }
+
+    #[test]
+    fn what_breaks_behind_the_head_stays_broken() {
+        let mut wire = Vec::new();
+        stdout(&mut wire, REQUEST_ID, b"X: y\n\nbody");
+        wire.extend([1, 5, 0, 1, 0, 0, 0, 0]);
+        let mut buffer = BytesMut::from(&wire[..]);
+        let mut records = records();
+        records.head(&mut buffer, EXPECTED).unwrap().unwrap();
+        assert_eq!(records.whole(&mut buffer), None);
+        assert_eq!(records.next(&mut buffer), Ok(Taken::Data(Bytes::from_static(b"body"))));
+        for _ in 0..2 {
+            assert_eq!(records.next(&mut buffer), Err(RecordsError::Type(5)));
+        }
     }
 
     #[test]
