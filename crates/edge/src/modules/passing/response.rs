@@ -152,7 +152,7 @@ impl ResponseRules {
             4 if header.is("date") && !self.is_hidden("date") => (),
             10 if header.is("connection") || header.is("keep-alive") => return,
             12 if header.is("content-type") => {
-                if response.content_type.is_none() {
+                if response.content_type.is_none() && !value.is_empty() {
                     response.content_type = Some(value.clone());
                 }
                 return;
