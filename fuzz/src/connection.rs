@@ -1,6 +1,6 @@
-//! All of a client's connection, on a whole server: heads, bodies, pipelining, the PROXY protocol, and
-//! what the phases make of it. Every answer is a response, and the pieces in which a request comes do
-//! not change it.
+//! All of a client's connection, on a whole server: heads, bodies, pipelining, the PROXY protocol,
+//! HTTP/2, and what the phases make of it. It comes to its end, and over HTTP/1 the pieces in which a
+//! request comes do not change the answer.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -10,9 +10,11 @@ use std::time::Duration;
 use causeway_edge::connection::{self, Client, Io, Peer, PeerAddress};
 use causeway_edge::load::{self, Http, Options};
 use causeway_edge::process::Drain;
+use http2::PREFACE;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 
 /// Small limits, so that small input finds their edges; no file, and no other server.
 const CONFIGURATION: &str = r#"
@@ -22,7 +24,7 @@ http {
     large_client_header_buffers 4 256; client_max_body_size 64; keepalive_requests 8;
     map $http_x_map $mapped { default d; ~^(?<first>.)(.*)$ "$first-$2"; hostnames; *.example.org e; }
     server {
-        listen 127.0.0.1:1; listen 127.0.0.1:2 proxy_protocol;
+        listen 127.0.0.1:1; listen 127.0.0.1:2 proxy_protocol; http2 on; http2_max_concurrent_streams 4;
         set_real_ip_from 0.0.0.0/0; set_real_ip_from ::/0; real_ip_header X-Forwarded-For; real_ip_recursive on;
         location / { return 200 "$request_method $uri $args $host $mapped $remote_addr $cookie_a $arg_b\n"; }
         location /away { return 301 /to?$args; }
@@ -40,6 +42,8 @@ http {
 
 struct Server {
     runtime: Runtime,
+    /// Requests that wait go on in tasks of their own.
+    local: LocalSet,
     http: Arc<Http>,
 }
 
@@ -47,13 +51,16 @@ thread_local! {
     static SERVER: OnceCell<Server> = const { OnceCell::new() };
 }
 
-pub(crate) fn run(data: &[u8]) {
+pub(crate) fn http1(data: &[u8]) {
     let Some((whole, part, rest)) = crate::cut(data) else { return };
-    SERVER.with(|server| {
-        let Server { runtime, http } = server.get_or_init(start);
+    // It need not be whole to be meant.
+    if whole.starts_with(&PREFACE[..4]) {
+        return;
+    }
+    on_server(|Server { runtime, local, http }| {
         for address in 0..http.addresses.len() {
-            let at_once = runtime.block_on(ask(http, address, &[whole]));
-            let in_pieces = runtime.block_on(ask(http, address, &[part, rest]));
+            let at_once = local.block_on(runtime, ask(http, address, &[whole]));
+            let in_pieces = local.block_on(runtime, ask(http, address, &[part, rest]));
             // A body that is broken may be answered before that is known.
             if !is_broken(&at_once) && !is_broken(&in_pieces) {
                 let text = |said: &[u8]| String::from_utf8_lossy(said).into_owned();
@@ -63,6 +70,19 @@ pub(crate) fn run(data: &[u8]) {
     });
 }
 
+/// What is answered first is for the server to say, so that only the end is asked for.
+pub(crate) fn http2(data: &[u8]) {
+    let Some((whole, part, rest)) = crate::cut(data) else { return };
+    on_server(|Server { runtime, local, http }| {
+        local.block_on(runtime, ask(http, 0, &[PREFACE, whole]));
+        local.block_on(runtime, ask(http, 0, &[PREFACE, part, rest]));
+    });
+}
+
+fn on_server(ask: impl FnOnce(&Server)) {
+    SERVER.with(|server| ask(server.get_or_init(start)));
+}
+
 fn start() -> Server {
     let file = "/dev/null".into();
     let options = Options { globals: CONFIGURATION.to_owned(), file, ..Options::default() };
@@ -70,7 +90,7 @@ fn start() -> Server {
     let config = config.unwrap_or_else(|error| panic!("the configuration is good: {error}"));
     let http = config.http.expect("it has an http block");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Server { runtime: runtime.expect("a runtime"), http }
+    Server { runtime: runtime.expect("a runtime"), local: LocalSet::new(), http }
 }
 
 /// What the server says to these bytes before it closes, without the time of day.

@@ -15,6 +15,7 @@ mod response_head; // what an upstream may send
 mod fastcgi_answer; // an application's answer, to the edge
 mod fastcgi_records; // both ends
 mod cgi_head; // the head of a FastCGI or uwsgi response
+mod http2_frames; // frame heads, header blocks
 mod dns_reply; // what a name server may send
 pub mod sys; // no name is looked up
 
@@ -32,11 +33,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "uri", run: uri::run },
     Target { name: "head_lines", run: head_lines::run },
     Target { name: "chunked", run: chunked::run },
-    Target { name: "connection", run: connection::run },
+    Target { name: "connection", run: connection::http1 },
+    Target { name: "connection_http2", run: connection::http2 },
     Target { name: "response_head", run: response_head::run },
     Target { name: "fastcgi_answer", run: fastcgi_answer::run },
     Target { name: "fastcgi_records", run: fastcgi_records::run },
     Target { name: "cgi_head", run: cgi_head::run },
+    Target { name: "http2_frames", run: http2_frames::run },
     Target { name: "dns_reply", run: dns_reply::run },
 ];
 

@@ -15,6 +15,7 @@ use crate::{
     headers::Headers,
     load::{Http, Location, Server},
     log::Level,
+    modules::limits::Limited,
     regex::Captures,
     response::Response,
     story::Story,
@@ -63,8 +64,10 @@ pub struct Exchange {
     /// Another `limit_rate` than the location's, in bytes a second: by `set $limit_rate`, or by an
     /// upstream's `X-Accel-Limit-Rate`.
     pub limit_rate: Option<u64>,
+    /// What limits have decided: once for each request, however often it starts over.
+    pub limited: Limited,
     /// The response, while fields are added to it whose values may ask for others of it.
-    pub pending: Option<Response>,
+    pub pending: Option<Box<Response>>,
     /// What was sent, once it has been.
     pub sent: Sent,
     pub story: Story,
@@ -79,7 +82,7 @@ pub struct Request {
     /// The whole first line, for `$request`.
     pub line: Bytes,
     pub method: Bytes,
-    /// `$request_uri`.
+    /// As the client wrote it; `$request_uri` is what of it follows the host.
     pub target: Bytes,
     pub version: Protocol,
     pub headers: Headers,
@@ -172,6 +175,7 @@ impl Exchange {
             carried: None,
             redirected_to: None,
             limit_rate: None,
+            limited: Limited::default(),
             pending: None,
             sent: Sent::default(),
             story: Story::new(&request),
@@ -198,6 +202,7 @@ impl Exchange {
         twin.captures.clone_from(&self.captures);
         twin.quoted_uri = self.quoted_uri;
         twin.depth = self.depth;
+        twin.limited = self.limited;
         twin.sent = self.sent.clone();
         twin.story = self.story.twin();
         twin.values = self.values.twin();

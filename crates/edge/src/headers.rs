@@ -80,6 +80,12 @@ impl Headers {
     }
 }
 
+impl FromIterator<Header> for Headers {
+    fn from_iter<I: IntoIterator<Item = Header>>(fields: I) -> Headers {
+        Headers(fields.into_iter().collect())
+    }
+}
+
 impl IntoIterator for Headers {
     type Item = Header;
     type IntoIter = std::vec::IntoIter<Header>;
@@ -104,6 +110,39 @@ impl Header {
     }
 }
 
+/// Names that are looked for in every message, compared without case. Most fields differ from all of
+/// them in length, and are not compared at all.
+#[derive(Clone, Debug, Default)]
+pub struct NameSet {
+    /// In lower case.
+    names: Vec<Box<[u8]>>,
+    /// Bit n: one of the names has n bytes, of 64 and more n modulo 64.
+    lengths: u64,
+}
+
+impl NameSet {
+    pub fn insert(&mut self, name: &str) {
+        let name = name.to_ascii_lowercase().into_bytes();
+        self.lengths |= 1 << (name.len() & 63);
+        if !self.contains(&name) {
+            self.names.push(name.into());
+        }
+    }
+
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.lengths >> (name.len() & 63) & 1 == 1
+            && self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+impl<'a> FromIterator<&'a str> for NameSet {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> NameSet {
+        let mut set = NameSet::default();
+        names.into_iter().for_each(|name| set.insert(name));
+        set
+    }
+}
+
 /// Whether a comma-separated list (`Connection`, `Transfer-Encoding`) has this token in it.
 pub fn has_token(list: &[u8], token: &str) -> bool {
     list.split(|byte| *byte == b',')
@@ -123,6 +162,13 @@ mod tests {
         assert_eq!(headers.all("Set-Cookie").count(), 2);
         headers.set("Set-Cookie", "c");
         assert_eq!(headers.all("set-cookie").collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn sets_of_names() {
+        let set: NameSet = ["Date", "Server"].into_iter().collect();
+        assert!(set.contains(b"DATE") && set.contains(b"server"));
+        assert!(!set.contains(b"daze") && !set.contains(b"") && !set.contains(&[b'x'; 68]));
     }
 
     #[test]

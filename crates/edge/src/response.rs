@@ -31,9 +31,6 @@ pub struct Response {
     pub trailers: Vec<Arc<dyn Trailers>>,
     /// Whether ranges of the body may be asked for.
     pub ranges: bool,
-    /// `X-Accel-Limit-Rate`: another rate than the location's for this answer, in bytes a second; 0
-    /// is none.
-    pub limit_rate: Option<u64>,
     /// What is sent hangs on `Accept-Encoding`, and caches must know.
     pub vary: bool,
     /// An upstream has answered: whether its answer is still good is its own decision, and no
@@ -95,12 +92,12 @@ pub trait Trailers {
     fn write(&self, exchange: &mut Exchange);
 }
 
-/// What an upgraded connection is handed to.
+/// What an upgraded connection is handed to. Gives back how many bytes it has sent the client.
 pub trait Tunnel {
     fn run(
         self: Box<Self>,
         client: Rc<crate::connection::Client>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    ) -> std::pin::Pin<Box<dyn Future<Output = u64>>>;
 }
 
 impl Response {
@@ -117,7 +114,6 @@ impl Response {
             trailers: Vec::new(),
             ranges: false,
             from_upstream: false,
-            limit_rate: None,
             vary: false,
         }
     }

@@ -188,6 +188,19 @@ pub fn headers(stream: u32, block: &[u8], most: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// Makes room for more in a DATA frame whose payload ends where `frame` ends: how much of `wanted` it
+/// takes, and is to be followed by, so that no payload is longer than `most`.
+pub fn lengthen(frame: &mut [u8], most: usize, wanted: usize) -> usize {
+    let Some(head) = frame.first_chunk_mut::<HEAD>() else { return 0 };
+    let FrameHead { length, kind, .. } = FrameHead::read(*head);
+    if kind != Kind::Data {
+        return 0;
+    }
+    let more = most.saturating_sub(length as usize).min(wanted);
+    head[..3].copy_from_slice(&(length + more as u32).to_be_bytes()[1..]);
+    more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +243,18 @@ mod tests {
         out.clear();
         window_update(0, 1, &mut out);
         assert_eq!(out, [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_body_goes_on_in_the_same_frame() {
+        let mut out = Vec::new();
+        frame(Kind::Data, flags::NONE, 1, &[7; 5], &mut out);
+        assert_eq!(lengthen(&mut out, 8, 10), 3);
+        assert_eq!(read(&out).length, 8);
+        assert_eq!(lengthen(&mut out, 8, 10), 0);
+        out.clear();
+        frame(Kind::Headers, flags::NONE, 1, &[7; 5], &mut out);
+        assert_eq!(lengthen(&mut out, 8, 10), 0);
     }
 
     #[test]

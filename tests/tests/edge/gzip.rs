@@ -126,3 +126,22 @@ fn proxies_and_old_browsers() {
     assert_eq!(edge.get("/a.html").header("vary"), Some("Accept-Encoding"));
     assert_eq!(edge.get("/a.bin").header("vary"), None);
 }
+
+#[test]
+fn how_much_it_was_worth() {
+    let site = Site::new();
+    site.write("www/a.html", "a".repeat(10_000));
+    let mut edge = Edge::start_in(
+        site,
+        "log_format ratio 'ratio=$gzip_ratio.';
+         server { listen 127.0.0.1:%%PORT%%; root %%DIR%%/www; gzip on; access_log %%DIR%%/ratio.log ratio; }",
+    );
+    edge.request("GET", "/a.html", &["Accept-Encoding: gzip"], b"");
+    edge.get("/a.html");
+    edge.stop();
+    let log = edge.site.read("ratio.log");
+    let (one, other) = log.trim_end().split_once('\n').expect("two lines");
+    let ratio: f64 = one["ratio=".len()..].trim_end_matches('.').parse().expect("a number");
+    assert!(ratio > 50.0, "{one}");
+    assert_eq!(other, "ratio=-.");
+}

@@ -1,7 +1,7 @@
 //! How large a request's head may be, to the byte: `client_header_buffer_size` and
 //! `large_client_header_buffers`, of the server that the host means.
 
-use crate::server::Edge;
+use crate::server::{Edge, is_nginx};
 
 const CONF: &str = "
 connection_pool_size 128; client_header_buffer_size 128;
@@ -66,4 +66,24 @@ fn a_head_in_pieces_is_as_large() {
         let response = String::from_utf8_lossy(&response);
         assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{fields:?}: {response}");
     }
+}
+
+/// Empty lines are skipped, and are no way to keep a buffer growing.
+#[test]
+fn there_is_an_end_to_empty_lines() {
+    let edge = Edge::start(CONF);
+    let few = [b"\r\n".repeat(20), request("small", 100, &[]).into_bytes()].concat();
+    assert!(edge.raw(&few).starts_with(b"HTTP/1.1 204 "));
+    if is_nginx() {
+        return; // As many as there is time for.
+    }
+    let mut stream = edge.connect();
+    let mut response = Vec::new();
+    for _ in 0..100 {
+        if std::io::Write::write_all(&mut stream, &b"\r\n".repeat(100)).is_err() {
+            break;
+        }
+    }
+    let _reset = std::io::Read::read_to_end(&mut stream, &mut response);
+    assert!(response.starts_with(b"HTTP/1.1 400 ") || response.is_empty());
 }

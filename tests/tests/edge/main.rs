@@ -6,9 +6,11 @@
 mod peer; // an upstream that the test plays
 mod fastcgi_peer; // a FastCGI application that the test plays
 mod server; // a scratch folder with a server in it
+mod tls; // certificates, and a client that looks at them
 
 mod access;
 mod access_log;
+mod auth_basic;
 mod autoindex;
 mod charset;
 mod client_body;
@@ -21,9 +23,13 @@ mod gzip;
 mod header_buffers;
 mod headers;
 mod http;
+mod http2;
 mod if_;
 mod index;
 mod keepalive;
+mod limit_conn;
+mod limit_rate;
+mod limit_req;
 mod listen;
 mod location;
 mod map;
@@ -33,8 +39,10 @@ mod process;
 mod proxy;
 mod proxy_buffering;
 mod proxy_next_upstream;
+mod proxy_protocol;
 mod proxy_socket;
 mod range;
+mod realip;
 mod reload;
 mod resolver;
 mod return_;
@@ -43,12 +51,15 @@ mod server_name;
 mod smoke;
 mod smuggling;
 mod ssi;
+mod ssl;
 mod static_files;
 mod stock;
+mod stub_status;
 mod try_files;
 mod types;
 mod upstream;
 mod uwsgi;
 mod variables;
 mod websocket;
+mod without_effect;
 mod workers;

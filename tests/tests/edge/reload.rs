@@ -10,7 +10,7 @@ fn answering(word: &str, port: &str) -> String {
     format!("server {{ listen 127.0.0.1:%%{port}%%; location / {{ return 200 {word}; }} }}")
 }
 
-fn reload(edge: &mut Edge, http: &str) {
+pub(crate) fn reload(edge: &mut Edge, http: &str) {
     let config = edge.site.config(http);
     edge.site.write("nginx.conf", config);
     let before = edge.error_log().matches("exited with code 0").count();

@@ -389,7 +389,7 @@ impl Response {
 }
 
 /// Reads one response and nothing beyond it, so that a connection can be used again.
-pub(crate) fn read_response(stream: &mut TcpStream, method: &str) -> Response {
+pub(crate) fn read_response(stream: &mut impl Read, method: &str) -> Response {
     let head = read_head(stream);
     let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
     let status = status.unwrap_or_else(|| panic!("a status line, and not {head:?}"));
@@ -408,7 +408,7 @@ pub(crate) fn read_response(stream: &mut TcpStream, method: &str) -> Response {
     response
 }
 
-fn read_head(stream: &mut TcpStream) -> String {
+fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -420,7 +420,7 @@ fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-fn read_chunks(stream: &mut TcpStream) -> Vec<u8> {
+fn read_chunks(stream: &mut impl Read) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
         let mut line = Vec::new();

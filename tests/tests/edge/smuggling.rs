@@ -1,7 +1,7 @@
 //! Requests whose end two servers could see in different places. Each is either refused, with the
 //! connection closed, or read in the one way that nginx reads it too.
 
-use crate::server::Edge;
+use crate::server::{Edge, is_nginx};
 
 const CONF: &str = r#"
 server {
@@ -85,4 +85,35 @@ fn the_old_version_has_no_chunks() {
     let response = String::from_utf8_lossy(&edge.raw(request.as_bytes())).into_owned();
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
     assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+}
+
+/// A field of which two servers might take different ones.
+#[test]
+fn what_may_stand_once_stands_once() {
+    let edge = Edge::start(CONF);
+    // Of these, nginx refuses the second since 1.23.
+    let newer = ["Expect", "If-Match", "If-None-Match", "If-Range", "Content-Range"];
+    let older = ["Authorization", "If-Modified-Since", "If-Unmodified-Since"];
+    let newer = newer.iter().filter(|_| !is_nginx());
+    for name in newer.chain(&older) {
+        let lower = name.to_ascii_lowercase();
+        let fields = format!("{name}: a\r\n{lower}: a\r\n");
+        assert_eq!(statuses(&edge, &fields, ""), ["400"], "{name}");
+        assert_ne!(statuses(&edge, &format!("{name}: a\r\n"), "")[0], "400", "{name}");
+    }
+}
+
+/// Names that reach no server as they are, or another one than the next hop takes them for.
+#[test]
+fn hosts_that_are_none_are_refused() {
+    let edge = Edge::start(CONF);
+    for host in
+        ["a:65536", "a:1:2", "a:8x", "a@b", "a,b c", "[::1", "[::1].", "a\\b", "a..", "a\tb"]
+    {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let response = edge.raw(request.as_bytes());
+        // Ports and literals have been looked at since 1.29.
+        let expected: &[u8] = if is_nginx() { b"HTTP/1.1 " } else { b"HTTP/1.1 400 " };
+        assert!(response.starts_with(expected), "{host}");
+    }
 }

@@ -3,6 +3,7 @@
 pub mod file; // files to be sent
 mod kept; // what a thread remembers of them
 pub mod stretch; // a part of a stream
+mod joined; // small pieces put together
 mod stored; // what is here, as a stream
 mod spool; // a body that has come in whole
 mod temporary; // files for what does not fit in memory
@@ -13,6 +14,7 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use http1::{Chunked, Piece};
 
+pub use joined::Joined;
 pub use spool::{Keep, Spool, SpoolRules, read_at};
 pub use temporary::{TempFolder, prepare, unnamed_file};
 
@@ -32,7 +34,7 @@ pub struct RequestBody {
     continue_pending: bool,
     declared: Option<u64>,
     /// Taken in, and not given out yet.
-    taken: Taken,
+    taken: Joined,
     /// Somebody has had a part of it.
     begun: bool,
     /// The whole body, once somebody wanted it whole.
@@ -113,7 +115,7 @@ impl RequestBody {
             limit: 0,
             continue_pending,
             declared,
-            taken: Taken::default(),
+            taken: Joined::default(),
             begun: false,
             spooled: None,
             refused: false,
@@ -130,7 +132,7 @@ impl RequestBody {
             limit: self.limit,
             continue_pending: false,
             declared: Some(self.spooled.as_ref().map_or(0, |spool| spool.len())),
-            taken: Taken::default(),
+            taken: Joined::default(),
             begun: false,
             spooled: self.spooled.clone(),
             refused: false,
@@ -186,7 +188,7 @@ impl RequestBody {
         }
         loop {
             let end = self.take_in(READ)?;
-            let taken = self.taken.give();
+            let taken = self.taken.take();
             if taken.is_some() || end {
                 return Ok(taken);
             }
@@ -213,7 +215,7 @@ impl RequestBody {
     /// What was taken in while nobody wanted it yet.
     pub fn taken(&mut self) -> Option<Bytes> {
         self.begun = true;
-        self.taken.give()
+        self.taken.take()
     }
 
     /// Whether all of it has been given out, as far as that is known without waiting.
@@ -301,52 +303,5 @@ impl RequestBody {
             self.client.write_all(&mut [line], timeout).await?;
         }
         Ok(())
-    }
-}
-
-/// One part of a body, or several joined: usually there is one, and it is not copied.
-#[derive(Default)]
-struct Taken {
-    one: Bytes,
-    joined: Vec<u8>,
-}
-
-impl Taken {
-    fn len(&self) -> usize {
-        self.one.len() + self.joined.len()
-    }
-
-    fn add(&mut self, part: Bytes) {
-        if self.len() == 0 {
-            self.one = part;
-            return;
-        }
-        self.joined.extend_from_slice(&std::mem::take(&mut self.one));
-        self.joined.extend_from_slice(&part);
-    }
-
-    fn give(&mut self) -> Option<Bytes> {
-        let Taken { one, joined } = std::mem::take(self);
-        let part = if joined.is_empty() { one } else { joined.into() };
-        (!part.is_empty()).then_some(part)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_that_came_together_are_given_out_together() {
-        let mut taken = Taken::default();
-        assert_eq!(taken.give(), None);
-        taken.add("one".into());
-        assert_eq!(taken.give().unwrap(), "one");
-        for part in ["one", " and ", "two"] {
-            taken.add(part.into());
-        }
-        assert_eq!(taken.len(), 11);
-        assert_eq!(taken.give().unwrap(), "one and two");
-        assert_eq!(taken.len(), 0);
     }
 }

@@ -167,7 +167,7 @@ impl RequestBody {
         while !self.continue_pending {
             if self.take_in(most)? {
                 self.begun = true;
-                let whole = self.taken.give();
+                let whole = self.taken.take();
                 self.spooled = Some(Rc::new(Spool::Memory(whole.into_iter().collect())));
                 return Ok(true);
             }

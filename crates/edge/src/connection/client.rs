@@ -139,7 +139,7 @@ impl Peer {
         debug_assert!(set.is_ok(), "a connection shakes hands once");
     }
 
-    /// The address as it was reached: with TLS, the server that the handshake named is its default.
+    /// The address as it was reached: with TLS, the handshake has named a server.
     pub fn reached<'a>(&'a self, address: &'a Address) -> Reached<'a> {
         let default = self.tls().map_or(&address.default, |secured| &secured.server);
         Reached { address, default }
@@ -191,10 +191,8 @@ impl Client {
         let mut hurried = false;
         let mut draining = pin!(drain.begun());
         poll_fn(|context| {
-            match self.io.borrow_mut().poll_read_ready(context) {
-                Poll::Ready(Ok(())) => return Poll::Ready(true),
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => (),
+            if let Poll::Ready(came) = self.poll_first_read(context) {
+                return Poll::Ready(came);
             }
             if !hurried && (drain.has_begun() || draining.as_mut().poll(context).is_ready()) {
                 if grace.is_zero() {
@@ -206,6 +204,20 @@ impl Client {
             self.poll_deadline(context, deadline.at()).map(|()| false)
         })
         .await
+    }
+
+    /// Reads what has come to an idle connection. The buffer is only there while there is something
+    /// to read: the runtime takes a new socket to be readable until it has tried.
+    fn poll_first_read(&self, context: &mut Context<'_>) -> Poll<bool> {
+        if ready!(self.io.borrow_mut().poll_read_ready(context)).is_err() {
+            return Poll::Ready(false);
+        }
+        let mut buffer = self.buffer.borrow_mut();
+        let read = self.poll_read(context, &mut buffer, FIRST_READ);
+        if read.is_pending() {
+            *buffer = BytesMut::new();
+        }
+        read.map(|read| read.is_ok_and(|length| length > 0))
     }
 
     /// Whether there is something to read, or the end.

@@ -13,6 +13,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use rustls::{
     CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection,
+    crypto::SupportedKxGroup,
     pki_types::CertificateDer,
     server::{Accepted, AcceptedAlert, Acceptor, ClientHello},
 };
@@ -181,7 +182,7 @@ impl Greeting<'_> {
             offer,
             protocol: session.protocol_version().expect(AGREED),
             cipher: session.negotiated_cipher_suite().expect(AGREED).suite(),
-            group: session.negotiated_key_exchange_group().map(|group| group.name()),
+            group: session.negotiated_key_exchange_group().map(SupportedKxGroup::name),
             alpn: session.alpn_protocol().map(Bytes::copy_from_slice),
             resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
             session_id,

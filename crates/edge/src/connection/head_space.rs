@@ -19,8 +19,13 @@ impl HeadSpace {
     }
 
     /// A line that is here with its end.
-    pub(super) fn take(&mut self, length: usize, limits: HeaderBuffers) -> Result<(), Full> {
+    pub(super) fn take(
+        &mut self,
+        length: usize,
+        limits: impl FnOnce() -> HeaderBuffers,
+    ) -> Result<(), Full> {
         if length > self.left {
+            let limits = limits();
             if self.large >= limits.number || length > limits.size {
                 return Err(Full);
             }
@@ -32,9 +37,16 @@ impl HeadSpace {
     }
 
     /// Whether there is room for more of a line, of which this much is here.
-    pub(super) fn has_room(&self, length: usize, limits: HeaderBuffers) -> Result<(), Full> {
-        let room = if self.large < limits.number { self.left.max(limits.size) } else { self.left };
-        if length < room { Ok(()) } else { Err(Full) }
+    pub(super) fn has_room(
+        &self,
+        length: usize,
+        limits: impl FnOnce() -> HeaderBuffers,
+    ) -> Result<(), Full> {
+        if length < self.left {
+            return Ok(());
+        }
+        let limits = limits();
+        if self.large < limits.number && length < limits.size { Ok(()) } else { Err(Full) }
     }
 }
 
@@ -44,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_line_lies_in_one_buffer() {
-        let limits = HeaderBuffers { number: 2, size: 10 };
+        let limits = || HeaderBuffers { number: 2, size: 10 };
         let mut space = HeadSpace::new(4);
         assert!(space.take(4, limits).is_ok());
         assert!(space.take(6, limits).is_ok());
@@ -58,7 +70,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_buffer() {
-        let limits = HeaderBuffers { number: 2, size: 10 };
+        let limits = || HeaderBuffers { number: 2, size: 10 };
         assert!(HeadSpace::new(4).take(11, limits).is_err());
         assert!(HeadSpace::new(20).take(11, limits).is_ok());
         assert!(HeadSpace::new(20).has_room(19, limits).is_ok());

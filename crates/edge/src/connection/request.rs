@@ -24,7 +24,10 @@ use crate::{
     headers::{Headers, has_token},
     load::{Address, Reached, Server},
     log::Level,
-    modules::{core::Core, ssl},
+    modules::{
+        core::{Core, HeaderBuffers},
+        ssl,
+    },
     uri::{self, Slashes, Uri},
 };
 
@@ -141,8 +144,8 @@ pub(super) fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, re
 /// How far the head has been read: a head that comes in pieces is not read again from its start.
 struct Reader<'a> {
     address: Reached<'a>,
-    /// The server that sets the limits: once the host is known, the one it means.
-    server: &'a Arc<Server>,
+    /// Where the host stands, once it is there: the server it means sets the limits from then on.
+    host: Option<Range<usize>>,
     line: Option<RequestLine>,
     fields: Vec<(Range<usize>, Range<usize>, NameKind)>,
     at: usize,
@@ -156,19 +159,21 @@ enum Step {
 
 impl<'a> Reader<'a> {
     fn new(address: Reached<'a>) -> Reader<'a> {
-        let server = address.default;
-        let space = HeadSpace::new(server.outer.core.client_header_buffer_size());
-        Reader { address, server, line: None, fields: Vec::new(), at: 0, space }
+        let space = HeadSpace::new(address.default.outer.core.client_header_buffer_size());
+        Reader { address, host: None, line: None, fields: Vec::new(), at: 0, space }
     }
 
     fn step(&mut self, buffer: &BytesMut) -> Result<Step, Refusal> {
-        let limits = self.server.outer.core.large_client_header_buffers();
         let line = match &self.line {
             Some(line) => line,
             None => {
                 let read = request_line(buffer).map_err(|error| match error {
                     RequestLineError::Method => bad_line(400, "client sent invalid method"),
                     RequestLineError::Target | RequestLineError::Version => {
+                        bad_line(400, "client sent invalid request")
+                    }
+                    // As the beginning of HTTP/2 where only HTTP/1 is spoken.
+                    RequestLineError::UnsupportedVersion if buffer.starts_with(b"PRI * ") => {
                         bad_line(400, "client sent invalid request")
                     }
                     RequestLineError::UnsupportedVersion => {
@@ -180,20 +185,21 @@ impl<'a> Reader<'a> {
                     // Empty lines before it are not a part of it.
                     let start = buffer.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
                     let length = start.map_or(0, |start| buffer.len() - start);
-                    self.space.has_room(length, limits).map_err(too_long)?;
+                    let limits = self.address.default.outer.core.large_client_header_buffers();
+                    self.space.has_room(length, || limits).map_err(too_long)?;
                     return if buffer.len() > limits.size.saturating_mul(2) {
                         Err(bad_line(400, "client sent nothing but empty lines"))
                     } else {
                         Ok(Step::More)
                     };
                 };
+                let limits = || self.address.default.outer.core.large_client_header_buffers();
                 self.space.take(line.end - line.method.start, limits).map_err(too_long)?;
                 self.at = line.end;
                 self.fields.reserve(USUAL_FIELDS);
                 if let Some((authority, _)) = absolute(&buffer[line.target.clone()]) {
                     let start = line.target.start;
-                    let host = &buffer[start + authority.start..start + authority.end];
-                    self.server = server_of(self.address, host);
+                    self.host = Some(start + authority.start..start + authority.end);
                 }
                 self.line.insert(line)
             }
@@ -202,7 +208,7 @@ impl<'a> Reader<'a> {
             return Ok(Step::Done(line.end));
         }
         loop {
-            let limits = self.server.outer.core.large_client_header_buffers();
+            let limits = || limits_of(self.address, self.host.as_ref(), buffer);
             let rest = &buffer[self.at..];
             let read =
                 field_line(buffer, self.at).map_err(|_| bad_headers(400, invalid_field(rest)))?;
@@ -220,10 +226,10 @@ impl<'a> Reader<'a> {
                     self.space.take(field.end - self.at, limits).map_err(too_long)?;
                     self.at = field.end;
                     // The target's host counts, whatever the field says (RFC 9112 §3.2.2).
-                    if buffer[line.target.start] == b'/'
+                    if self.host.is_none()
                         && buffer[field.name.clone()].eq_ignore_ascii_case(b"host")
                     {
-                        self.server = server_of(self.address, &buffer[field.value.clone()]);
+                        self.host = Some(field.value.clone());
                     }
                     self.fields.push((field.name, field.value, field.kind));
                 }
@@ -355,13 +361,12 @@ fn too_long_field(rest: &[u8], first: bool) -> Refusal {
     bad_headers(494, format!("client sent too long header line: \"{text}...\""))
 }
 
-/// The server whose limits hold for the rest of the head, where there is a choice.
-fn server_of<'a>(address: Reached<'a>, host: &[u8]) -> &'a Arc<Server> {
-    if address.has_one_server() {
-        return address.default;
-    }
-    let host = Host::read(&Bytes::copy_from_slice(host)).map(|host| host.name);
-    address.server(host.as_ref())
+/// How large the rest of a head may be: asked only where it is larger than most.
+fn limits_of(address: Reached<'_>, host: Option<&Range<usize>>, buffer: &[u8]) -> HeaderBuffers {
+    let host = host.filter(|_| !address.has_one_server());
+    let named = host.and_then(|host| Host::read(&Bytes::copy_from_slice(&buffer[host.clone()])));
+    let server = named.map_or(address.default, |named| address.server(Some(&named.name)));
+    server.outer.core.large_client_header_buffers()
 }
 
 /// The field up to the byte that should not be there.
@@ -414,7 +419,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
 
 impl Request {
     /// The target in origin form; of an absolute one, what follows the authority.
-    pub(super) fn path(&self) -> Bytes {
+    pub fn path(&self) -> Bytes {
         let Some((_, rest)) = absolute(&self.target) else { return self.target.clone() };
         match self.target[rest.clone()].first() {
             Some(b'/') => self.target.slice(rest),

@@ -166,7 +166,9 @@ impl Writer<'_> {
         }
         let trailers = std::mem::take(&mut self.trailers);
         if !bodiless && !trailers.is_empty() {
-            trailers.iter().for_each(|trailers| trailers.write(self.exchange));
+            for trailers in trailers {
+                trailers.write(self.exchange);
+            }
             let block = http2::response::block(&self.exchange.sent.trailers);
             if !block.is_empty() {
                 self.send_fields(&block)?;
@@ -202,7 +204,8 @@ impl Writer<'_> {
             Body::Stream(stream) => self.stream(stream.source).await?,
             Body::Tunnel(tunnel) => {
                 self.write(&[]).await?;
-                tunnel.run(std::rc::Rc::clone(self.client)).await;
+                let sent = tunnel.run(std::rc::Rc::clone(self.client)).await;
+                self.count(0, sent);
             }
         }
         Ok(())
@@ -549,7 +552,7 @@ fn hop_fields(
     if chunked {
         field(b"Transfer-Encoding", b"chunked");
     }
-    if response.status == 101 {
+    if matches!(response.body, Body::Tunnel(_)) {
         field(b"Connection", b"upgrade");
     } else if keep {
         field(b"Connection", b"keep-alive");

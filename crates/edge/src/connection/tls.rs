@@ -94,6 +94,12 @@ impl Tls {
             self.goodbye = Goodbye::Said;
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
+        // What asks for an answer of TLS's own gets it now; after a request there will be another.
+        if self.next().is_none()
+            && let Poll::Ready(flushed) = self.poll_flush(context)
+        {
+            flushed?;
+        }
         Poll::Ready(Ok(()))
     }
 

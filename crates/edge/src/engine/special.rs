@@ -50,7 +50,7 @@ pub(super) fn settle(exchange: &mut Exchange, mut response: Response) -> Respons
         response.status = status;
         response.reason = None;
     }
-    if response.location.is_none() {
+    if response.location.is_none() && !response.headers.contains("location") {
         response.location = exchange.redirected_to.take();
     }
     if let Some(carried) = exchange.carried.take() {
@@ -144,8 +144,12 @@ pub fn builtin_page(status: u16, server: &str) -> Bytes {
         _ => ("", ""),
     };
     let page = if title.is_empty() {
-        // The status line keeps the old phrase, the page has the new one.
-        let reason = if status == 302 { "Found" } else { reason(status) };
+        // The page has other words for these than the status line.
+        let reason = match status {
+            302 => "Found",
+            401 => "Authorization Required",
+            _ => reason(status),
+        };
         let title = format!("{status} {reason}");
         let title = title.trim_end();
         format!(

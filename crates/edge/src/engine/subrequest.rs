@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{exchange::Exchange, log::Level, modules::limits, response::Response};
+use crate::{exchange::Exchange, log::Level, response::Response};
 
 /// So deep may they ask one another, as in nginx.
 const DEEPEST: u8 = 51;
@@ -64,13 +64,11 @@ impl Subrequest {
     }
 }
 
-/// A twin whose subrequests are counted together with those of its original, and which is not
-/// counted itself where that was.
+/// A twin whose subrequests are counted together with those of its original.
 pub fn twin(original: &mut Exchange) -> Exchange {
     let count = Rc::clone(&original.keep::<Count>().0);
     let mut twin = original.twin();
     twin.keep::<Count>().0 = count;
-    limits::share(original, &mut twin);
     twin
 }
 

@@ -76,7 +76,7 @@ pub struct Address {
 #[derive(Clone, Copy)]
 pub struct Reached<'a> {
     pub address: &'a Address,
-    /// Whose settings hold until a host is known, and for hosts that nobody has.
+    /// Whose settings hold until the host is known.
     pub default: &'a Arc<Server>,
 }
 
@@ -160,7 +160,7 @@ impl<'a> Reached<'a> {
     pub fn server(self, host: Option<&bytes::Bytes>) -> &'a Arc<Server> {
         // No host at all is the name "".
         let none = bytes::Bytes::new();
-        self.address.names.find(host.unwrap_or(&none)).unwrap_or(self.default)
+        self.address.names.find(host.unwrap_or(&none)).unwrap_or(&self.address.default)
     }
 
     /// Whether there is nothing to choose.

@@ -89,9 +89,12 @@ impl AddressDraft {
             return Ok(());
         }
         let rejects = |server: &Server| server.ssl.rejects_handshake();
-        let lacks = |server: &Arc<Server>| match rejects(default) {
-            true => server.tls.is_none() && !rejects(server),
-            false => Arc::ptr_eq(server, default),
+        let lacks = |server: &Arc<Server>| {
+            if rejects(default) {
+                server.tls.is_none() && !rejects(server)
+            } else {
+                Arc::ptr_eq(server, default)
+            }
         };
         let message = "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive";
         match self.servers.iter().find(|(server, _)| lacks(server)) {

@@ -20,7 +20,8 @@ pub struct Syslog {
     /// Of access logs; a line of an error log has its own.
     severity: Level,
     tag: String,
-    with_hostname: bool,
+    /// This machine's name, where it is told.
+    hostname: Option<String>,
     socket: RwLock<Option<Socket>>,
 }
 
@@ -79,7 +80,7 @@ impl Syslog {
             facility: facility.unwrap_or(LOCAL7),
             severity: severity.unwrap_or(Level::Info),
             tag: tag.unwrap_or_else(|| "nginx".to_owned()),
-            with_hostname,
+            hostname: with_hostname.then(crate::vars::hostname),
             socket: RwLock::new(None),
         })
     }
@@ -104,11 +105,10 @@ impl Syslog {
         let time = clock::syslog_time();
         let time = String::from_utf8_lossy(&time);
         let tag = &self.tag;
-        if self.with_hostname {
-            let name = crate::vars::hostname();
-            return format!("<{priority}>{time} {name} {tag}: ");
+        match &self.hostname {
+            Some(name) => format!("<{priority}>{time} {name} {tag}: "),
+            None => format!("<{priority}>{time} {tag}: "),
         }
-        format!("<{priority}>{time} {tag}: ")
     }
 
     fn send_by(&self, datagram: &[u8]) -> io::Result<()> {

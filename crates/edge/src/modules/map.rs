@@ -9,7 +9,7 @@ use crate::{
     conf::{ConfError, Node},
     engine::plan::Plan,
     exchange::Exchange,
-    load::{Args, Arity::Exactly, Block, Body, Directive, Module, Site, block, directive},
+    load::{Args, Arity::Exactly, Block, Body, Directive, Module, Site, block},
     regex::{Case, Regex},
     vars::{Computed, Template},
 };
@@ -39,16 +39,8 @@ type Wildcards = Vec<(Vec<u8>, Template)>;
 const HTTP: &[Block] = &[Block::Http];
 
 impl Module for Map {
-    const DIRECTIVES: &'static [Directive<Self>] = &[
-        block("map", HTTP, Exactly(2), Body::Own, |_, args| Table::read(args)),
-        // Tables grow as they need to; the numbers are read so that a wrong one is named.
-        directive("map_hash_max_size", HTTP, Exactly(1), |_, args| {
-            args.number::<u64>(0).map(|_| ())
-        }),
-        directive("map_hash_bucket_size", HTTP, Exactly(1), |_, args| {
-            args.number::<u64>(0).map(|_| ())
-        }),
-    ];
+    const DIRECTIVES: &'static [Directive<Self>] =
+        &[block("map", HTTP, Exactly(2), Body::Own, |_, args| Table::read(args))];
 
     fn inherit(&mut self, _outer: &Self, _into: Block) {}
 

@@ -16,8 +16,6 @@ pub struct Types {
     /// By the ending in lower case. `None` until a `types` block is seen, which may be empty.
     endings: Option<HashMap<Vec<u8>, Bytes>>,
     default: Setting<Bytes>,
-    hash_max_size: Setting<u64>,
-    hash_bucket_size: Setting<u64>,
 }
 
 const BLOCKS: &[Block] = &[Block::Http, Block::Server, Block::Location];
@@ -28,13 +26,6 @@ impl Module for Types {
         directive("default_type", BLOCKS, Exactly(1), |types, args| {
             types.default.set(Bytes::copy_from_slice(args.word(0).as_bytes()), args)
         }),
-        // The table grows as it needs; the sizes are read so that a wrong one is named.
-        directive("types_hash_max_size", BLOCKS, Exactly(1), |types, args| {
-            types.hash_max_size.set(args.number(0)?, args)
-        }),
-        directive("types_hash_bucket_size", BLOCKS, Exactly(1), |types, args| {
-            types.hash_bucket_size.set(args.number(0)?, args)
-        }),
     ];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
@@ -42,8 +33,6 @@ impl Module for Types {
             self.endings.clone_from(&outer.endings);
         }
         self.default.inherit(&outer.default);
-        self.hash_max_size.inherit(&outer.hash_max_size);
-        self.hash_bucket_size.inherit(&outer.hash_bucket_size);
     }
 
     fn install(self: Arc<Self>, _plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {

@@ -15,7 +15,10 @@ use crate::{
 };
 
 #[derive(Default)]
-pub struct WithoutEffect;
+pub struct WithoutEffect {
+    /// What the block has said: a second time is a slip here as anywhere.
+    said: Vec<String>,
+}
 
 const HTTP: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const SERVER: &[Block] = &[Block::Http, Block::Server];
@@ -32,14 +35,19 @@ impl Module for WithoutEffect {
         directive("server_names_hash_bucket_size", ONLY_HTTP, Exactly(1), number),
         directive("variables_hash_max_size", ONLY_HTTP, Exactly(1), number),
         directive("variables_hash_bucket_size", ONLY_HTTP, Exactly(1), number),
+        directive("map_hash_max_size", ONLY_HTTP, Exactly(1), number),
+        directive("map_hash_bucket_size", ONLY_HTTP, Exactly(1), number),
+        directive("types_hash_max_size", HTTP, Exactly(1), number),
+        directive("types_hash_bucket_size", HTTP, Exactly(1), number),
         // Files are small and read at once, or go by sendfile: no buffers are filled with them first,
         // and no other thread reads them.
-        directive("output_buffers", HTTP, Exactly(2), |_, args| {
+        directive("output_buffers", HTTP, Exactly(2), |tuning, args| {
+            tuning.once(args)?;
             number_at(args, 0).and_then(|()| size_at(args, 1))
         }),
-        directive("aio", HTTP, Exactly(1), |_, args| match args.word(0) {
-            "on" | "off" | "threads" => Ok(()),
-            word if word.starts_with("threads=") => Ok(()),
+        directive("aio", HTTP, Exactly(1), |tuning, args| match args.word(0) {
+            "on" | "off" | "threads" => tuning.once(args),
+            word if word.starts_with("threads=") => tuning.once(args),
             _ => Err(args.refuse("invalid value")),
         }),
         directive("aio_write", HTTP, Exactly(1), flag),
@@ -49,20 +57,31 @@ impl Module for WithoutEffect {
         directive("sendfile_max_chunk", HTTP, Exactly(1), size),
         // What there is leaves at once: a head takes its body along where it is there already.
         directive("postpone_output", HTTP, Exactly(1), size),
+        // The compressor asks for its memory itself, and gives out what it has at once.
+        directive("gzip_buffers", HTTP, Exactly(2), |_, args| {
+            number_at(args, 0).and_then(|()| size_at(args, 1))
+        }),
+        directive("gzip_window", HTTP, Exactly(1), size),
+        directive("gzip_hash", HTTP, Exactly(1), size),
+        directive("gzip_no_buffer", HTTP, Exactly(1), flag),
+        directive("postpone_gzipping", HTTP, Exactly(1), size),
+        // A page goes by as a stream: no part of it is a file, and no buffer of it is filled twice.
+        directive("ssi_min_file_chunk", HTTP, Exactly(1), size),
+        directive("ssi_ignore_recycled_buffers", HTTP, Exactly(1), flag),
         // nginx, too, ignores it on Linux.
         directive("send_lowat", HTTP, Exactly(1), size),
         directive("proxy_send_lowat", HTTP, Exactly(1), size),
         directive("fastcgi_send_lowat", HTTP, Exactly(1), size),
         // How many of the kernel's reports are taken at once is the runtime's business.
-        directive("epoll_events", EVENTS, Exactly(1), |_, args| number_at(args, 0)),
-        directive("worker_aio_requests", EVENTS, Exactly(1), |_, args| number_at(args, 0)),
+        directive("epoll_events", EVENTS, Exactly(1), number),
+        directive("worker_aio_requests", EVENTS, Exactly(1), number),
         // Each thread accepts as long as there is something to accept, one at a time.
         directive("multi_accept", EVENTS, Exactly(1), flag),
         // The threads share connections out among themselves; there is nothing to take turns for.
         directive("accept_mutex", EVENTS, Exactly(1), flag),
-        directive("accept_mutex_delay", EVENTS, Exactly(1), |_, args| args.time(0).map(drop)),
+        directive("accept_mutex_delay", EVENTS, Exactly(1), time),
         // A lock file is for `accept_mutex` on systems without atomic operations.
-        directive("lock_file", &[Block::Main], Exactly(1), |_, _| Ok(())),
+        directive("lock_file", &[Block::Main], Exactly(1), WithoutEffect::once),
         // Every pattern is compiled to machine code where the library can.
         directive("pcre_jit", &[Block::Main], Exactly(1), flag),
         // The clock is read when a line is written.
@@ -70,8 +89,8 @@ impl Module for WithoutEffect {
         // Pools for `aio threads`, above.
         directive("thread_pool", &[Block::Main], Between(2, 3), |_, _| Ok(())),
         // Stops nginx in a debugger where it finds itself at fault.
-        directive("debug_points", &[Block::Main], Exactly(1), |_, args| match args.word(0) {
-            "stop" | "abort" => Ok(()),
+        directive("debug_points", &[Block::Main], Exactly(1), |tuning, args| match args.word(0) {
+            "stop" | "abort" => tuning.once(args),
             word => Err(args.complain(format!("invalid value \"{word}\""))),
         }),
     ];
@@ -83,20 +102,39 @@ impl Module for WithoutEffect {
     }
 }
 
-fn flag(_: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+impl WithoutEffect {
+    fn once(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
+        let name = &args.node.name.text;
+        if self.said.contains(name) {
+            return Err(args.refuse("is duplicate"));
+        }
+        self.said.push(name.clone());
+        Ok(())
+    }
+}
+
+fn flag(tuning: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+    tuning.once(args)?;
     args.flag().map(drop)
 }
 
-fn number(_: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+fn number(tuning: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+    tuning.once(args)?;
     number_at(args, 0)
 }
 
-fn size(_: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+fn size(tuning: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+    tuning.once(args)?;
     size_at(args, 0)
 }
 
-fn size_or_off(_: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
-    if args.word(0) == "off" { Ok(()) } else { size_at(args, 0) }
+fn size_or_off(tuning: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+    if args.word(0) == "off" { tuning.once(args) } else { size(tuning, args) }
+}
+
+fn time(tuning: &mut WithoutEffect, args: &mut Args<'_>) -> Result<(), ConfError> {
+    tuning.once(args)?;
+    args.time(0).map(drop)
 }
 
 fn number_at(args: &Args<'_>, index: usize) -> Result<(), ConfError> {

@@ -59,33 +59,61 @@ struct Link<'a> {
     trusted: bool,
 }
 
+/// As with nginx, whose OpenSSL goes on after each fault: the last one is told.
 pub(super) fn verify(
     authorities: &Authorities,
     client: &CertificateDer<'_>,
     brought: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Result<(), Fault> {
-    let parse = |der| Subject::of(der).map_err(|_| BAD_SIGNATURE);
     let is_trusted = |der: &CertificateDer<'_>| authorities.trusted().any(|it| it == der);
-    let mut chain = vec![Link { subject: parse(client)?, trusted: is_trusted(client) }];
+    let subject = Subject::of(client).map_err(|_| BAD_SIGNATURE)?;
+    let mut chain = vec![Link { subject, trusted: is_trusted(client) }];
+    let mut verdict = complete(&mut chain, authorities, brought);
+    for (place, link) in chain.iter().enumerate() {
+        let certificate = link.subject.certificate();
+        verdict = check_extensions(certificate).and(verdict);
+        // How many that sign others are below it.
+        if let Some(below) = place.checked_sub(1) {
+            verdict = check_authority(certificate, below).and(verdict);
+        }
+        verdict = check_purpose(certificate, place).and(verdict);
+    }
+    if !authorities.revoked.is_empty() {
+        for place in 0..chain.len() {
+            verdict = check_revoked(authorities, &chain, place, now).and(verdict);
+        }
+    }
+    for link in chain.iter().rev() {
+        verdict = check_time(link.subject.certificate(), now).and(verdict);
+    }
+    verdict
+}
+
+/// Goes from the client's certificate to one that signs itself and is trusted.
+fn complete<'a>(
+    chain: &mut Vec<Link<'a>>,
+    authorities: &'a Authorities,
+    brought: &'a [CertificateDer<'_>],
+) -> Result<(), Fault> {
+    let is_trusted = |der: &CertificateDer<'_>| authorities.trusted().any(|it| it == der);
     let mut patience = PATIENCE;
     loop {
         let last = chain.last().expect("a chain begins with the client's");
         if last.subject.is_self_issued() {
-            match (last.trusted, chain.len()) {
-                (true, _) => break,
-                (false, 1) => return Err(SELF_SIGNED),
-                (false, _) => return Err(SELF_SIGNED_IN_CHAIN),
-            }
+            return match (last.trusted, chain.len()) {
+                (true, _) => Ok(()),
+                (false, 1) => Err(SELF_SIGNED),
+                (false, _) => Err(SELF_SIGNED_IN_CHAIN),
+            };
         }
-        // The client's own, those between, and the last.
+        // The client's own, and those between it and the next.
         if chain.len() > authorities.depth + 1 {
             return Err(TOO_LONG);
         }
         let candidates = authorities.trusted().map(|der| (der, true));
         let candidates = candidates.chain(brought.iter().map(|der| (der, is_trusted(der))));
-        let mut bad_signature = false;
-        let mut found = None;
+        let (mut found, mut bad_signature) = (None, false);
         for (der, trusted) in candidates {
             let Ok(subject) = Subject::of(der) else { continue };
             if !subject.has_issued(&last.subject) {
@@ -106,21 +134,6 @@ pub(super) fn verify(
             None => return Err(NO_ISSUER),
         }
     }
-    check(&chain, now)?;
-    if authorities.revoked.is_empty() { Ok(()) } else { check_revoked(authorities, &chain, now) }
-}
-
-fn check(chain: &[Link<'_>], now: UnixTime) -> Result<(), Fault> {
-    for (place, link) in chain.iter().enumerate() {
-        let certificate = link.subject.certificate();
-        check_extensions(certificate)?;
-        if place > 0 {
-            // Those below it that sign others.
-            check_authority(certificate, place - 1)?;
-        }
-        check_purpose(certificate, place)?;
-    }
-    chain.iter().rev().try_for_each(|link| check_time(link.subject.certificate(), now))
 }
 
 fn check_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Fault> {
@@ -193,15 +206,14 @@ fn check_purpose(certificate: &X509Certificate<'_>, place: usize) -> Result<(), 
 fn check_revoked(
     authorities: &Authorities,
     chain: &[Link<'_>],
+    place: usize,
     now: UnixTime,
 ) -> Result<(), Fault> {
-    for (place, link) in chain.iter().enumerate() {
-        // The last has signed itself.
-        let issuer = &chain.get(place + 1).unwrap_or(link).subject;
-        let mut lists = authorities.revoked.iter().filter(|list| list.is_of(&link.subject));
-        lists.next().ok_or(NO_LIST)?.check(&link.subject, issuer, now)?;
-    }
-    Ok(())
+    let subject = &chain[place].subject;
+    // The last has signed itself, or nobody knows who has.
+    let issuer = &chain.get(place + 1).unwrap_or(&chain[place]).subject;
+    let mut lists = authorities.revoked.iter().filter(|list| list.is_of(subject));
+    lists.next().ok_or(NO_LIST)?.check(subject, issuer, now)
 }
 
 impl Subject<'_> {

@@ -49,7 +49,7 @@ impl Curves {
         let mut curves = Vec::new();
         for name in list.split(':').map(|name| name.trim_start_matches('?')) {
             let same = |known: &&str| known.eq_ignore_ascii_case(name);
-            let known = NAMES.iter().find(|(_, names)| names.iter().any(|known| same(&known)));
+            let known = NAMES.iter().find(|(_, names)| names.iter().any(same));
             let (group, _) = known.ok_or_else(|| BadList::Unknown(name.to_owned()))?;
             curves.extend(supported(*group));
         }

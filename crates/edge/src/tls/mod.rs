@@ -13,7 +13,7 @@ mod verify; // clients' certificates
 mod chain; // from one of them to one that is trusted
 mod revoked; // those that were taken back
 mod signature; // whether one is good
-mod subject; // what a certificate says
+pub mod subject; // what a certificate says
 
 pub use certificates::{Certificate, Passwords, Source, certificates, load, passwords};
 pub use chain::Fault;

@@ -35,7 +35,7 @@ impl RevocationList {
     }
 
     fn of(der: CertificateRevocationListDer<'static>) -> Result<RevocationList, String> {
-        let (_, list) = parse(&der).map_err(|error| error.to_string())?;
+        let (_, list) = parse(&der)?;
         // One for a part of the certificates, or about those of others, is not understood.
         let understood = |parsed: &ParsedExtension<'_>| {
             matches!(

@@ -3,8 +3,8 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt, fs,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -107,12 +107,22 @@ impl fmt::Debug for Resumption {
     }
 }
 
-/// `ssl_session_ticket_key`: what tickets are sealed with, so that several servers can open them. The
-/// first seals, the others open what was sealed before.
-#[derive(Clone)]
-pub struct TicketKeys(Arc<[TicketKey]>);
+/// What tickets are sealed with.
+pub enum TicketKeys {
+    /// `ssl_session_ticket_key`: the same for several servers. The first seals, the others open what
+    /// was sealed before.
+    Given(Vec<TicketKey>),
+    /// Nobody else's, and of no use to anybody before long.
+    Own(RwLock<Ring>),
+}
 
-struct TicketKey {
+pub struct Ring {
+    current: TicketKey,
+    previous: Option<TicketKey>,
+    since: Duration,
+}
+
+pub struct TicketKey {
     name: [u8; NAME],
     cipher: LessSafeKey,
 }
@@ -120,20 +130,62 @@ struct TicketKey {
 const NAME: usize = 16;
 
 impl TicketKeys {
-    /// A key that nobody else has.
-    pub fn random() -> TicketKeys {
-        let mut bytes = [0; NAME + 32];
-        rand::fill(&mut bytes).expect("the system has random numbers");
-        TicketKeys([TicketKey::of(&bytes)].into())
+    pub fn own() -> TicketKeys {
+        let (current, since) = (TicketKey::random(), clock::tick());
+        TicketKeys::Own(RwLock::new(Ring { current, previous: None, since }))
     }
 
-    /// A file of 48 or 80 random bytes, as OpenSSL takes them.
-    pub fn read(files: &[std::path::PathBuf]) -> Result<TicketKeys, String> {
-        files.iter().map(|path| TicketKey::read(path)).collect::<Result<_, _>>().map(TicketKeys)
+    /// Files of 48 or 80 random bytes, as OpenSSL takes them.
+    pub fn read(files: &[PathBuf]) -> Result<TicketKeys, String> {
+        files
+            .iter()
+            .map(|path| TicketKey::read(path))
+            .collect::<Result<_, _>>()
+            .map(TicketKeys::Given)
+    }
+
+    /// The key to seal with, which is another one after as long as a ticket is good for.
+    fn with_current<T>(&self, period: Duration, seal: impl FnOnce(&TicketKey) -> T) -> Option<T> {
+        let ring = match self {
+            TicketKeys::Given(keys) => return keys.first().map(seal),
+            TicketKeys::Own(ring) => ring,
+        };
+        let is_due = |ring: &Ring| clock::tick().saturating_sub(ring.since) > period;
+        let known = ring.read().unwrap_or_else(PoisonError::into_inner);
+        if !is_due(&known) {
+            return Some(seal(&known.current));
+        }
+        drop(known);
+        let mut known = ring.write().unwrap_or_else(PoisonError::into_inner);
+        // Unless another thread was faster.
+        if is_due(&known) {
+            let previous = std::mem::replace(&mut known.current, TicketKey::random());
+            known.previous = Some(previous);
+            known.since = clock::tick();
+        }
+        Some(seal(&known.current))
+    }
+
+    /// The key of this name, to open with.
+    fn with<T>(&self, name: &[u8], open: impl FnOnce(&TicketKey) -> Option<T>) -> Option<T> {
+        match self {
+            TicketKeys::Given(keys) => keys.iter().find(|key| key.name == name).and_then(open),
+            TicketKeys::Own(ring) => {
+                let ring = ring.read().unwrap_or_else(PoisonError::into_inner);
+                let keys = std::iter::once(&ring.current).chain(&ring.previous);
+                keys.into_iter().find(|key| key.name == name).and_then(open)
+            }
+        }
     }
 }
 
 impl TicketKey {
+    fn random() -> TicketKey {
+        let mut bytes = [0; NAME + 32];
+        rand::fill(&mut bytes).expect("the system has random numbers");
+        TicketKey::of(&bytes)
+    }
+
     fn read(path: &Path) -> Result<TicketKey, String> {
         let name = path.display();
         let bytes = fs::read(path)
@@ -175,26 +227,35 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
-        let key = self.keys.0.first()?;
+        self.keys.with_current(self.timeout, |key| self.seal(key, session))?
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (name, sealed) = ticket.split_at_checked(NAME)?;
+        self.keys.with(name, |key| self.open(key, sealed))
+    }
+}
+
+impl Tickets {
+    fn seal(&self, key: &TicketKey, session: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
         let now = clock::now().0.to_be_bytes();
         let mut ticket = [&key.name[..], &nonce, &now, session].concat();
         let sealed = &mut ticket[NAME + NONCE_LEN..];
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag =
-            key.cipher.seal_in_place_separate_tag(nonce, Aad::from(&self.context), sealed).ok()?;
+        let context = Aad::from(&self.context);
+        let tag = key.cipher.seal_in_place_separate_tag(nonce, context, sealed).ok()?;
         ticket.extend_from_slice(tag.as_ref());
         Some(ticket)
     }
 
-    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        let (name, rest) = ticket.split_at_checked(NAME)?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
-        let key = self.keys.0.iter().find(|key| key.name == name)?;
+    fn open(&self, key: &TicketKey, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = sealed.to_vec();
-        let opened = key.cipher.open_in_place(nonce, Aad::from(&self.context), &mut opened).ok()?;
+        let context = Aad::from(&self.context);
+        let opened = key.cipher.open_in_place(nonce, context, &mut opened).ok()?;
         let (made, session) = opened.split_at_checked(TIME)?;
         let age = clock::now().0.checked_sub(u64::from_be_bytes(made.try_into().ok()?))?;
         (age <= self.timeout.as_secs()).then(|| session.to_vec())

@@ -32,9 +32,9 @@ impl<'a> Signed<'a> {
         signature: &'a [u8],
     ) -> Option<Signed<'a>> {
         let (_, outer) = Sequence::from_der(whole).ok()?;
-        let content = slice(outer)?;
+        let content = slice(&outer)?;
         let (_, algorithm) = Sequence::from_der(content.get(message.len()..)?).ok()?;
-        Some(Signed { message, algorithm: slice(algorithm)?, signature })
+        Some(Signed { message, algorithm: slice(&algorithm)?, signature })
     }
 
     pub(super) fn is_by(&self, key: &[u8]) -> bool {
@@ -49,7 +49,7 @@ impl<'a> Signed<'a> {
 }
 
 /// What was parsed in place is still there.
-fn slice(sequence: Sequence<'_>) -> Option<&[u8]> {
+fn slice<'a>(sequence: &Sequence<'a>) -> Option<&'a [u8]> {
     match sequence.content {
         std::borrow::Cow::Borrowed(content) => Some(content),
         std::borrow::Cow::Owned(_) => None,

@@ -35,57 +35,57 @@ impl<'a> Subject<'a> {
     pub fn public_key(&self) -> &'a [u8] {
         self.certificate.tbs_certificate.subject_pki.raw
     }
-
-    /// `CN=example.org,O=Example` (RFC 2253).
-    pub fn name(&self) -> String {
-        rfc2253(self.certificate.subject())
-    }
-
-    pub fn issuer(&self) -> String {
-        rfc2253(self.certificate.issuer())
-    }
-
-    /// `/O=Example/CN=example.org`.
-    pub fn legacy_name(&self) -> String {
-        oneline(self.certificate.subject())
-    }
-
-    pub fn legacy_issuer(&self) -> String {
-        oneline(self.certificate.issuer())
-    }
-
-    pub fn serial(&self) -> String {
-        let serial = self.certificate.raw_serial();
-        let digits = if serial.len() > 1 && serial[0] == 0 { &serial[1..] } else { serial };
-        hex(digits, Case::Upper)
-    }
-
-    /// The certificate's SHA-1, by which some know it.
-    pub fn fingerprint(&self) -> String {
-        let sum = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, self.der);
-        hex(sum.as_ref(), Case::Lower)
-    }
-
-    pub fn start(&self) -> String {
-        printed(self.certificate.validity().not_before)
-    }
-
-    pub fn end(&self) -> String {
-        printed(self.certificate.validity().not_after)
-    }
-
-    /// Whole days until it ends.
-    pub fn days_left(&self, now: i64) -> i64 {
-        let end = self.certificate.validity().not_after.timestamp();
-        end.saturating_sub(now).max(0) / 86_400
-    }
-
-    pub fn pem(&self) -> String {
-        pem("CERTIFICATE", self.der)
-    }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+/// `CN=example.org,O=Example` (RFC 2253).
+pub fn name(subject: &Subject<'_>) -> String {
+    rfc2253(subject.certificate.subject())
+}
+
+pub fn issuer(subject: &Subject<'_>) -> String {
+    rfc2253(subject.certificate.issuer())
+}
+
+/// `/O=Example/CN=example.org`.
+pub fn legacy_name(subject: &Subject<'_>) -> String {
+    oneline(subject.certificate.subject())
+}
+
+pub fn legacy_issuer(subject: &Subject<'_>) -> String {
+    oneline(subject.certificate.issuer())
+}
+
+pub fn serial(subject: &Subject<'_>) -> String {
+    let serial = subject.certificate.raw_serial();
+    let digits = if serial.len() > 1 && serial[0] == 0 { &serial[1..] } else { serial };
+    hex(digits, Case::Upper)
+}
+
+/// The certificate's SHA-1, by which some know it.
+pub fn fingerprint(subject: &Subject<'_>) -> String {
+    let sum = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, subject.der);
+    hex(sum.as_ref(), Case::Lower)
+}
+
+pub fn start(subject: &Subject<'_>) -> String {
+    printed(subject.certificate.validity().not_before)
+}
+
+pub fn end(subject: &Subject<'_>) -> String {
+    printed(subject.certificate.validity().not_after)
+}
+
+/// Whole days until it ends.
+pub fn days_left(subject: &Subject<'_>, now: i64) -> i64 {
+    let end = subject.certificate.validity().not_after.timestamp();
+    end.saturating_sub(now).max(0) / 86_400
+}
+
+pub fn pem(subject: &Subject<'_>) -> String {
+    in_pem("CERTIFICATE", subject.der)
+}
+
+fn in_pem(label: &str, der: &[u8]) -> String {
     let base64 = base64(der);
     let mut text = format!("-----BEGIN {label}-----\n");
     for line in base64.as_bytes().chunks(64) {
@@ -281,7 +281,7 @@ mod tests {
     fn certificates_are_written_in_lines() {
         assert_eq!(base64(b"Many hands"), "TWFueSBoYW5kcw==");
         assert_eq!(base64(b"light work."), "bGlnaHQgd29yay4=");
-        assert!(pem("X", &[0; 60]).starts_with("-----BEGIN X-----\nAAAA"));
-        assert_eq!(pem("X", &[0; 96]).lines().count(), 4);
+        assert!(in_pem("X", &[0; 60]).starts_with("-----BEGIN X-----\nAAAA"));
+        assert_eq!(in_pem("X", &[0; 96]).lines().count(), 4);
     }
 }

@@ -62,8 +62,8 @@ pub struct Limits {
 
 /// A head, and the connection its body comes from.
 pub struct Asked {
-    pub head: Head,
-    pub connection: Connection,
+    pub head: Box<Head>,
+    pub connection: Box<Connection>,
     /// What of the request is still to be sent: the peer answered before it had read it all.
     pub unsent: Option<Outgoing>,
     pub ticket: Ticket,
@@ -79,7 +79,7 @@ pub struct Ticket {
 
 impl Ticket {
     /// The response has ended well: the connection can carry another.
-    pub fn keep(self, connection: Connection) {
+    pub fn keep(self, connection: Box<Connection>) {
         let rules = &self.upstream.keepalive;
         keepalive::put(self.upstream.id, self.peer, self.owner, rules, connection);
     }
@@ -251,8 +251,9 @@ async fn attempt_one(
             if let Some(attempt) = exchange.story.upstream_mut() {
                 attempt.head = Some(attempt.begun.elapsed());
                 attempt.status = Some(head.status);
-                attempt.raw_head = head.raw.clone();
-                let received = head.raw.len() + head.framing.waiting() + connection.buffer.len();
+                attempt.raw_head = head.fields.raw.clone();
+                let received =
+                    head.fields.raw.len() + head.framing.waiting() + connection.buffer.len();
                 attempt.progress.received.set(received as u64);
             }
             if head.is_http09 {
@@ -275,7 +276,7 @@ async fn connect(
     address: &Address,
     limits: &Limits,
     local: Option<SocketAddr>,
-) -> Result<Connection, Trouble> {
+) -> Result<Box<Connection>, Trouble> {
     let mut opening = pin!(Connection::open(address, &limits.socket, local));
     let opened =
         watch(&exchange.client, limits, limits.connect, |context| opening.as_mut().poll(context));

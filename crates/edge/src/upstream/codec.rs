@@ -10,22 +10,80 @@ use bytes::{Bytes, BytesMut};
 use http1::{Chunked, FieldLine, LineEnds, StatusLine, Version, field_line, status_line};
 
 use super::records::{Records, RecordsError};
-use crate::headers::{Headers, has_token};
+use crate::headers::{Header, has_token};
 
 pub struct Head {
     pub status: u16,
     /// `None`: the peer said a number and no more.
     pub reason: Option<Bytes>,
     /// Every field, as it came; what is meant for this hop too.
-    pub headers: Headers,
-    /// The lines it was read from, for `$upstream_http_*`.
-    pub raw: Bytes,
+    pub fields: Fields,
     pub content_length: Option<u64>,
     pub framing: Framing,
     /// Whether the connection can carry another request once the body has ended.
     pub keep: bool,
     /// Not HTTP/1 at all: everything is body, and the client gets no head either.
     pub is_http09: bool,
+}
+
+/// A head's fields, as places in its lines: every one is looked at, and few are kept.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// The lines themselves, for `$upstream_http_*`.
+    pub raw: Bytes,
+    places: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    pub name: &'a [u8],
+    value: &'a [u8],
+    raw: &'a Bytes,
+}
+
+impl Fields {
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        let raw = &self.raw;
+        self.places.iter().map(move |(name, value)| Field {
+            name: &raw[name.clone()],
+            value: &raw[value.clone()],
+            raw,
+        })
+    }
+
+    /// The first of this name.
+    pub fn get(&self, name: &str) -> Option<Field<'_>> {
+        self.iter().find(|field| field.is(name))
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+impl<'a> Field<'a> {
+    pub fn is(self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    pub fn value(self) -> &'a [u8] {
+        self.value
+    }
+
+    /// The value, to be kept.
+    pub fn keep(self) -> Bytes {
+        self.raw.slice_ref(self.value)
+    }
+
+    /// Name and value, to be passed on.
+    pub fn to_header(self) -> Header {
+        Header { name: self.raw.slice_ref(self.name), value: self.keep() }
+    }
 }
 
 /// How the end of a body is known.
@@ -70,7 +128,8 @@ pub(super) struct Expectation {
 
 impl Expectation {
     pub(super) fn has_body(self, status: u16) -> bool {
-        !self.is_head && !matches!(status, 204 | 304)
+        // 101 that nobody asked for is a head and nothing more.
+        !self.is_head && !matches!(status, 101 | 204 | 304)
     }
 }
 
@@ -165,18 +224,15 @@ pub(super) fn find(
 impl Lines {
     /// `raw` is what was searched, up to the end.
     pub(super) fn into_head(self, raw: Bytes, expected: Expectation) -> Result<Head, HeadError> {
-        let mut headers = Headers::with_capacity(self.fields.len());
-        for (name, value) in self.fields {
-            headers.push(raw.slice(name), raw.slice(value));
-        }
+        let fields = Fields { raw, places: self.fields };
         let (status, version, reason) = match self.status_line {
-            Some(line) => (line.status, line.version, Some(raw.slice(line.reason))),
+            Some(line) => (line.status, line.version, Some(fields.raw.slice(line.reason))),
             None => {
-                let (status, reason) = cgi_status(&headers, expected)?;
+                let (status, reason) = cgi_status(&fields, expected)?;
                 (status, Version::Http10, reason)
             }
         };
-        let mut head = Head::read(status, version, reason, headers, raw, expected)?;
+        let mut head = Head::read(status, version, reason, fields, expected)?;
         if self.opening != Opening::StatusLine {
             // One answer on each connection, and no codings: what comes is passed on as it is.
             head.keep = false;
@@ -189,16 +245,16 @@ impl Lines {
 }
 
 /// `Status: 404 Not Found`; without it 200, or 302 where there is a `Location`.
-fn cgi_status(headers: &Headers, expected: Expectation) -> Result<(u16, Option<Bytes>), HeadError> {
-    let Some(status) = headers.get("status") else {
-        return Ok((if headers.contains("location") { 302 } else { 200 }, None));
+fn cgi_status(fields: &Fields, expected: Expectation) -> Result<(u16, Option<Bytes>), HeadError> {
+    let Some(status) = fields.get("status").map(Field::keep) else {
+        return Ok((if fields.get("location").is_some() { 302 } else { 200 }, None));
     };
     let digits = status.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
     let number = digits
         .map(|digits| digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
         // An interim answer is not the answer.
         .filter(|number| *number >= 200 || *number == 101 && expected.upgrade)
-        .ok_or_else(|| HeadError::Status(text(status)))?;
+        .ok_or_else(|| HeadError::Status(text(&status)))?;
     let reason = (status.len() > 3).then(|| {
         let start = if status[3] == b' ' { 4 } else { 3 };
         status.slice(start..)
@@ -211,28 +267,27 @@ impl Head {
         status: u16,
         version: Version,
         reason: Option<Bytes>,
-        headers: Headers,
-        raw: Bytes,
+        fields: Fields,
         expected: Expectation,
     ) -> Result<Head, HeadError> {
-        let (mut length, mut coding): (Option<&Bytes>, Option<&Bytes>) = (None, None);
+        let (mut length, mut coding): (Option<&[u8]>, Option<&[u8]>) = (None, None);
         let mut close = version == Version::Http10;
-        for header in &headers {
-            match header.name.len() {
-                14 if header.is("content-length") => {
-                    once(&mut length, "Content-Length", &header.value)?;
+        for field in fields.iter() {
+            match field.name.len() {
+                14 if field.is("content-length") => {
+                    once(&mut length, "Content-Length", field.value)?;
                 }
-                17 if header.is("transfer-encoding") => {
-                    once(&mut coding, "Transfer-Encoding", &header.value)?;
+                17 if field.is("transfer-encoding") => {
+                    once(&mut coding, "Transfer-Encoding", field.value)?;
                 }
-                10 if header.is("connection") => close |= has_token(&header.value, "close"),
+                10 if field.is("connection") => close |= has_token(field.value, "close"),
                 _ => (),
             }
         }
         if length.is_some() && coding.is_some() {
             return Err(HeadError::LengthAndCoding);
         }
-        let content_length = length.map(|text| parse_length(text)).transpose()?;
+        let content_length = length.map(parse_length).transpose()?;
         if let Some(coding) = coding
             && !coding.eq_ignore_ascii_case(b"chunked")
         {
@@ -246,15 +301,14 @@ impl Head {
             (None, None) => Framing::UntilClose,
         };
         let keep = !close && status != 101 && !matches!(framing, Framing::UntilClose);
-        Ok(Head { status, reason, headers, raw, content_length, framing, keep, is_http09: false })
+        Ok(Head { status, reason, fields, content_length, framing, keep, is_http09: false })
     }
 
     fn http09() -> Head {
         Head {
             status: 200,
             reason: None,
-            headers: Headers::default(),
-            raw: Bytes::new(),
+            fields: Fields::default(),
             content_length: None,
             framing: Framing::UntilClose,
             keep: false,
@@ -263,11 +317,11 @@ impl Head {
     }
 }
 
-fn once<'a>(place: &mut Option<&'a Bytes>, name: &str, value: &'a Bytes) -> Result<(), HeadError> {
+fn once<'a>(place: &mut Option<&'a [u8]>, name: &str, value: &'a [u8]) -> Result<(), HeadError> {
     match place.replace(value) {
         None => Ok(()),
         Some(previous) => {
-            let line = |value: &Bytes| format!("{name}: {}", text(value));
+            let line = |value: &[u8]| format!("{name}: {}", text(value));
             Err(HeadError::Duplicate(line(value), line(previous)))
         }
     }
@@ -362,7 +416,7 @@ mod tests {
             panic!("{text:?} is complete");
         };
         let words = |read: &Result<Head, HeadError>| match read {
-            Ok(head) => format!("{} {:?} {:?}", head.status, head.reason, head.headers),
+            Ok(head) => format!("{} {:?} {:?}", head.status, head.reason, head.fields),
             Err(error) => error.to_string(),
         };
         let whole = read([text, ""]);

@@ -50,12 +50,13 @@ pub(super) const READ: usize = 64 << 10;
 const ROOM: usize = 16 << 10;
 
 impl Connection {
-    /// `local` is where it comes from, if that matters.
+    /// `local` is where it comes from, if that matters. In a box, because it goes from hand to hand:
+    /// from those that are idle to a request, to its body, and back.
     pub(super) async fn open(
         address: &Address,
         rules: &SocketRules,
         local: Option<SocketAddr>,
-    ) -> io::Result<Connection> {
+    ) -> io::Result<Box<Connection>> {
         let io = match address {
             Address::Ip(address) => {
                 let stream = rules.connect(*address, local).await?;
@@ -64,7 +65,8 @@ impl Connection {
             }
             Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Connection { io, buffer: BytesMut::new(), requests: 0, opened: clock::tick(), local })
+        let opened = clock::tick();
+        Ok(Box::new(Connection { io, buffer: BytesMut::new(), requests: 0, opened, local }))
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.

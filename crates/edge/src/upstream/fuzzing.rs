@@ -37,7 +37,7 @@ pub fn answer(protocol: &Protocol, pieces: &[&[u8]]) -> Option<(String, Vec<u8>)
             format!("records, complete {} clean {}", records.is_complete(), records.is_clean())
         }
     };
-    let fields = head.headers.iter().map(|field| (field.name.clone(), field.value.clone()));
+    let fields = head.fields.iter().map(|field| (field.name.to_vec(), field.value().to_vec()));
     let fields: Vec<_> = fields.collect();
     let (status, reason, keep) = (head.status, head.reason, head.keep);
     Some((format!("{status} {reason:?} {keep} {framing} {fields:?}"), body))

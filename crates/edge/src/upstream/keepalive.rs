@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     net::SocketAddr,
     time::Duration,
 };
@@ -43,7 +44,7 @@ impl Keepalive {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     peer: usize,
     /// Which location it belongs to, where that counts.
     owner: usize,
@@ -51,8 +52,28 @@ struct Idle {
     timeout: Duration,
 }
 
+/// Upstreams have numbers of our own making: spreading them needs no secret.
+#[derive(Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("only numbers are hashed")
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type ByUpstream = HashMap<u64, Vec<Idle>, BuildHasherDefault<Number>>;
+
 thread_local! {
-    static IDLE: RefCell<HashMap<u64, Vec<Idle>>> = RefCell::default();
+    static IDLE: RefCell<ByUpstream> = RefCell::default();
     static SWEEPING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -65,7 +86,7 @@ pub(super) fn take(
     owner: usize,
     local: Option<SocketAddr>,
     look: Look,
-) -> Option<Connection> {
+) -> Option<Box<Connection>> {
     IDLE.with_borrow_mut(|idle| {
         let idle = idle.get_mut(&upstream)?;
         loop {
@@ -87,7 +108,7 @@ pub(super) fn put(
     peer: usize,
     owner: usize,
     rules: &Keepalive,
-    mut connection: Connection,
+    mut connection: Box<Connection>,
 ) {
     connection.requests += 1;
     let worn = connection.requests >= rules.requests

@@ -24,7 +24,7 @@ pub mod fuzzing; // the codec, for fuzz targets
 
 pub use ask::{Asked, Failure, Limits, Question, RequestBytes, ask};
 pub use balance::{Balance, HashKey};
-pub use codec::{Framing, Head};
+pub use codec::{Field, Fields, Framing, Head};
 pub use connection::{Address, Connection};
 pub use keepalive::Keepalive;
 pub use next::NextUpstream;

@@ -29,7 +29,7 @@ use crate::{
 
 pub struct Relay {
     client: Rc<Client>,
-    peer: Option<(Connection, Ticket)>,
+    peer: Option<(Box<Connection>, Ticket)>,
     framing: Framing,
     /// Whether the connection can be used again after this body.
     keep: bool,

@@ -58,7 +58,7 @@ impl Talk<'_> {
     pub(super) async fn head(
         &mut self,
         exchange: &Exchange,
-    ) -> Result<Option<(Head, bool)>, Broken> {
+    ) -> Result<Option<(Box<Head>, bool)>, Broken> {
         let mut sent = false;
         let mut send_error = None;
         let mut read_any = false;
@@ -99,8 +99,10 @@ impl Talk<'_> {
         }
     }
 
-    fn read_head(&mut self) -> Result<Option<Head>, Broken> {
-        self.reader.head(&mut self.connection.buffer, self.expected).map_err(Broken::Head)
+    fn read_head(&mut self) -> Result<Option<Box<Head>>, Broken> {
+        let head = self.reader.head(&mut self.connection.buffer, self.expected);
+        // In a box: it goes through many hands.
+        head.map(|head| head.map(Box::new)).map_err(Broken::Head)
     }
 
     /// What the peer has said that is no part of its answer.
@@ -122,7 +124,10 @@ impl Talk<'_> {
     }
 
     /// Sends the body as it comes from the client. A head that comes before the end ends it.
-    pub(super) async fn stream(&mut self, exchange: &mut Exchange) -> Result<Option<Head>, Broken> {
+    pub(super) async fn stream(
+        &mut self,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Box<Head>>, Broken> {
         let client = Rc::clone(&exchange.client);
         // What has come already leaves with the head.
         let mut piece = exchange.body.taken();
@@ -163,7 +168,7 @@ impl Talk<'_> {
             self.say_notes(exchange);
             piece = match next? {
                 Next::Piece(piece) => piece,
-                Next::Head(head) => return Ok(Some(*head)),
+                Next::Head(head) => return Ok(Some(head)),
             };
             last = piece.is_none() || exchange.body.is_given_out();
         }
@@ -188,7 +193,7 @@ impl Talk<'_> {
                     }
                     Poll::Ready(Ok(_)) => match self.read_head() {
                         Ok(None) => (),
-                        Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(Box::new(head)))),
+                        Ok(Some(head)) => return Poll::Ready(Ok(Next::Head(head))),
                         Err(broken) => return Poll::Ready(Err(broken)),
                     },
                 }

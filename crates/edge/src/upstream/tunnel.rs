@@ -18,7 +18,7 @@ use super::{Connection, ask::Ticket};
 use crate::{connection::Client, response::Tunnel};
 
 pub struct UpgradeTunnel {
-    pub connection: Connection,
+    pub connection: Box<Connection>,
     pub ticket: Ticket,
     /// `proxy_read_timeout`: how long both may be silent.
     pub timeout: Duration,
@@ -27,6 +27,8 @@ pub struct UpgradeTunnel {
 /// One direction.
 struct Flow {
     buffer: BytesMut,
+    /// How many bytes the receiver has taken.
+    moved: u64,
     /// The sender has said its last.
     ended: bool,
     /// And the receiver has been told.
@@ -36,9 +38,9 @@ struct Flow {
 const READ: usize = 16 << 10;
 
 impl Tunnel for UpgradeTunnel {
-    fn run(mut self: Box<Self>, client: Rc<Client>) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn run(mut self: Box<Self>, client: Rc<Client>) -> Pin<Box<dyn Future<Output = u64>>> {
         Box::pin(async move {
-            let flow = |buffer| Flow { buffer, ended: false, closed: false };
+            let flow = |buffer| Flow { buffer, moved: 0, ended: false, closed: false };
             let mut up = flow(std::mem::take(&mut *client.buffer.borrow_mut()));
             let mut down = flow(std::mem::take(&mut self.connection.buffer));
             let peer = &mut self.connection;
@@ -62,11 +64,17 @@ impl Tunnel for UpgradeTunnel {
                 }
             })
             .await;
+            down.moved
         })
     }
 }
 
 impl Flow {
+    fn advance(&mut self, written: usize) {
+        self.buffer.advance(written);
+        self.moved += written as u64;
+    }
+
     /// Client to peer. `true`: something moved.
     fn poll_up(
         &mut self,
@@ -86,7 +94,7 @@ impl Flow {
         }
         if !self.buffer.is_empty() {
             if let Poll::Ready(written) = peer.poll_write(context, &[IoSlice::new(&self.buffer)]) {
-                self.buffer.advance(written?);
+                self.advance(written?);
                 moved = true;
             }
         } else if self.ended && !self.closed {
@@ -117,7 +125,7 @@ impl Flow {
         if !self.buffer.is_empty() {
             if let Poll::Ready(written) = client.poll_write(context, &[IoSlice::new(&self.buffer)])
             {
-                self.buffer.advance(written?);
+                self.advance(written?);
                 moved = true;
             }
         } else if self.ended && !self.closed {

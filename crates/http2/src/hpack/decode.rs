@@ -135,7 +135,7 @@ impl Decoder {
         }
         let value = self.text(&whole, &value)?;
         if keep == Keep::Yes {
-            self.add(name.clone(), value.clone());
+            self.add(&name, &value);
         }
         Ok(Some(Decoded::Field { name, value }))
     }
@@ -167,14 +167,14 @@ impl Decoder {
         }
     }
 
-    fn add(&mut self, name: Bytes, value: Bytes) {
+    fn add(&mut self, name: &[u8], value: &[u8]) {
         let size = name.len() + value.len() + ENTRY;
         // One that is larger than the table empties it (RFC 7541 §4.4).
         self.shrink(self.limit.saturating_sub(size));
         if size <= self.limit {
             self.size += size;
             // A copy: a table of slices would keep everything they were read with.
-            let text: Bytes = [&name[..], &value].concat().into();
+            let text: Bytes = [name, value].concat().into();
             self.entries.push_front((text.slice(..name.len()), text.slice(name.len()..)));
         }
     }
@@ -326,9 +326,9 @@ mod tests {
     fn a_table_as_large_as_one_entry_holds_it() {
         let mut decoder = Decoder::default();
         let (name, value) = ([b'n'; 2000], [b'v'; 2064]);
-        decoder.add(Bytes::copy_from_slice(&name), Bytes::copy_from_slice(&value));
+        decoder.add(&name, &value);
         assert_eq!((decoder.entries.len(), decoder.size), (1, TABLE_SIZE));
-        decoder.add(Bytes::copy_from_slice(&name), Bytes::copy_from_slice(&[b'v'; 2065]));
+        decoder.add(&name, &[b'v'; 2065]);
         assert_eq!((decoder.entries.len(), decoder.size), (0, 0));
     }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use http2::{
     DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, ErrorCode, FrameHead, Kind, MAX_FRAME_SIZE, MAX_WINDOW,
-    Setting, flags,
+    PREFACE, Setting, flags,
     frame::{self, HEAD},
     hpack::{Decoded, Decoder, HpackError},
 };
@@ -52,6 +52,8 @@ pub(super) struct Frames {
 /// Where in a frame.
 #[derive(Clone, Copy)]
 enum At {
+    /// Before the first frame.
+    Preface,
     Head,
     /// Of a body's frame, whose stream may not want it.
     Data {
@@ -109,7 +111,7 @@ const USUAL_FIELDS: usize = 16;
 impl Frames {
     pub(super) fn new(streams: usize) -> Frames {
         Frames {
-            at: At::Head,
+            at: At::Preface,
             block: None,
             decoder: Decoder::default(),
             last_stream: 0,
@@ -150,6 +152,19 @@ impl Connection {
     pub(super) fn take_frames(&mut self, buffer: &mut BytesMut) -> Result<(), Fatal> {
         loop {
             let goes_on = match self.frames.at {
+                At::Preface => {
+                    let here = buffer.len().min(PREFACE.len());
+                    if buffer[..here] != PREFACE[..here] {
+                        let message = "invalid connection preface";
+                        return Err(fatal(ErrorCode::ProtocolError, message));
+                    }
+                    let whole = here == PREFACE.len();
+                    if whole {
+                        buffer.advance(here);
+                        self.frames.at = At::Head;
+                    }
+                    whole
+                }
                 At::Head => self.take_head(buffer)?,
                 At::Data { stream, left, padding, ends, id } => {
                     let here = left.min(buffer.len() as u32);
@@ -529,7 +544,7 @@ impl Connection {
             self.frames.settings_acknowledged = true;
             return Ok(());
         }
-        if head.length % SETTING != 0 {
+        if !head.length.is_multiple_of(SETTING) {
             return Err(self.wrong_length("SETTINGS", head.length));
         }
         self.frames.at = At::Settings { left: head.length, window: None };

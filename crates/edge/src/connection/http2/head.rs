@@ -58,7 +58,8 @@ pub(super) fn read(asked: Asked, address: Reached<'_>, client: &Client) -> Head 
         headers: Headers::with_capacity(asked.fields.len()),
         host: None,
         port: None,
-        keep_alive: true,
+        // That is not for one stream to say.
+        keep_alive: false,
         pipelined: false,
         head_size: asked.size,
     };
@@ -182,7 +183,7 @@ fn check_field(name: &[u8], value: &[u8], core: &Core) -> Result<Name, Refusal> 
 
 impl Pseudo {
     fn add(&mut self, name: &[u8], value: Bytes) -> Result<(), Refusal> {
-        let (place, check): (&mut Option<Bytes>, fn(&Bytes) -> Result<(), Refusal>) = match name {
+        let (place, check): (_, fn(&Bytes) -> Result<(), Refusal>) = match name {
             b":method" => (&mut self.method, check_method),
             b":scheme" => (&mut self.scheme, check_scheme),
             b":path" => (&mut self.path, check_path),

@@ -101,6 +101,7 @@ pub(super) async fn serve(http: Arc<Http>, address: usize, client: Rc<Client>, d
     })
     .await;
     session.break_off();
+    connection.let_go();
     if end == End::Orderly && connection.core.lingering_close() != LingeringClose::Off {
         linger::close(&client, &connection.core).await;
     }
@@ -197,9 +198,6 @@ impl Connection {
             frame::settings(&settings, out);
             frame::window_update(0, MAX_WINDOW - DEFAULT_WINDOW, out);
         });
-        let mut buffer = self.client.buffer.borrow_mut();
-        let begun = PREFACE.len().min(buffer.len());
-        let _preface = buffer.split_to(begun);
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
@@ -213,8 +211,7 @@ impl Connection {
             match self.session.poll_flush(context, &self.client) {
                 Poll::Ready(Ok(())) => {
                     self.stuck_until = None;
-                    let over = self.broken || self.going && self.session.streams() == 0;
-                    if over {
+                    if self.is_over() {
                         return Poll::Ready(End::Orderly);
                     }
                 }
@@ -303,6 +300,7 @@ impl Connection {
         let session = Rc::clone(&self.session);
         let stream = Io::Stream(Stream::new(&session, id));
         let client = Rc::new(Client::new(stream, Rc::clone(&self.client.peer)));
+        client.peer.requests.set(self.accepted);
         Box::pin(async move {
             let (after, _) = answer(&http, address, &client, head, &drain).await;
             let unanswered = match after {
@@ -311,6 +309,13 @@ impl Connection {
             };
             session.close(id, unanswered);
         })
+    }
+
+    /// A head that is not whole is nobody's any more.
+    fn let_go(&mut self) {
+        if let Some(stream) = self.frames.give_up_head() {
+            self.session.close(stream, ErrorCode::InternalError);
+        }
     }
 
     /// Says that no further stream will be accepted.
@@ -325,6 +330,11 @@ impl Connection {
     fn break_off(&mut self, code: ErrorCode) {
         self.go_away(code);
         self.broken = true;
+    }
+
+    /// Whether nothing is left to be done, once everything is sent.
+    fn is_over(&self) -> bool {
+        self.broken || self.going && self.session.streams() == 0
     }
 
     /// Nothing moves: for how long may that be?
@@ -367,7 +377,7 @@ impl Connection {
                 self.break_off(code);
             }
             match self.session.poll_flush(context, &self.client) {
-                Poll::Ready(Ok(())) if self.broken => return Poll::Ready(End::Orderly),
+                Poll::Ready(Ok(())) if self.is_over() => return Poll::Ready(End::Orderly),
                 Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
                 _ => (),
             }

@@ -63,6 +63,7 @@ struct Outbox {
     payload: u64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Stream {
     received: BytesMut,
     /// What the client may still send.
@@ -452,11 +453,16 @@ impl Session {
         state.out.payload += bytes as u64;
         let most = stream.chunk_size.min(state.frame_size);
         state.out.bytes.reserve(bytes + HEAD * bytes.div_ceil(most));
+        let mut parts = Parts { rest: parts, part: &[] };
         let mut left = bytes;
-        let mut parts = parts.iter().map(|part| &**part);
-        let mut part: &[u8] = &[];
+        // What follows at once upon what was not offered to the socket yet goes into the same frame.
+        if let Some((_, start)) = state.out.last.filter(|(last, _)| *last == id) {
+            let more = frame::lengthen(&mut state.out.bytes[start..], most, left);
+            parts.take(more, &mut state.out.bytes);
+            left -= more;
+        }
         while left > 0 {
-            let mut length = left.min(most);
+            let length = left.min(most);
             left -= length;
             state.out.last = Some((id, state.out.bytes.len()));
             let head = FrameHead {
@@ -466,16 +472,7 @@ impl Session {
                 stream: id,
             };
             head.write(&mut state.out.bytes);
-            while length > 0 {
-                if part.is_empty() {
-                    part = parts.next().expect("no more is framed than there is");
-                    continue;
-                }
-                let (here, rest) = part.split_at(length.min(part.len()));
-                state.out.bytes.extend_from_slice(here);
-                length -= here.len();
-                part = rest;
-            }
+            parts.take(length, &mut state.out.bytes);
         }
         state.wake();
         Poll::Ready(Ok(bytes))
@@ -519,12 +516,36 @@ impl Session {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let Some(stream) = state.streams.remove(&id) else { return };
-        if !stream.reset && !(stream.answered && stream.ended) {
+        let done = stream.reset || stream.answered && stream.ended;
+        if !done {
             let code = if stream.answered { ErrorCode::NoError } else { unanswered };
             state.out.last = None;
             frame::reset_stream(id, code, &mut state.out.bytes);
         }
         state.wake();
+    }
+}
+
+/// What is left of several stretches of memory.
+struct Parts<'a, 'b> {
+    rest: &'a [IoSlice<'b>],
+    part: &'a [u8],
+}
+
+impl Parts<'_, '_> {
+    fn take(&mut self, mut bytes: usize, out: &mut Vec<u8>) {
+        while bytes > 0 {
+            if self.part.is_empty() {
+                let (part, rest) =
+                    self.rest.split_first().expect("no more is framed than there is");
+                (self.part, self.rest) = (part, rest);
+                continue;
+            }
+            let (here, rest) = self.part.split_at(bytes.min(self.part.len()));
+            out.extend_from_slice(here);
+            bytes -= here.len();
+            self.part = rest;
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 //! (`{PLAIN}`, `{SHA}`, `{SSHA}`, `$apr1$`), and those of crypt(3). By crates and not by the system's
 //! libcrypt, so that what is taken does not hang on the machine.
 
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{Context, SHA1_FOR_LEGACY_USE_ONLY},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha_crypt::{PasswordVerifier, ShaCrypt};
-use sha1::{Digest, Sha1};
-use subtle::ConstantTimeEq;
 use yescrypt::Yescrypt;
 
 use super::{des_crypt, md5_crypt};
@@ -75,8 +77,10 @@ impl Hash {
         match self {
             Hash::Plain(plain) => same(plain, password),
             Hash::Sha { digest, salt } => {
-                let made = Sha1::new().chain_update(password).chain_update(salt).finalize();
-                same(&made, digest)
+                let mut made = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+                made.update(password);
+                made.update(salt);
+                same(made.finish().as_ref(), digest)
             }
             Hash::Md5(text) => md5_crypt::made_by(text, password)
                 .is_some_and(|made| same(made.as_bytes(), text.as_bytes())),
@@ -96,7 +100,7 @@ impl Hash {
 
 /// In the same time, wherever they differ.
 fn same(one: &[u8], other: &[u8]) -> bool {
-    one.ct_eq(other).into()
+    verify_slices_are_equal(one, other).is_ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! see more.
 
 use std::{
+    cell::Cell,
     io::{self, Write},
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -18,14 +20,37 @@ pub(super) struct Compressed {
     encoder: Option<GzEncoder<Vec<u8>>>,
     /// Something was taken in since the last flush.
     holds: bool,
+    ratio: Rc<Ratio>,
+}
+
+/// How many bytes have become how many: `$gzip_ratio`.
+#[derive(Default)]
+pub(super) struct Ratio {
+    taken: Cell<u64>,
+    given: Cell<u64>,
+}
+
+impl Ratio {
+    fn give(&self, piece: Vec<u8>) -> Bytes {
+        self.given.set(self.given.get() + piece.len() as u64);
+        piece.into()
+    }
+
+    /// `2.13`, to the nearest.
+    pub(super) fn text(&self) -> Option<Bytes> {
+        let (taken, given) = (self.taken.get(), self.given.get());
+        let thousandths = u128::from(taken) * 1000 / u128::from(Some(given).filter(|it| *it > 0)?);
+        let hundredths = (thousandths + 5) / 10;
+        Some(format!("{}.{:02}", hundredths / 100, hundredths % 100).into())
+    }
 }
 
 impl Compressed {
-    pub(super) fn new(source: Box<dyn Source>, level: u32) -> Compressed {
+    pub(super) fn new(source: Box<dyn Source>, level: u32, ratio: &Rc<Ratio>) -> Compressed {
         // 3 is Unix.
         let builder = GzBuilder::new().operating_system(3);
         let encoder = Some(builder.write(Vec::new(), Compression::new(level)));
-        Compressed { source, encoder, holds: false }
+        Compressed { source, encoder, holds: false, ratio: Rc::clone(ratio) }
     }
 }
 
@@ -42,8 +67,10 @@ impl Source for Compressed {
                         return Poll::Ready(Some(Err(error)));
                     }
                     self.holds = true;
+                    self.ratio.taken.set(self.ratio.taken.get() + piece.len() as u64);
                     if encoder.get_ref().len() >= OUTPUT {
-                        return Poll::Ready(Some(Ok(std::mem::take(encoder.get_mut()).into())));
+                        let piece = std::mem::take(encoder.get_mut());
+                        return Poll::Ready(Some(Ok(self.ratio.give(piece))));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -52,7 +79,7 @@ impl Source for Compressed {
                 }
                 Poll::Ready(None) => {
                     let end = self.encoder.take().map(GzEncoder::finish);
-                    return Poll::Ready(end.map(|end| end.map(Bytes::from)));
+                    return Poll::Ready(end.map(|end| end.map(|last| self.ratio.give(last))));
                 }
                 Poll::Pending => {
                     if self.holds {
@@ -61,7 +88,8 @@ impl Source for Compressed {
                             return Poll::Ready(Some(Err(error)));
                         }
                         // The source has noted who waits; what it has given so far goes out.
-                        return Poll::Ready(Some(Ok(std::mem::take(encoder.get_mut()).into())));
+                        let piece = std::mem::take(encoder.get_mut());
+                        return Poll::Ready(Some(Ok(self.ratio.give(piece))));
                     }
                     return Poll::Pending;
                 }
@@ -81,6 +109,19 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn ratios() {
+        let check = |taken, given, expected: Option<&str>| {
+            let ratio = Ratio { taken: Cell::new(taken), given: Cell::new(given) };
+            assert_eq!(ratio.text().as_deref(), expected.map(str::as_bytes), "{taken}/{given}");
+        };
+        check(0, 0, None);
+        check(17, 8, Some("2.13"));
+        check(1999, 1000, Some("2.00"));
+        check(1, 20, Some("0.05"));
+        check(1004, 1000, Some("1.00"));
+    }
+
     /// A source that pauses between its pieces.
     struct Slow(Vec<Option<&'static str>>);
 
@@ -97,7 +138,7 @@ mod tests {
     #[test]
     fn a_pause_lets_out_what_was_said() {
         let slow = Slow(vec![Some("world"), None, Some("hello, ")]);
-        let mut compressed = Compressed::new(Box::new(slow), 1);
+        let mut compressed = Compressed::new(Box::new(slow), 1, &Rc::default());
         let mut context = Context::from_waker(std::task::Waker::noop());
         let Poll::Ready(Some(Ok(first))) = compressed.poll_chunk(&mut context) else {
             panic!("nothing came")

@@ -3,12 +3,12 @@
 mod accept; // what the client says
 mod compressed; // the bytes
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 
 use accept::accepts_gzip;
-use compressed::Compressed;
+use compressed::{Compressed, Ratio};
 
 use super::not_modified::parse_date;
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     },
     regex::{Case, Regex},
     response::{Body, Response, Stream},
+    vars::{Variable, volatile},
 };
 
 #[derive(Clone, Default)]
@@ -35,7 +36,6 @@ pub struct Gzip {
     proxied: List<Proxied>,
     disable: List<Regex>,
     http_version: Setting<Protocol>,
-    buffers: Setting<(usize, u64)>,
 }
 
 /// Which answers to a proxy (a request with `Via`) are compressed.
@@ -83,11 +83,11 @@ impl Module for Gzip {
             };
             gzip.http_version.set(version, args)
         }),
-        // What is compressed goes out as it comes; the numbers are read so that wrong ones are named.
-        directive("gzip_buffers", BLOCKS, Exactly(2), |gzip, args| {
-            gzip.buffers.set((args.number(0)?, args.size(1)?), args)
-        }),
     ];
+
+    const VARIABLES: &'static [Variable] = &[volatile("gzip_ratio", |exchange, _| {
+        exchange.kept::<Rc<Ratio>>().and_then(|ratio| ratio.text())
+    })];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
         self.on.inherit(&outer.on);
@@ -98,7 +98,6 @@ impl Module for Gzip {
         self.proxied.inherit(&outer.proxied);
         self.disable.inherit(&outer.disable);
         self.http_version.inherit(&outer.http_version);
-        self.buffers.inherit(&outer.buffers);
     }
 
     fn install(self: Arc<Self>, plan: &mut Plan, _site: &Site<'_>) -> Result<(), ConfError> {
@@ -212,7 +211,8 @@ impl Filter for Gzip {
             return response;
         }
         let Some(source) = body.into_source() else { return response };
-        let source = Box::new(Compressed::new(source, self.level.or(1)));
+        let source =
+            Box::new(Compressed::new(source, self.level.or(1), exchange.keep::<Rc<Ratio>>()));
         response.body = Body::Stream(Stream { length: None, source });
         response
     }

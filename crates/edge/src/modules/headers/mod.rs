@@ -83,6 +83,7 @@ impl Module for Headers {
         if expires.is_some() || !headers.is_empty() || !trailers.is_empty() {
             plan.filters.push(Arc::new(Settled {
                 expires: expires.cloned(),
+                asks: headers.iter().any(|added| added.value.as_literal().is_none()),
                 headers,
                 trailers: Arc::new(After(trailers)),
             }));
@@ -131,6 +132,8 @@ impl Fields {
 struct Settled {
     expires: Option<Expires>,
     headers: Vec<Added>,
+    /// Some value is made for each request, and may ask for what is about to be sent.
+    asks: bool,
     trailers: Arc<After>,
 }
 
@@ -148,16 +151,17 @@ impl Filter for Settled {
         if let Some(expires) = self.expires.as_ref().filter(|_| good) {
             expires.apply(exchange, &mut response);
         }
-        let mut added = self.headers.iter().filter(|added| good || added.always).peekable();
-        if added.peek().is_some() {
-            // A value may ask for what is about to be sent.
-            exchange.pending = Some(response);
+        let added = self.headers.iter().filter(|added| good || added.always);
+        if self.asks {
+            exchange.pending = Some(Box::new(response));
             for added in added {
                 let value = added.value.render(exchange);
                 let response = exchange.pending.as_mut().expect("put there above");
                 added.put(value, response);
             }
-            response = exchange.pending.take().expect("put there above");
+            response = *exchange.pending.take().expect("put there above");
+        } else {
+            added.for_each(|added| added.put(added.value.render(exchange), &mut response));
         }
         if self.trailers.0.iter().any(|added| good || added.always) {
             response.trailers.push(Arc::clone(&self.trailers) as Arc<dyn Trailers>);

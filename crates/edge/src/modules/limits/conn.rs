@@ -58,8 +58,7 @@ impl Module for LimitConn {
     ];
 
     const VARIABLES: &'static [Variable] = &[volatile("limit_conn_status", |exchange, _| {
-        let said = exchange.kept::<Held>()?.said?;
-        Some(Bytes::from_static(said.as_bytes()))
+        exchange.limited.conn.map(|said| Bytes::from_static(said.as_bytes()))
     })];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
@@ -106,37 +105,24 @@ struct Limiter {
     refusal: Refusal,
 }
 
-/// What a request has of the zones until it ends, and what was decided: once for each request,
-/// however often it starts over.
-#[derive(Default)]
-struct Held {
-    said: Option<&'static str>,
-    slots: Vec<Slot>,
-}
-
-pub(super) fn share(from: &Exchange, to: &mut Exchange) {
-    if let Some(held) = from.kept::<Held>() {
-        to.keep::<Held>().said = held.said;
-    }
-}
+/// What a request has of the zones, until it ends.
+type Held = Vec<Slot>;
 
 impl Preaccess for Limiter {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed> {
-        if exchange.kept::<Held>().is_some_and(|held| held.said.is_some()) {
+        if exchange.limited.conn.is_some() {
             return Work::Now(Passed::Next);
         }
         for (keyed, most) in &self.rules {
             let Some(hash) = keyed.hash(exchange) else { continue };
-            let taken = Slot::take(&keyed.zone, hash, *most);
-            let held = exchange.keep::<Held>();
-            match taken {
+            match Slot::take(&keyed.zone, hash, *most) {
                 Ok(slot) => {
-                    held.said = Some("PASSED");
-                    held.slots.push(slot);
+                    exchange.limited.conn = Some("PASSED");
+                    exchange.keep::<Held>().push(slot);
                 }
                 Err(why) => {
                     // One too many in one zone is none in all of them.
-                    held.slots.clear();
+                    exchange.keep::<Held>().clear();
                     return Work::Now(self.refuse(exchange, keyed, why));
                 }
             }
@@ -157,12 +143,11 @@ impl Limiter {
             Full::Zone => format!("could not allocate node in limit_conn_zone \"{zone}\""),
         };
         exchange.log(self.refusal.log_level(), &line);
-        let held = exchange.keep::<Held>();
         if dry_run {
-            held.said = Some("REJECTED_DRY_RUN");
+            exchange.limited.conn = Some("REJECTED_DRY_RUN");
             return Passed::Next;
         }
-        held.said = Some("REJECTED");
+        exchange.limited.conn = Some("REJECTED");
         Passed::Answer(Answer::Status(self.refusal.status()))
     }
 }

@@ -20,10 +20,11 @@ use crate::{
     zone::Zone,
 };
 
-/// What a request was counted as holds for those that belong to it: they are not counted again.
-pub fn share(from: &Exchange, to: &mut Exchange) {
-    req::share(from, to);
-    conn::share(from, to);
+/// What was decided about a request, in the words of `$limit_req_status` and `$limit_conn_status`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limited {
+    req: Option<&'static str>,
+    conn: Option<&'static str>,
 }
 
 /// A zone, and by what a request is counted in it.

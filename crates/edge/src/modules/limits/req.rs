@@ -68,8 +68,7 @@ impl Module for LimitReq {
     ];
 
     const VARIABLES: &'static [Variable] = &[volatile("limit_req_status", |exchange, _| {
-        let said = exchange.kept::<Said>()?.0?;
-        Some(Bytes::from_static(said.as_bytes()))
+        exchange.limited.req.map(|said| Bytes::from_static(said.as_bytes()))
     })];
 
     fn inherit(&mut self, outer: &Self, _into: Block) {
@@ -177,10 +176,6 @@ struct Limiter {
     dry_run: bool,
 }
 
-/// What was decided: once for each request, however often it starts over.
-#[derive(Default)]
-struct Said(Option<&'static str>);
-
 /// A decision, before anybody has heard of it.
 enum Verdict<'l> {
     /// No key had a value.
@@ -197,15 +192,9 @@ enum Verdict<'l> {
     },
 }
 
-pub(super) fn share(from: &Exchange, to: &mut Exchange) {
-    if let Some(said) = from.kept::<Said>() {
-        to.keep::<Said>().0 = said.0;
-    }
-}
-
 impl Preaccess for Limiter {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Passed> {
-        if exchange.kept::<Said>().is_some_and(|said| said.0.is_some()) {
+        if exchange.limited.req.is_some() {
             return Work::Now(Passed::Next);
         }
         let (said, passed) = match self.decide(exchange) {
@@ -214,7 +203,7 @@ impl Preaccess for Limiter {
             Verdict::Delayed { by, excess, rule } => {
                 self.tell(exchange, self.delay_log_level, "delaying request", excess, rule);
                 if !self.dry_run {
-                    exchange.keep::<Said>().0 = Some("DELAYED");
+                    exchange.limited.req = Some("DELAYED");
                     return Work::later(delay(exchange, by));
                 }
                 ("DELAYED_DRY_RUN", Work::Now(Passed::Next))
@@ -228,7 +217,7 @@ impl Preaccess for Limiter {
                 }
             }
         };
-        exchange.keep::<Said>().0 = Some(said);
+        exchange.limited.req = Some(said);
         passed
     }
 }

@@ -9,16 +9,15 @@ use super::{cookie::CookieRewrites, rewrite::Rewrites};
 use crate::{
     engine::plan::Answer,
     exchange::{Carried, Exchange, Protocol},
-    headers::{Header, Headers},
+    headers::{Headers, NameSet},
     response::{Body, Response, Stream},
-    upstream::{Asked, Buffering, Framing, Limits, Relay, UpgradeTunnel, whole},
+    upstream::{Asked, Buffering, Field, Fields, Framing, Limits, Relay, UpgradeTunnel, whole},
     uri,
 };
 
 /// What one location does with answers.
 pub struct ResponseRules {
-    /// In lower case.
-    pub(super) hidden: Vec<String>,
+    pub(super) hidden: NameSet,
     pub(super) ignored: Ignored,
     pub(super) intercept_errors: bool,
     pub location: Rewrites,
@@ -46,16 +45,17 @@ const SINGLE: [&str; 3] = ["expires", "etag", "last-modified"];
 
 impl ResponseRules {
     pub fn answer(&self, exchange: &mut Exchange, asked: Asked, limits: &Limits) -> Answer {
-        let headers = &asked.head.headers;
+        let fields = &asked.head.fields;
         let status = asked.head.status;
-        if let Some(rate) = headers.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
-            let rate = std::str::from_utf8(rate).ok().and_then(|digits| digits.parse().ok());
+        if let Some(rate) = fields.get("x-accel-limit-rate").filter(|_| !self.ignored.limit_rate) {
+            let rate =
+                std::str::from_utf8(rate.value()).ok().and_then(|digits| digits.parse().ok());
             exchange.limit_rate = rate.or(exchange.limit_rate);
         }
-        if let Some(uri) = headers.get("x-accel-redirect")
+        if let Some(uri) = fields.get("x-accel-redirect")
             && !self.ignored.redirect
         {
-            let uri = uri.clone();
+            let uri = uri.keep();
             return self.redirect(exchange, asked, &uri, limits);
         }
         if self.intercept_errors
@@ -63,8 +63,8 @@ impl ResponseRules {
             && exchange.location.error_pages.find(status).is_some()
         {
             if status == 401 {
-                let mut kept = headers.clone();
-                kept.retain(|header| header.is("www-authenticate"));
+                let questions = fields.iter().filter(|field| field.is("www-authenticate"));
+                let kept = questions.map(Field::to_header).collect();
                 exchange.carried = Some(Carried { content_type: None, headers: kept });
             }
             exchange.sent.status = status;
@@ -82,14 +82,11 @@ impl ResponseRules {
         uri: &Bytes,
         limits: &Limits,
     ) -> Answer {
-        let mut kept = Headers::default();
-        for header in &asked.head.headers {
-            if CARRIED.iter().any(|name| header.is(name)) {
-                kept.push(header.name.clone(), header.value.clone());
-            }
-        }
-        let content_type = asked.head.headers.get("content-type").cloned();
-        exchange.carried = Some(Carried { content_type, headers: kept });
+        let fields = &asked.head.fields;
+        let carried = fields.iter().filter(|field| CARRIED.iter().any(|name| field.is(name)));
+        let headers = carried.map(Field::to_header).collect();
+        let content_type = fields.get("content-type").map(Field::keep);
+        exchange.carried = Some(Carried { content_type, headers });
         let _unread = self.body(exchange, asked, limits, None);
         if uri.first() == Some(&b'@') {
             return Answer::Named(String::from_utf8_lossy(uri).into_owned());
@@ -119,26 +116,26 @@ impl ResponseRules {
         } else {
             response.reason.clone_from(&asked.head.reason);
         }
-        let charset = asked.head.headers.get("x-accel-charset").filter(|_| !self.ignored.charset);
-        response.charset = charset.cloned();
-        let rate = asked.head.headers.get("x-accel-limit-rate");
-        response.limit_rate = rate
-            .filter(|_| !self.ignored.limit_rate)
-            .and_then(|rate| std::str::from_utf8(rate).ok()?.parse().ok());
-        let buffering = self.buffering(&asked.head.headers);
+        let fields = std::mem::take(&mut asked.head.fields);
+        let charset = fields.get("x-accel-charset").filter(|_| !self.ignored.charset);
+        response.charset = charset.map(Field::keep);
+        let buffering = self.buffering(&fields);
         if !buffering.as_ref().unwrap_or(&self.buffering).enabled {
             // What is passed on as it comes has the upstream's own pace.
-            response.limit_rate = Some(0);
+            exchange.limit_rate = Some(0);
         }
-        let headers = std::mem::take(&mut asked.head.headers);
-        response.headers = Headers::with_capacity(headers.len() + 2);
-        for header in headers {
-            self.pass(exchange, &mut response, header);
+        response.headers = Headers::with_capacity(fields.len() + 2);
+        for field in fields.iter() {
+            self.pass(exchange, &mut response, field);
         }
         let head_length = asked.head.content_length;
         let no_body = exchange.is_head() || response.status == 304;
         response.body = self.body(exchange, asked, limits, buffering);
         response.ranges = self.force_ranges;
+        if response.status == 101 && !matches!(response.body, Body::Tunnel(_)) {
+            // Nobody can say what follows it.
+            exchange.request.keep_alive = false;
+        }
         if no_body {
             response.body = Body::Absent(head_length);
         }
@@ -146,55 +143,47 @@ impl ResponseRules {
     }
 
     /// One field, to where it belongs.
-    fn pass(&self, exchange: &mut Exchange, response: &mut Response, header: Header) {
-        let (name, value) = (&header.name, &header.value);
-        match name.len() {
-            4 if header.is("date") && !self.is_hidden("date") => (),
-            10 if header.is("connection") || header.is("keep-alive") => return,
-            12 if header.is("content-type") => {
-                if response.content_type.is_none() && !value.is_empty() {
-                    response.content_type = Some(value.clone());
+    fn pass(&self, exchange: &mut Exchange, response: &mut Response, field: Field<'_>) {
+        let is_hidden = || self.hidden.contains(field.name);
+        let rewritten = match field.name.len() {
+            10 if field.is("connection") || field.is("keep-alive") => return,
+            12 if field.is("content-type") => {
+                if response.content_type.is_none() && !field.value().is_empty() {
+                    response.content_type = Some(field.keep());
                 }
                 return;
             }
-            14 if header.is("content-length") => return,
-            17 if header.is("transfer-encoding") => return,
-            8 if header.is("location") && self.is_hidden("location") => return,
-            8 if header.is("location") => {
+            14 if field.is("content-length") => return,
+            17 if field.is("transfer-encoding") => return,
+            8 if field.is("location") && !is_hidden() => {
                 // Only what was rewritten is made absolute: the rest is the upstream's own word.
-                if let Some(rewritten) = self.location.prefix(exchange, value) {
+                if let Some(rewritten) = self.location.prefix(exchange, &field.keep()) {
                     response.location = Some(rewritten);
                     return;
                 }
+                None
             }
-            7 if header.is("refresh") => {
-                let rewritten = rewrite_refresh(&self.location, exchange, value);
-                response.headers.push(name.clone(), rewritten.unwrap_or_else(|| value.clone()));
-                return;
+            7 if field.is("refresh") && !is_hidden() => {
+                rewrite_refresh(&self.location, exchange, &field.keep())
             }
-            10 if header.is("set-cookie") && !self.is_hidden("set-cookie") => {
-                let rewritten = self.cookies.rewrite(exchange, value);
-                response.headers.push(name.clone(), rewritten.unwrap_or_else(|| value.clone()));
-                return;
+            10 if field.is("set-cookie") && !is_hidden() => {
+                self.cookies.rewrite(exchange, &field.keep())
             }
-            _ => (),
-        }
+            _ => None,
+        };
         let repeated =
-            || SINGLE.iter().any(|single| header.is(single) && response.headers.contains(single));
-        let hidden = || self.hidden.iter().any(|hidden| header.is(hidden));
-        if !hidden() && !repeated() {
-            response.headers.push(header.name, header.value);
+            || SINGLE.iter().any(|single| field.is(single) && response.headers.contains(single));
+        if is_hidden() || repeated() {
+            return;
         }
-    }
-
-    fn is_hidden(&self, name: &str) -> bool {
-        self.hidden.iter().any(|hidden| hidden == name)
+        let header = field.to_header();
+        response.headers.push(header.name, rewritten.unwrap_or(header.value));
     }
 
     /// `X-Accel-Buffering`: another buffering than the location's, for this answer.
-    fn buffering(&self, headers: &Headers) -> Option<Buffering> {
-        let word = headers.get("x-accel-buffering").filter(|_| !self.ignored.buffering)?;
-        let enabled = match &word.to_ascii_lowercase()[..] {
+    fn buffering(&self, fields: &Fields) -> Option<Buffering> {
+        let word = fields.get("x-accel-buffering").filter(|_| !self.ignored.buffering)?;
+        let enabled = match &word.value().to_ascii_lowercase()[..] {
             b"no" => false,
             b"yes" => true,
             _ => return None,

@@ -50,10 +50,10 @@ impl Passing {
 
     /// `hidden` are the fields this family hides by itself; `temp` is its `NAME_temp_path`.
     pub fn response_rules(&self, hidden: &[&str], temp: PathBuf) -> ResponseRules {
-        let own = hidden.iter().chain(&ACCEL).map(|name| (*name).to_owned());
-        let mut hidden: Vec<String> = own.collect();
-        hidden.extend(self.hide_header.iter().cloned());
-        hidden.retain(|name| !self.pass_header.contains(name));
+        let own = hidden.iter().chain(&ACCEL).copied();
+        let said = self.hide_header.iter().map(String::as_str);
+        let passed = |name: &str| self.pass_header.iter().any(|passed| passed == name);
+        let hidden = own.chain(said).filter(|name| !passed(name)).collect();
         let (number, size) = self.buffers.or((8, 4 << 10));
         let buffering = Buffering {
             enabled: self.buffering.or(true),

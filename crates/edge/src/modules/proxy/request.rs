@@ -7,16 +7,14 @@
 use bytes::Bytes;
 use http1::Version;
 
-use crate::{exchange::Exchange, modules::passing::BodyLength, vars::Template};
+use crate::{exchange::Exchange, headers::NameSet, modules::passing::BodyLength, vars::Template};
 
 /// The fields, settled for one location.
 pub(super) struct RequestHead {
     /// Name and value; one that turns out empty is left out.
     fields: Vec<(Bytes, Template)>,
-    /// Names, in lower case, that are not taken from the client.
-    replaced: Vec<Vec<u8>>,
-    /// Bit n: one of `replaced` has n bytes. Most of a client's fields need no comparison at all.
-    lengths: u64,
+    /// Not taken from the client.
+    replaced: NameSet,
     own: Own,
 }
 
@@ -54,15 +52,8 @@ pub(super) struct Line<'a> {
 impl RequestHead {
     pub(super) fn new(set: &[(String, Template)]) -> RequestHead {
         let said = |name: &str| set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
-        let mut replaced: Vec<Vec<u8>> =
-            NOT_FORWARDED.iter().map(|name| name.as_bytes().to_vec()).collect();
-        for (name, _) in set {
-            let name = name.to_ascii_lowercase().into_bytes();
-            if !replaced.contains(&name) {
-                replaced.push(name);
-            }
-        }
-        let lengths = replaced.iter().fold(0, |bits, name| bits | 1 << (name.len() & 63));
+        let own = set.iter().map(|(name, _)| name.as_str());
+        let replaced = NOT_FORWARDED.into_iter().chain(own).collect();
         let fields = set
             .iter()
             .filter(|(_, value)| !value.is_empty())
@@ -70,7 +61,6 @@ impl RequestHead {
         RequestHead {
             fields: fields.collect(),
             replaced,
-            lengths,
             own: Own {
                 host: said("host"),
                 length: said("content-length"),
@@ -122,18 +112,13 @@ impl RequestHead {
         if line.pass_headers {
             for header in &exchange.request.headers {
                 let known_trace = trace.is_some() && header.is(trace::TRACEPARENT);
-                if !known_trace && !self.replaces(&header.name) {
+                if !known_trace && !self.replaced.contains(&header.name) {
                     field(&mut head, &header.name, &header.value);
                 }
             }
         }
         head.extend_from_slice(b"\r\n");
         head.into()
-    }
-
-    fn replaces(&self, name: &[u8]) -> bool {
-        self.lengths >> (name.len() & 63) & 1 == 1
-            && self.replaced.iter().any(|replaced| replaced.eq_ignore_ascii_case(name))
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct To {
     pub(super) text: String,
     pub(super) span: Span,
     pub(super) prefix: PathBuf,
+    /// Said by the location this one is a part of: its URI stands for that one's name.
+    pub(super) inherited: bool,
 }
 
 #[derive(Clone)]
@@ -73,6 +75,7 @@ impl Module for Proxy {
                     text: args.word(0).to_owned(),
                     span: args.node.name.span.clone(),
                     prefix: args.loader.prefix.clone(),
+                    inherited: false,
                 });
                 Ok(())
             },
@@ -121,7 +124,7 @@ impl Module for Proxy {
     fn inherit(&mut self, outer: &Self, into: Block) {
         // A location says for itself where it leads; what is a part of it leads there too.
         if into.is_unnamed() && self.pass.is_none() {
-            self.pass.clone_from(&outer.pass);
+            self.pass = outer.pass.clone().map(|pass| To { inherited: true, ..pass });
         }
         self.passing.inherit(&outer.passing);
         self.set_header.inherit(&outer.set_header);

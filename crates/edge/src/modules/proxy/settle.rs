@@ -16,7 +16,7 @@ const HIDDEN: [&str; 3] = ["date", "server", "x-pad"];
 
 impl Proxy {
     pub(super) fn target(&self, to: &To, site: &Site<'_>) -> Result<Target, ConfError> {
-        Target::settle(&to.url, site).map_err(|message| to.span.error(message))
+        Target::settle(to, site).map_err(|message| to.span.error(message))
     }
 
     pub(super) fn response_rules(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::settings::To;
 use crate::{
     exchange::Exchange,
     load::{Name, Site},
@@ -49,16 +50,16 @@ pub(super) struct Resolved {
 }
 
 impl Target {
-    pub(super) fn settle(url: &Template, site: &Site<'_>) -> Result<Target, String> {
-        let Some(text) = url.as_literal() else {
-            return Ok(Target::Variable { url: url.clone(), known: Known::all(site) });
+    pub(super) fn settle(to: &To, site: &Site<'_>) -> Result<Target, String> {
+        let Some(text) = to.url.as_literal() else {
+            return Ok(Target::Variable { url: to.url.clone(), known: Known::all(site) });
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         let url = Url::parse(&text)?;
         let upstream = destination::settle(url.authority, PORT, site)?;
         let unnamed =
             site.block.is_unnamed() || matches!(site.name, Name::Pattern(..) | Name::Named(_));
-        if unnamed && !url.uri.is_empty() {
+        if unnamed && !to.inherited && !url.uri.is_empty() {
             return Err("\"proxy_pass\" cannot have URI part in location given by regular \
                         expression, or inside named location, or inside \"if\" statement, or \
                         inside \"limit_except\" block"

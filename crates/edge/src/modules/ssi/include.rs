@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Knowledge, Rules, page::Page, reader::Command};
+use super::{Rules, knowledge::Knowledge, page::Page, reader::Command};
 use crate::{
     engine::{Answered, Subrequest},
     exchange::Exchange,
@@ -53,6 +53,38 @@ pub(super) enum Got {
         value: Bytes,
     },
     End,
+}
+
+/// What `virtual` or `file` says, if the rest of the command fits to it.
+pub(super) fn place(command: &Command) -> Result<&[u8], String> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let place = match (command.get("virtual"), command.get("file")) {
+        (Some(place), Some(file)) => {
+            return Err(format!(
+                "inclusion may be either virtual=\"{}\" or file=\"{}\"",
+                text(place),
+                text(file)
+            ));
+        }
+        (None, None) => return Err("no parameter in \"include\" SSI command".to_owned()),
+        (Some(place), None) | (None, Some(place)) => place,
+    };
+    if command.get("set").is_some() && command.get("stub").is_some() {
+        let message = "\"set\" and \"stub\" cannot be used together in \"include\" SSI command";
+        return Err(message.to_owned());
+    }
+    // Every include is waited for before the next; the word is read so that a wrong one is told.
+    match (command.get("wait"), command.get("file")) {
+        (Some(_), Some(file)) => {
+            Err(format!("\"wait\" cannot be used with file=\"{}\"", text(file)))
+        }
+        (Some(wait), None)
+            if !wait.eq_ignore_ascii_case(b"yes") && !wait.eq_ignore_ascii_case(b"no") =>
+        {
+            Err(format!("invalid value \"{}\" in the \"wait\" parameter", text(wait)))
+        }
+        _ => Ok(place),
+    }
 }
 
 impl Include {

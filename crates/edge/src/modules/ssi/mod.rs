@@ -8,13 +8,12 @@ mod reader; // a page to text and commands
 mod commands; // what there is to be said
 mod text; // strings with `$names` in them
 mod condition; // `expr` of `if`
+mod knowledge; // what the pages of a request know together
 mod page; // the page, obeyed
 mod include; // another place's answer in this one
 mod date; // $date_local, $date_gmt
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::charset;
 use crate::{
@@ -37,21 +36,8 @@ pub struct Ssi {
     silent_errors: Setting<bool>,
     last_modified: Setting<bool>,
     value_length: Setting<usize>,
-    min_file_chunk: Setting<u64>,
     output_buffer_size: Setting<u64>,
 }
-
-/// What the pages of one request know together: a page and all it includes.
-#[derive(Default)]
-struct Shared {
-    /// By `set`, in lower case.
-    variables: Vec<(String, Bytes)>,
-    blocks: Vec<(Bytes, Vec<u8>)>,
-    /// `$0` to `$9`, of the last `if` with a pattern.
-    captures: Vec<Option<Bytes>>,
-}
-
-type Knowledge = Rc<RefCell<Shared>>;
 
 const BLOCKS: &[Block] = &[Block::Http, Block::Server, Block::Location];
 const WITH_IF: &[Block] = &[Block::Http, Block::Server, Block::Location, Block::If];
@@ -72,11 +58,6 @@ impl Module for Ssi {
         directive("ssi_value_length", BLOCKS, Exactly(1), |ssi, args| {
             ssi.value_length.set(args.number(0)?, args)
         }),
-        // A page goes by as a stream, so that no part of it is sent as a file; the number is read so
-        // that a wrong one is named.
-        directive("ssi_min_file_chunk", BLOCKS, Exactly(1), |ssi, args| {
-            ssi.min_file_chunk.set(args.size(0)?, args)
-        }),
         directive("subrequest_output_buffer_size", BLOCKS, Exactly(1), |ssi, args| {
             ssi.output_buffer_size.set(args.size(0)?, args)
         }),
@@ -90,7 +71,6 @@ impl Module for Ssi {
         self.silent_errors.inherit(&outer.silent_errors);
         self.last_modified.inherit(&outer.last_modified);
         self.value_length.inherit(&outer.value_length);
-        self.min_file_chunk.inherit(&outer.min_file_chunk);
         self.output_buffer_size.inherit(&outer.output_buffer_size);
     }
 
@@ -161,29 +141,5 @@ impl Filter for Handler {
 
     fn reaches_inside(&self) -> bool {
         true
-    }
-}
-
-impl Shared {
-    fn variable(&self, name: &str) -> Option<Bytes> {
-        if let [digit @ b'0'..=b'9'] = name.as_bytes()
-            && let Some(capture) = self.captures.get(usize::from(digit - b'0'))
-        {
-            return Some(capture.clone().unwrap_or_default());
-        }
-        let found = self.variables.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
-    }
-
-    fn set(&mut self, name: String, value: Bytes) {
-        match self.variables.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.variables.push((name, value)),
-        }
-    }
-
-    fn block(&self, name: &[u8]) -> Option<Bytes> {
-        let found = self.blocks.iter().find(|(known, _)| known == name);
-        found.map(|(_, text)| Bytes::copy_from_slice(text))
     }
 }

@@ -10,15 +10,18 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Knowledge, Rules,
+    Rules,
     commands::Kind,
     condition::{self, Test},
     date::TimeFormat,
-    include::{Got, Include},
+    include::{self, Got, Include},
+    knowledge::Knowledge,
     reader::{Command, Reader, Token},
     text::evaluate,
 };
-use crate::{engine::twin, exchange::Exchange, log::Level, regex, response::Source, uri};
+use crate::{
+    body::Joined, engine::twin, exchange::Exchange, log::Level, regex, response::Source, uri,
+};
 
 pub(super) struct Page {
     /// The request, as far as commands ask about it.
@@ -29,6 +32,8 @@ pub(super) struct Page {
     source: Option<Box<dyn Source>>,
     reader: Reader,
     out: VecDeque<Bytes>,
+    /// How it ended, once it has.
+    end: Option<io::Result<()>>,
     include: Option<Box<Include>>,
     branch: Branch,
     in_block: bool,
@@ -52,10 +57,8 @@ enum Encoding {
     None,
 }
 
-/// All blocks of a request together.
-const MOST_IN_BLOCKS: usize = 1 << 20;
-/// And so many variables.
-const MOST_VARIABLES: usize = 1000;
+/// So much leaves together, where it need not be waited for.
+const TOGETHER: usize = 16 << 10;
 
 impl Page {
     pub(super) fn new(exchange: &mut Exchange, source: Box<dyn Source>, rules: Rules) -> Page {
@@ -67,6 +70,7 @@ impl Page {
             source: Some(source),
             reader: Reader::new(rules.value_length),
             out: VecDeque::new(),
+            end: None,
             include: None,
             branch: Branch::Outside,
             in_block: false,
@@ -162,9 +166,8 @@ impl Page {
             }
             Kind::Block => {
                 let name = Bytes::copy_from_slice(command.get("name").unwrap_or_default());
-                self.knowledge.borrow_mut().blocks.push((name, Vec::new()));
                 self.in_block = true;
-                Ok(())
+                self.knowledge.borrow_mut().begin_block(name)
             }
             Kind::Endblock => {
                 self.in_block = false;
@@ -174,15 +177,7 @@ impl Page {
     }
 
     fn add_to_block(&mut self, text: &[u8]) -> Result<(), String> {
-        let mut knowledge = self.knowledge.borrow_mut();
-        let held: usize = knowledge.blocks.iter().map(|(name, text)| name.len() + text.len()).sum();
-        if held + text.len() > MOST_IN_BLOCKS {
-            return Err("too large SSI blocks".to_owned());
-        }
-        if let Some((_, block)) = knowledge.blocks.last_mut() {
-            block.extend_from_slice(text);
-        }
-        Ok(())
+        self.knowledge.borrow_mut().add_to_block(text)
     }
 
     fn look_up(&self, name: &str) -> Option<Bytes> {
@@ -237,12 +232,7 @@ impl Page {
     }
 
     fn set_variable(&mut self, name: String, value: Bytes) -> Result<(), String> {
-        let mut knowledge = self.knowledge.borrow_mut();
-        if knowledge.variables.len() == MOST_VARIABLES {
-            return Err("too many SSI variables".to_owned());
-        }
-        knowledge.set(name, value);
-        Ok(())
+        self.knowledge.borrow_mut().set(name, value)
     }
 
     fn choose(&mut self, command: &Command) -> Result<(), String> {
@@ -281,35 +271,7 @@ impl Page {
     }
 
     fn begin_include(&mut self, command: &Command) -> Result<(), String> {
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let place = match (command.get("virtual"), command.get("file")) {
-            (Some(place), Some(file)) => {
-                return Err(format!(
-                    "inclusion may be either virtual=\"{}\" or file=\"{}\"",
-                    text(place),
-                    text(file)
-                ));
-            }
-            (None, None) => return Err("no parameter in \"include\" SSI command".to_owned()),
-            (Some(place), None) | (None, Some(place)) => place,
-        };
-        if command.get("set").is_some() && command.get("stub").is_some() {
-            let message = "\"set\" and \"stub\" cannot be used together in \"include\" SSI command";
-            return Err(message.to_owned());
-        }
-        // Every include is waited for before the next; the word is read so that a wrong one is told.
-        match (command.get("wait"), command.get("file")) {
-            (Some(_), Some(file)) => {
-                return Err(format!("\"wait\" cannot be used with file=\"{}\"", text(file)));
-            }
-            (Some(wait), None)
-                if !wait.eq_ignore_ascii_case(b"yes") && !wait.eq_ignore_ascii_case(b"no") =>
-            {
-                return Err(format!("invalid value \"{}\" in the \"wait\" parameter", text(wait)));
-            }
-            _ => (),
-        }
-        let mut place = self.evaluate(place)?;
+        let mut place = self.evaluate(include::place(command)?)?;
         if place.first() != Some(&b'/') {
             let folder = self.context.uri.iter().rposition(|byte| *byte == b'/');
             let folder = folder.map_or(0, |slash| slash + 1);
@@ -331,14 +293,12 @@ fn lower(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase()
 }
 
-impl Source for Page {
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+impl Page {
+    /// The next piece, however small.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
             if let Some(data) = self.out.pop_front() {
-                if !data.is_empty() {
-                    return Poll::Ready(Some(Ok(data)));
-                }
-                continue;
+                return Poll::Ready(Some(Ok(data)));
             }
             if let Some(include) = &mut self.include {
                 match ready!(include.poll(context, self.rules)) {
@@ -371,11 +331,46 @@ impl Source for Page {
             }
         }
     }
+}
+
+impl Source for Page {
+    /// What there is without waiting goes together, up to a bound: a page may be nothing but short
+    /// lines between commands.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut joined = Joined::default();
+        while joined.len() < TOGETHER && self.end.is_none() {
+            match self.poll_piece(context) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    if !joined.is_empty() && piece.len() >= TOGETHER {
+                        self.out.push_front(piece);
+                        break;
+                    }
+                    joined.add(piece);
+                }
+                Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
+                Poll::Ready(None) => self.end = Some(Ok(())),
+                Poll::Pending if joined.is_empty() => return Poll::Pending,
+                // The source has noted who waits; what there is goes out.
+                Poll::Pending => break,
+            }
+        }
+        if let Some(data) = joined.take() {
+            return Poll::Ready(Some(Ok(data)));
+        }
+        match self.end.replace(Ok(())) {
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            _ => Poll::Ready(None),
+        }
+    }
 
     fn poll_ahead(&mut self, context: &mut Context<'_>) {
         if let Some(source) = &mut self.source {
             source.poll_ahead(context);
         }
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.end, Some(Ok(())))
     }
 }
 

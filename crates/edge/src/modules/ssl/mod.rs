@@ -48,6 +48,7 @@ pub struct Ssl {
     reject_handshake: Setting<bool>,
     stapling: Setting<bool>,
     stapling_verify: Setting<bool>,
+    stapling_responder: Setting<String>,
     stapling_file: Setting<Option<Placed<Source>>>,
     early_data: Setting<bool>,
 }
@@ -135,6 +136,10 @@ impl Module for Ssl {
         directive("ssl_stapling_verify", BLOCKS, Exactly(1), |ssl, args| {
             ssl.stapling_verify.set(args.flag()?, args)
         }),
+        // No responder is asked (see `settle.rs`).
+        directive("ssl_stapling_responder", BLOCKS, Exactly(1), |ssl, args| {
+            ssl.stapling_responder.set(args.word(0).to_owned(), args)
+        }),
         directive("ssl_stapling_file", BLOCKS, Exactly(1), |ssl, args| {
             ssl.stapling_file.set(placed_file(args), args)
         }),
@@ -171,6 +176,7 @@ impl Module for Ssl {
         self.reject_handshake.inherit(&outer.reject_handshake);
         self.stapling.inherit(&outer.stapling);
         self.stapling_verify.inherit(&outer.stapling_verify);
+        self.stapling_responder.inherit(&outer.stapling_responder);
         self.stapling_file.inherit(&outer.stapling_file);
         self.early_data.inherit(&outer.early_data);
     }

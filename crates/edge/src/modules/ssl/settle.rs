@@ -27,7 +27,7 @@ impl Ssl {
         if !self.has_certificates() {
             return Ok(None);
         }
-        if self.stapling.or(false) {
+        if self.stapling.or(false) && self.stapling_file.or(None).is_none() {
             let message = "\"ssl_stapling\" ignored, the edge asks no OCSP responder";
             warnings.push(server.error(message));
         }
@@ -35,7 +35,7 @@ impl Ssl {
             self.session_ticket_keys.iter().map(|key| key.value.clone()).collect();
         let ticket_keys = match self.session_ticket_keys.first() {
             _ if !self.session_tickets.or(true) => None,
-            None => Some(TicketKeys::random()),
+            None => Some(TicketKeys::own()),
             Some(first) => Some(TicketKeys::read(&keys).map_err(|why| first.span.error(why))?),
         };
         let prefer_server = self.prefer_server_ciphers.or(false);

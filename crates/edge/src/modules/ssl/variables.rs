@@ -1,6 +1,8 @@
 //! `$ssl_*`: what was agreed on, and what the client's certificate says. Over a connection without
 //! TLS there are none.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
@@ -8,7 +10,7 @@ use crate::{
     clock,
     connection::Secured,
     exchange::Exchange,
-    tls::{Subject, Verified, cipher_name, curve_name},
+    tls::{Subject, Verified, cipher_name, curve_name, subject},
     vars::{Variable, variable},
 };
 
@@ -50,22 +52,22 @@ pub(super) const VARIABLES: &[Variable] = &[
     }),
     variable("ssl_client_cert", |exchange, _| {
         // As a field of a request can hold it: every line but the first begins with a tab.
-        client(exchange, |it| it.pem().trim_end().replace('\n', "\n\t"))
+        client(exchange, |it| subject::pem(it).trim_end().replace('\n', "\n\t"))
     }),
-    variable("ssl_client_raw_cert", |exchange, _| client(exchange, |it| it.pem())),
+    variable("ssl_client_raw_cert", |exchange, _| client(exchange, subject::pem)),
     variable("ssl_client_escaped_cert", |exchange, _| {
-        client(exchange, |it| escape_component(&it.pem()))
+        client(exchange, |it| escape_component(&subject::pem(it)))
     }),
-    variable("ssl_client_s_dn", |exchange, _| client(exchange, |it| it.name())),
-    variable("ssl_client_i_dn", |exchange, _| client(exchange, |it| it.issuer())),
-    variable("ssl_client_s_dn_legacy", |exchange, _| client(exchange, |it| it.legacy_name())),
-    variable("ssl_client_i_dn_legacy", |exchange, _| client(exchange, |it| it.legacy_issuer())),
-    variable("ssl_client_serial", |exchange, _| client(exchange, |it| it.serial())),
-    variable("ssl_client_fingerprint", |exchange, _| client(exchange, |it| it.fingerprint())),
-    variable("ssl_client_v_start", |exchange, _| client(exchange, |it| it.start())),
-    variable("ssl_client_v_end", |exchange, _| client(exchange, |it| it.end())),
+    variable("ssl_client_s_dn", |exchange, _| client(exchange, subject::name)),
+    variable("ssl_client_i_dn", |exchange, _| client(exchange, subject::issuer)),
+    variable("ssl_client_s_dn_legacy", |exchange, _| client(exchange, subject::legacy_name)),
+    variable("ssl_client_i_dn_legacy", |exchange, _| client(exchange, subject::legacy_issuer)),
+    variable("ssl_client_serial", |exchange, _| client(exchange, subject::serial)),
+    variable("ssl_client_fingerprint", |exchange, _| client(exchange, subject::fingerprint)),
+    variable("ssl_client_v_start", |exchange, _| client(exchange, subject::start)),
+    variable("ssl_client_v_end", |exchange, _| client(exchange, subject::end)),
     variable("ssl_client_v_remain", |exchange, _| {
-        client(exchange, |it| it.days_left(clock::now().0 as i64).to_string())
+        client(exchange, |it| subject::days_left(it, clock::now().0 as i64).to_string())
     }),
 ];
 
@@ -99,7 +101,7 @@ fn escape_component(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _in_memory = write!(escaped, "%{byte:02X}");
         }
     }
     escaped
