@@ -26,7 +26,12 @@ use http2::{DEFAULT_WINDOW, ErrorCode, MAX_FRAME_SIZE, MAX_WINDOW, PREFACE, Sett
 
 pub use stream::Stream;
 
-use super::{Client, Connection as After, Deadline, Io, answer, linger, request::Head};
+use super::{
+    Client, Connection as After, Deadline, Io, answer,
+    counts::{self, Count, Counted},
+    linger,
+    request::Head,
+};
 use crate::{
     load::{Address, Http, Reached},
     log::Level,
@@ -60,6 +65,7 @@ pub(super) async fn detect(address: &Address, client: &Client, drain: &Drain) ->
         return if agreed == Some(b"h2") { Begins::Http2 } else { Begins::Otherwise };
     }
     let limit = outer.core.client_header_timeout();
+    let _waiting = Counted::one(Count::Waiting);
     if !client.wait_for_request(limit, outer.core.keepalive_min_timeout(), drain).await {
         return Begins::Not;
     }
@@ -141,6 +147,8 @@ struct Connection {
     idle_until: Option<Instant>,
     /// When one whose client does not read is.
     stuck_until: Option<Instant>,
+    /// While it is without streams.
+    waiting: Option<Counted>,
     /// How often a connection without streams has been spoken to.
     idle_reads: u64,
     received: u64,
@@ -172,6 +180,7 @@ impl Connection {
             accepted: 0,
             idle_until: Some(Instant::now() + outer.core.client_header_timeout()),
             stuck_until: None,
+            waiting: None,
             idle_reads: 0,
             received: 0,
         }
@@ -247,6 +256,11 @@ impl Connection {
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let mut buffer = self.client.buffer.borrow_mut();
         let idle = self.session.streams() == 0;
+        match &self.waiting {
+            None if idle => self.waiting = Some(Counted::one(Count::Waiting)),
+            Some(_) if !idle => self.waiting = None,
+            _ => (),
+        }
         if idle && buffer.is_empty() {
             // An idle connection keeps no buffer.
             *buffer = BytesMut::new();
@@ -300,8 +314,11 @@ impl Connection {
         let session = Rc::clone(&self.session);
         let stream = Io::Stream(Stream::new(&session, id));
         let client = Rc::new(Client::new(stream, Rc::clone(&self.client.peer)));
+        counts::tally(Count::Requests);
+        let counted = Counted::one(Count::Writing);
         client.peer.requests.set(self.accepted);
         Box::pin(async move {
+            let _counted = counted;
             let (after, _) = answer(&http, address, &client, head, &drain).await;
             let unanswered = match after {
                 After::TimedOut => ErrorCode::ProtocolError,
