@@ -85,18 +85,22 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    let mut idle = Vec::new();
-    for kind in [idle::Kind::Plain, idle::Kind::Tls, idle::Kind::Http2] {
-        if kind == idle::Kind::Plain || both(Tls::On) {
-            for server in &servers {
-                idle.push(idle::measure(kind, server, options.idle).await?);
-            }
-        }
-    }
+    let with_tls = both(Tls::On);
     for server in &mut servers {
         server.running.stop().await;
     }
     upstream.stop().await;
+    let mut idle = Vec::new();
+    for kind in [idle::Kind::Plain, idle::Kind::Tls, idle::Kind::Http2] {
+        if kind == idle::Kind::Plain || with_tls {
+            for (name, program) in &programs {
+                // A fresh one each time: memory that was used once may be kept.
+                let mut server = Server::start(name, program, options.workers).await?;
+                idle.push(idle::measure(kind, &server, options.idle).await?);
+                server.running.stop().await;
+            }
+        }
+    }
     println!("{}", ratios(&samples, &subjects));
     println!("{}", idle::table(&idle));
     keep(&serde_json::json!({ "edge": { "samples": samples, "idle": idle } }))?;
