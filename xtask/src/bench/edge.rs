@@ -51,11 +51,12 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode> {
         ("h2load", "nghttp2-client"),
         ("openssl", "openssl"),
     ])?;
-    let built = programs::build_some(&["causeway-edge"], Profile::Release, Progress::Shown)?;
-    let programs = [
-        (OURS, built.join("causeway-edge")),
-        (REAL, find("nginx").unwrap_or_else(|| "nginx".into())),
-    ];
+    let ours = match options.edge.clone() {
+        Some(edge) => edge,
+        None => programs::build_some(&["causeway-edge"], Profile::Release, Progress::Shown)?
+            .join("causeway-edge"),
+    };
+    let programs = [(OURS, ours), (REAL, find("nginx").unwrap_or_else(|| "nginx".into()))];
     let mut upstream = server::upstream(&programs[1].1).await?;
     let mut servers = Vec::new();
     for (name, program) in &programs {
