@@ -181,9 +181,12 @@ fn check_field(name: &[u8], value: &[u8], core: &Core) -> Result<Name, Refusal> 
     Ok(kind)
 }
 
+/// What a value has to be.
+type Check = fn(&Bytes) -> Result<(), Refusal>;
+
 impl Pseudo {
     fn add(&mut self, name: &[u8], value: Bytes) -> Result<(), Refusal> {
-        let (place, check): (_, fn(&Bytes) -> Result<(), Refusal>) = match name {
+        let (place, check): (_, Check) = match name {
             b":method" => (&mut self.method, check_method),
             b":scheme" => (&mut self.scheme, check_scheme),
             b":path" => (&mut self.path, check_path),
