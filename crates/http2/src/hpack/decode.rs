@@ -324,7 +324,7 @@ mod tests {
         check("3fe21f", HpackError::TableSize);
         check("4000", HpackError::EmptyName);
         check("427fffff7f", HpackError::StringTooLong);
-        check("4281ff", HpackError::Letters);
+        check("4282ffff", HpackError::Letters);
     }
 
     #[test]
