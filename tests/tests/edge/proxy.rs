@@ -531,7 +531,6 @@ fn what_is_not_there_is_refused_by_name() {
         refused("if ($args) { proxy_pass http://127.0.0.1/uri; }").contains("cannot have URI part")
     );
     if !is_nginx() {
-        assert!(refused("proxy_pass https://127.0.0.1;").contains("the edge does not yet"));
         assert!(refused("proxy_cache zone;").contains("\"proxy_cache\" directive"));
     }
     assert!(refused("proxy_cookie_path off; proxy_cookie_path a b;").contains("is duplicate"));
