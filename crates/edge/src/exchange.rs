@@ -82,7 +82,7 @@ pub struct Request {
     /// The whole first line, for `$request`.
     pub line: Bytes,
     pub method: Bytes,
-    /// `$request_uri`.
+    /// As the client wrote it; `$request_uri` is what of it follows the host.
     pub target: Bytes,
     pub version: Protocol,
     pub headers: Headers,

@@ -110,6 +110,26 @@ impl Header {
     }
 }
 
+/// A value made from what a request brought: a decoded path may have line ends in it, which would
+/// begin another field behind this one. They become spaces (RFC 9110 §5.5).
+pub fn one_line(value: Bytes) -> Bytes {
+    if memchr::memchr3(b'\r', b'\n', 0, &value).is_none() {
+        return value;
+    }
+    let mut value = value.to_vec();
+    keep_to_one_line(&mut value);
+    value.into()
+}
+
+/// The same in place.
+pub fn keep_to_one_line(value: &mut [u8]) {
+    for byte in value {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
+}
+
 /// Names that are looked for in every message, compared without case. Most fields differ from all of
 /// them in length, and are not compared at all.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +182,12 @@ mod tests {
         assert_eq!(headers.all("Set-Cookie").count(), 2);
         headers.set("Set-Cookie", "c");
         assert_eq!(headers.all("set-cookie").collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn a_value_is_one_line() {
+        assert_eq!(one_line(Bytes::from_static(b"/a b")), "/a b");
+        assert_eq!(one_line(Bytes::from_static(b"/a\r\nX: 1\0")), "/a  X: 1 ");
     }
 
     #[test]

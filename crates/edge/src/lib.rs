@@ -29,6 +29,7 @@ pub mod resolver; // names to addresses, while requests come
 pub mod story; // what is remembered of a request, for logs and traces
 pub mod log; // log files
 pub mod clock; // the time as text
+pub mod allocator; // where memory comes from
 
 /// Where things are unless the command line or the file says otherwise: where Debian has them.
 pub mod defaults {

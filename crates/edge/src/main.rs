@@ -7,6 +7,7 @@ use std::{
 };
 
 use causeway_edge::{
+    allocator::Allocator,
     body,
     command_line::CommandLine,
     conf::ConfError,
@@ -18,7 +19,7 @@ use causeway_edge::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let line = match CommandLine::read(std::env::args().skip(1)) {

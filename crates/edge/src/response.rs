@@ -121,7 +121,7 @@ impl Response {
     /// A redirect for the client, with nginx's page for those who look at it.
     pub fn redirect(exchange: &Exchange, status: u16, to: Bytes) -> Response {
         let mut response = Response::new(status);
-        response.location = Some(to);
+        response.location = Some(crate::headers::one_line(to));
         response.content_type = Some(Bytes::from_static(b"text/html"));
         let page = crate::engine::builtin_page(status, exchange.location.core.server_token());
         response.body = Body::Bytes(page);

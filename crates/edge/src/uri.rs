@@ -3,6 +3,8 @@
 //!
 //! Decoded before it is resolved, once, so that `%2e%2e/` is as much a step up as `../`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +176,18 @@ fn escape_unless(text: &[u8], plain: impl Fn(u8) -> bool, escaped: &mut Vec<u8>)
             escaped.extend_from_slice(&[b'%', high, low]);
         }
     }
+}
+
+/// A word of a request's first line that is made from what another request brought: what would end
+/// the word, or the line, is written as `%XX`.
+pub fn one_word(word: &[u8]) -> Cow<'_, [u8]> {
+    let ends = |byte: u8| byte <= b' ' || byte == 0x7f;
+    if !word.iter().copied().any(ends) {
+        return Cow::Borrowed(word);
+    }
+    let mut escaped = Vec::with_capacity(word.len() + 16);
+    escape_unless(word, |byte| !ends(byte), &mut escaped);
+    Cow::Owned(escaped)
 }
 
 /// Text as it may stand in HTML, inside of an attribute too.

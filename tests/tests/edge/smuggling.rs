@@ -117,3 +117,41 @@ fn hosts_that_are_none_are_refused() {
         assert!(response.starts_with(expected), "{host}");
     }
 }
+
+/// `$uri` is decoded: what was `%0d%0a` in it must not become a line of a head, here or at the next
+/// hop.
+#[test]
+fn a_path_brings_no_field() {
+    if is_nginx() {
+        return; // It does there.
+    }
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%;
+            location /field { add_header X-Path $uri; return 204; }
+            location /moved { return 302 http://else$uri; }
+            location /after { add_trailer X-Path $uri; return 200 body; }
+            location /rewritten { rewrite ^ http://else$uri redirect; }
+            location /set { proxy_set_header X-Path $uri; proxy_pass http://127.0.0.1:%%PORT1%%; }
+            location /asked { proxy_pass http://127.0.0.1:%%PORT1%%$uri; } }
+         server { listen 127.0.0.1:%%PORT1%%;
+            return 200 \"[$request_uri][$http_x_path][$http_injected]\"; }",
+    );
+    let injected = "%0d%0aInjected:%201";
+    for (path, status) in [
+        ("/field", 204),
+        ("/moved", 302),
+        ("/after", 200),
+        ("/rewritten", 302),
+        ("/set", 200),
+        ("/asked", 200),
+    ] {
+        let request =
+            format!("GET {path}{injected} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let response = String::from_utf8_lossy(&edge.raw(request.as_bytes())).into_owned();
+        assert!(!response.contains("\nInjected"), "{path}: {response}");
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {response}");
+    }
+    let seen = |path: &str| edge.get(&format!("{path}{injected}")).text().to_owned();
+    assert_eq!(seen("/set"), "[/set%0d%0aInjected:%201][/set  Injected: 1][]");
+    assert_eq!(seen("/asked"), "[/asked%0D%0AInjected:%201][][]");
+}

@@ -220,7 +220,7 @@ impl RequestBody {
 
     /// Whether all of it has been given out, as far as that is known without waiting.
     pub fn is_given_out(&self) -> bool {
-        self.taken.len() == 0 && self.is_read()
+        self.taken.is_empty() && self.is_read()
     }
 
     /// What is here already; `None`: read more. `Some(None)`: the end.

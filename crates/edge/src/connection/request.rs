@@ -419,7 +419,7 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
 
 impl Request {
     /// The target in origin form; of an absolute one, what follows the authority.
-    pub(super) fn path(&self) -> Bytes {
+    pub fn path(&self) -> Bytes {
         let Some((_, rest)) = absolute(&self.target) else { return self.target.clone() };
         match self.target[rest.clone()].first() {
             Some(b'/') => self.target.slice(rest),

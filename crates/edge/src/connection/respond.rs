@@ -48,7 +48,9 @@ pub(super) async fn send(
         && (response.body.length().is_none() || !response.trailers.is_empty())
         && !bodiless
         && core.chunked_transfer_encoding();
-    let delimited = chunked || bodiless || response.body.length().is_some();
+    // After a tunnel nobody speaks of requests any more.
+    let tunnel = matches!(response.body, Body::Tunnel(_));
+    let delimited = !tunnel && (chunked || bodiless || response.body.length().is_some());
     let keep = exchange.request.keep_alive
         && (read || untouched && !exchange.body.is_broken())
         && delimited

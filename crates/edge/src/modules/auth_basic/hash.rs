@@ -70,8 +70,9 @@ impl Hash {
     }
 
     pub(super) fn fits(&self, password: &[u8]) -> bool {
-        // To crypt(3) it would end there.
-        if password.contains(&0) {
+        // To crypt(3) it would end there, and it takes none that is longer: some kinds take a time
+        // that grows with the length's square.
+        if password.contains(&0) || self.is_slow() && password.len() > LONGEST {
             return false;
         }
         match self {
@@ -97,6 +98,9 @@ impl Hash {
         }
     }
 }
+
+/// libxcrypt's `CRYPT_MAX_PASSPHRASE_SIZE`.
+const LONGEST: usize = 512;
 
 /// In the same time, wherever they differ.
 fn same(one: &[u8], other: &[u8]) -> bool {
@@ -135,6 +139,14 @@ mod tests {
                 assert!(!hash.fits(wrong.as_bytes()), "{stored} {wrong:?}");
             }
         }
+    }
+
+    #[test]
+    fn nobody_has_a_password_of_a_page() {
+        let long = vec![b'x'; LONGEST + 1];
+        assert!(!Hash::parse(b"$1$salt$qJH7.N4xYta3aEG/dfqo/0").fits(&long));
+        let plain = [b"{PLAIN}", &long[..]].concat();
+        assert!(Hash::parse(&plain).fits(&long));
     }
 
     #[test]

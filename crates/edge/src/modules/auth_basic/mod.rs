@@ -20,6 +20,7 @@ use crate::{
     conf::{ConfError, errno},
     engine::plan::{self, Plan, Verdict, Work},
     exchange::Exchange,
+    headers::one_line,
     load::{Args, Arity::Exactly, Block, Directive, Module, Setting, Site, directive},
     log::Level,
     vars::{Template, basic_credentials},
@@ -106,7 +107,7 @@ struct Door {
 
 impl plan::Access for Door {
     fn check<'x>(&'x self, exchange: &'x mut Exchange) -> Work<'x, Verdict> {
-        let realm = self.realm.render(exchange);
+        let realm = one_line(self.realm.render(exchange));
         if realm == OFF {
             return Work::Now(Verdict::Abstain);
         }

@@ -12,6 +12,7 @@ use crate::{
     conf::ConfError,
     engine::plan::{Filter, Plan},
     exchange::Exchange,
+    headers::one_line,
     load::{
         Args,
         Arity::{Between, Exactly},
@@ -172,6 +173,7 @@ impl Filter for Settled {
 
 impl Added {
     fn put(&self, value: Bytes, response: &mut Response) {
+        let value = one_line(value);
         if self.name.eq_ignore_ascii_case(b"last-modified") {
             response.last_modified = parse_date(&value);
             response.headers.remove("Last-Modified");
@@ -191,7 +193,7 @@ impl Trailers for After {
     fn write(&self, exchange: &mut Exchange) {
         let good = is_good(exchange.sent.status);
         for added in self.0.iter().filter(|added| good || added.always) {
-            let value = added.value.render(exchange);
+            let value = one_line(added.value.render(exchange));
             if !value.is_empty() {
                 exchange.sent.trailers.push(added.name.clone(), value);
             }

@@ -2,6 +2,7 @@
 //! becomes of a request that is one too many.
 
 mod req; // how often a key may ask
+mod bucket; // what is known of how often it has
 mod conn; // how many requests of a key are answered at once
 
 use std::sync::Arc;

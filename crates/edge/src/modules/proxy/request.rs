@@ -7,7 +7,13 @@
 use bytes::Bytes;
 use http1::Version;
 
-use crate::{exchange::Exchange, headers::NameSet, modules::passing::BodyLength, vars::Template};
+use crate::{
+    exchange::Exchange,
+    headers::{NameSet, keep_to_one_line, one_line},
+    modules::passing::BodyLength,
+    uri::one_word,
+    vars::Template,
+};
 
 /// The fields, settled for one location.
 pub(super) struct RequestHead {
@@ -76,13 +82,13 @@ impl RequestHead {
             Version::Http11 => b" HTTP/1.1\r\n",
             Version::Http09 | Version::Http10 => b" HTTP/1.0\r\n",
         };
-        for part in [line.method, b" ", line.target, version] {
+        for part in [&one_word(line.method), &b" "[..], &one_word(line.target), version] {
             head.extend_from_slice(part);
         }
         if !self.own.host
             && let Some(proxied) = &exchange.story.proxied
         {
-            field(&mut head, b"Host", &proxied.host);
+            field(&mut head, b"Host", &one_line(proxied.host.clone()));
         }
         for (name, value) in &self.fields {
             let start = head.len();
@@ -90,6 +96,7 @@ impl RequestHead {
             head.extend_from_slice(b": ");
             let value_start = head.len();
             value.render_into(exchange, &mut head);
+            keep_to_one_line(&mut head[value_start..]);
             if head.len() == value_start {
                 head.truncate(start);
             } else {
