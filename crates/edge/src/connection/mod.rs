@@ -11,7 +11,9 @@ mod who; // which clients a word means
 mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes
+mod respond; // a response on its way
+mod response_head; // its fields
+mod writer; // its bytes
 mod pace; // no faster than it may
 mod host; // which host, on which port
 mod head_space; // how large a head may be

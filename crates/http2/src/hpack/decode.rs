@@ -103,6 +103,11 @@ impl Decoder {
         }
     }
 
+    /// Lets go of memory that only the next block would use.
+    pub fn rest(&mut self) {
+        self.letters = BytesMut::new();
+    }
+
     fn literal(
         &mut self,
         block: &mut BytesMut,

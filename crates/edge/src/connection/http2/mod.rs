@@ -227,6 +227,7 @@ impl Connection {
         if idle && buffer.is_empty() {
             // An idle connection keeps no buffer.
             *buffer = BytesMut::new();
+            self.frames.decoder.rest();
             match self.client.poll_read_ready(context) {
                 Poll::Ready(Ok(())) => (),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),

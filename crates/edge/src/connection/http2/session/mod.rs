@@ -89,7 +89,7 @@ struct Stream {
 /// As in nginx.
 const MOST_CONTROL_FRAMES: usize = 10_000;
 
-/// An outbox that was larger than this gives its memory back.
+/// The outbox of an idle connection holds no more than this.
 const SPARE: usize = 16 << 10;
 
 impl Session {
@@ -162,7 +162,7 @@ impl Session {
             state.out.sent = 0;
             state.out.control = 0;
             state.out.round += 1;
-            if state.out.bytes.capacity() > SPARE {
+            if state.streams.is_empty() && state.out.bytes.capacity() > SPARE {
                 state.out.bytes = Vec::new();
             } else {
                 state.out.bytes.clear();

@@ -13,7 +13,7 @@ use http2::{
     hpack,
 };
 
-use super::{Session, broken_off, wake};
+use super::{Outbox, Session, broken_off, wake};
 
 /// What all streams together may have in the outbox, and what each may however many there are.
 const OUTBOX: usize = 256 << 10;
@@ -124,7 +124,7 @@ impl Session {
         if bytes == 0 && wanted > 0 {
             stream.writer = Some(context.waker().clone());
             if room == 0 {
-                state.out.waiting.push(id);
+                state.out.wait_for_room(id);
             }
             state.wake();
             return Poll::Pending;
@@ -193,8 +193,17 @@ impl Session {
             return Poll::Ready(Err(broken_off()));
         };
         stream.writer = Some(context.waker().clone());
-        state.out.waiting.push(id);
+        state.out.wait_for_room(id);
         Poll::Pending
+    }
+}
+
+impl Outbox {
+    /// Whoever asks again and again waits once.
+    fn wait_for_room(&mut self, id: u32) {
+        if !self.waiting.contains(&id) {
+            self.waiting.push(id);
+        }
     }
 }
 
