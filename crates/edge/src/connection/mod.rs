@@ -11,7 +11,11 @@ mod who; // which clients a word means
 mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes
+mod checks; // what a head must say, and may not
+mod refusal; // why it is answered with nothing but a page
+mod respond; // a response on its way
+mod response_head; // its fields
+mod writer; // its bytes
 mod pace; // no faster than it may
 mod host; // which host, on which port
 mod head_space; // how large a head may be
@@ -117,7 +121,7 @@ async fn reply(
     exchange: &mut Exchange,
     address: usize,
     uri: Option<Uri>,
-    refusal: Option<request::Refusal>,
+    refusal: Option<refusal::Refusal>,
     drain: &Drain,
 ) -> Connection {
     let mut response = match (uri, refusal) {

@@ -10,9 +10,11 @@ use bytes::Bytes;
 
 use super::super::{
     Client,
+    checks::check_tls,
     framing::only_once,
     host::Host,
-    request::{Head, Refusal, bad_headers, check_tls, log},
+    refusal::{Refusal, bad_headers, log},
+    request::Head,
 };
 use crate::{
     body::Framing,
@@ -181,7 +183,7 @@ fn check_field(name: &[u8], value: &[u8], core: &Core) -> Result<Name, Refusal> 
     Ok(kind)
 }
 
-/// What a value has to be.
+/// Whether a value may be what its name says.
 type Check = fn(&Bytes) -> Result<(), Refusal>;
 
 impl Pseudo {
