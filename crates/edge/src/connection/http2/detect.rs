@@ -33,7 +33,8 @@ pub(in super::super) async fn detect(address: &Address, client: &Client, drain: 
     }
     let limit = outer.core.client_header_timeout();
     let _waiting = Counted::one(Count::Waiting);
-    if !client.wait_for_request(limit, outer.core.keepalive_min_timeout(), drain).await {
+    let grace = outer.core.keepalive_min_timeout();
+    if !client.wait_for_request(&mut Deadline::after(limit), grace, drain).await {
         return Begins::Not;
     }
     let mut deadline = Deadline::after(limit);
