@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Of the edge: connections that are kept and say nothing
     #[arg(long, default_value_t = 10_000)]
     idle: usize,
+    /// Of the edge: another program instead of the release build
+    #[arg(long, value_name = "PROGRAM")]
+    edge: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -107,6 +107,9 @@ fn build() -> Result<PathBuf> {
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.context("rustc does not say for which machine it is")?;
+    // The versions that the workspace is tested with; what libFuzzer needs besides is added.
+    let lock = workspace::root().join("Cargo.lock");
+    fs::copy(lock, workspace::root().join("fuzz/libfuzzer/Cargo.lock"))?;
     let folder = workspace::target().join("fuzz");
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace::root()).args(["build", "--release", "--target", host]);

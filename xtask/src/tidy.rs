@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use xtask::workspace;
 
 /// Crates, and what must never be among what they are built from.
-const NEVER: [(&str, &str); 3] =
-    [("fastcgi", "tokio"), ("http1", "tokio"), ("causeway-edge", "pyo3")];
+const NEVER: [(&str, &str); 4] =
+    [("fastcgi", "tokio"), ("http1", "tokio"), ("http2", "tokio"), ("causeway-edge", "pyo3")];
 
 pub(crate) fn run() -> Result<ExitCode> {
     let mut complaints = source_complaints()?;

@@ -51,6 +51,8 @@ pub struct Exchange {
     /// Whether a status has been taken to `error_page` already: only `recursive_error_pages` asks
     /// a second time.
     pub error_page_asked: bool,
+    /// An `if` that had a handler of its own was left for one that has none: nobody can answer.
+    pub handler_left: bool,
     /// Whether the target's path was written with `%XX` or `+`: what a rewrite takes from it into
     /// arguments or a redirect must be written so again.
     pub quoted_uri: bool,
@@ -82,7 +84,7 @@ pub struct Request {
     /// The whole first line, for `$request`.
     pub line: Bytes,
     pub method: Bytes,
-    /// `$request_uri`.
+    /// As the client wrote it; `$request_uri` is what of it follows the host.
     pub target: Bytes,
     pub version: Protocol,
     pub headers: Headers,
@@ -169,6 +171,7 @@ impl Exchange {
             captures: RefCell::default(),
             status_override: None,
             error_page_asked: false,
+            handler_left: false,
             quoted_uri: false,
             restarts_left: MAX_RESTARTS,
             depth: 0,

@@ -172,7 +172,7 @@ fn a_worker_without_rights_has_folders_of_its_own() {
          server { listen 127.0.0.1:%%PORT1%%; location / { return 204; } }";
     let config = site.config(inside).replace("user root;", "user nobody nogroup;");
     let edge = Edge::start_whole(site, &config);
-    assert_eq!(edge.request("POST", "/", &[], &[b'x'; 100_000]).status, 204);
+    assert_eq!(edge.request("POST", "/", &[], &vec![b'x'; 100_000]).status, 204);
     let folder = edge.site.path("client_body_temp");
     let metadata = std::fs::metadata(&folder).expect("it was made");
     assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
@@ -186,7 +186,7 @@ fn a_body_that_can_not_be_kept_is_an_error_of_the_server() {
         start("client_body_buffer_size 1k; location / { proxy_pass http://127.0.0.1:%%PORT1%%; }");
     std::fs::remove_dir(edge.site.path("spool")).expect("it was made, and is empty");
     edge.site.write("spool", "in its place");
-    let response = edge.request("POST", "/", &[], &[b'x'; 100_000]);
+    let response = edge.request("POST", "/", &[], &vec![b'x'; 100_000]);
     assert_eq!(response.status, 500);
     assert!(edge.error_log().contains("[crit]"), "{}", edge.error_log());
     assert_eq!(edge.request("POST", "/", &[], b"small").status, 204);

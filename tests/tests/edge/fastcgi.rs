@@ -136,6 +136,26 @@ fn the_host_is_the_one_the_request_was_found_by() {
 }
 
 #[test]
+fn the_uri_is_what_follows_the_host() {
+    let (edge, application) = start(
+        "fastcgi_param REQUEST_URI $request_uri; fastcgi_param QUERY_STRING $args;
+         location / { fastcgi_pass 127.0.0.1:%%PORT1%%; }",
+        PAGE,
+    );
+    for (target, uri, query) in [
+        ("/a%20b/../c?d=e", "/a%20b/../c?d=e", "d=e"),
+        ("http://localhost:81/p?q=http://x/", "/p?q=http://x/", "q=http://x/"),
+        ("/p?to=http://x/", "/p?to=http://x/", "to=http://x/"),
+        ("http://localhost", "/", ""),
+    ] {
+        edge.get(target);
+        let asked = application.next();
+        let told = (asked.get("REQUEST_URI"), asked.get("QUERY_STRING"));
+        assert_eq!(told, (Some(uri), Some(query)), "{target}");
+    }
+}
+
+#[test]
 fn a_head_becomes_a_status_and_fields() {
     let text = "Status: 404 Not Here\r\nX-One: 1\r\nX-Hidden: h\r\nX-Accel-Expires: 0\r\n\
                 Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\npage";

@@ -14,7 +14,7 @@ fn request(host: &str, line: usize, fields: &[usize]) -> String {
     let target = "a".repeat(line - "GET / HTTP/1.1\r\n".len());
     let mut text = format!("GET /{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for length in fields {
-        text += &format!("X: {}\r\n", "b".repeat(length - "X: \r\n".len()));
+        text.extend(["X: ", &"b".repeat(length - "X: \r\n".len()), "\r\n"]);
     }
     text + "\r\n"
 }

@@ -15,6 +15,8 @@ use ::http2::{
 use bytes::BytesMut;
 use nix::sys::signal::Signal;
 
+use ErrorCode::{CompressionError, FlowControlError, FrameSizeError, ProtocolError};
+
 use crate::server::{Edge, PATIENCE, Site, is_nginx};
 
 /// The word of `listen` that both nginx 1.22 and the edge know.
@@ -54,8 +56,9 @@ pub(crate) struct Connection {
     decoder: Decoder,
     next: u32,
     pub(crate) answers: BTreeMap<u32, Answer>,
+    /// The server's settings have been acknowledged.
+    greeted: bool,
     pub(crate) go_away: Option<(u32, u32)>,
-    pongs: usize,
     pub(crate) closed: bool,
 }
 
@@ -129,8 +132,8 @@ impl Connection {
             decoder: Decoder::default(),
             next: 1,
             answers: BTreeMap::new(),
+            greeted: false,
             go_away: None,
-            pongs: 0,
             closed: false,
         };
         let mut out = PREFACE.to_vec();
@@ -186,7 +189,7 @@ impl Connection {
                     return true;
                 }
             }
-            let mut buffer = [0; 1 << 16];
+            let mut buffer = [0; 1 << 14];
             match self.stream.read(&mut buffer) {
                 Ok(0) | Err(_) => self.closed = true,
                 Ok(read) => self.received.extend_from_slice(&buffer[..read]),
@@ -196,20 +199,21 @@ impl Connection {
     }
 
     fn take(&mut self, head: FrameHead, payload: &[u8]) {
-        let number = |at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().unwrap());
+        let number =
+            |at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes"));
         let ends = head.has(flags::END_STREAM);
         match head.kind {
             Kind::Settings if !head.has(flags::ACK) => {
                 let mut out = Vec::new();
                 frame::frame(Kind::Settings, flags::ACK, 0, &[], &mut out);
                 self.send(&out);
+                self.greeted = true;
             }
-            Kind::Ping => self.pongs += 1,
             Kind::GoAway => self.go_away = Some((number(0), number(4))),
             Kind::Headers => {
                 let mut block = BytesMut::from(payload);
                 let answer = self.answers.entry(head.stream).or_default();
-                while let Some(decoded) = self.decoder.next(&mut block, 1 << 20).unwrap() {
+                while let Some(decoded) = self.decoder.next(&mut block, 1 << 20).expect("a block") {
                     if let Decoded::Field { name, value } = decoded {
                         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                         answer.fields.push((text(&name), text(&value)));
@@ -355,7 +359,8 @@ fn nothing_is_smuggled_into_http1() {
         let mut client = Connection::open(&edge);
         let id = client.ask(&fields);
         let answer = client.answer(id);
-        assert_eq!(answer.status(), "400", "{fields:?}");
+        // nginx 1.22 breaks such a stream off, and passes over a `Connection` that means nothing here.
+        assert!(answer.status() == "400" || is_nginx(), "{fields:?}: {answer:?}");
     }
     // One that is sound comes through, and it alone.
     let mut client = Connection::open(&edge);
@@ -363,7 +368,8 @@ fn nothing_is_smuggled_into_http1() {
     assert_eq!(client.answer(id).status(), "200");
     edge.stop();
     let behind = edge.site.read("behind.log");
-    assert_eq!(behind.lines().count(), 1, "{behind}");
+    assert!(behind.lines().count() == 1 || is_nginx(), "{behind}");
+    assert!(!behind.contains("hidden"), "{behind}");
 }
 
 #[test]
@@ -484,7 +490,6 @@ fn frames_without_meaning_end_the_connection() {
     let check = |code: ErrorCode, frame: Box<dyn FnOnce(&mut Connection)>, what: &str| {
         assert_eq!(broken(&edge, frame), Some(code as u32), "{what}");
     };
-    use ErrorCode::{CompressionError, FlowControlError, FrameSizeError, ProtocolError};
     let data = raw(Kind::Data, 0, 0, b"x");
     check(ProtocolError, Box::new(data), "data on no stream");
     let even = raw(Kind::Headers, 5, 2, b"\x82");
@@ -641,6 +646,8 @@ fn a_slow_head_is_not_waited_for() {
     let conf = CONF.replace("keepalive_timeout 10s;", "client_header_timeout 1s;");
     let edge = Edge::start(&conf);
     let mut client = Connection::open(&edge);
+    // Nothing else may stand inside of a block.
+    client.until("settings", |it| it.greeted);
     client.headers(1, &block(&GET)[..20], flags::END_STREAM);
     let answer = client.answer(1);
     assert_eq!(answer.reset, Some(ErrorCode::ProtocolError as u32));

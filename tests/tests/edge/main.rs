@@ -44,6 +44,7 @@ mod proxy_buffering;
 mod proxy_next_upstream;
 mod proxy_protocol;
 mod proxy_socket;
+mod proxy_ssl;
 mod range;
 mod realip;
 mod reload;

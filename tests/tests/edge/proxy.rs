@@ -495,6 +495,24 @@ fn an_answer_before_the_whole_request_is_passed_on() {
 }
 
 #[test]
+fn an_if_leads_where_its_location_leads_or_elsewhere_or_nowhere() {
+    let edge = Edge::start(
+        "server { listen 127.0.0.1:%%PORT%%;
+           location /a { proxy_pass http://127.0.0.1:%%PORT1%%/other; if ($arg_x) { set $y 1; } }
+           location /b { set $y 1; error_page 500 @page;
+             if ($y) { proxy_pass http://127.0.0.1:%%PORT1%%; } if ($arg_x) { set $y 2; } }
+           location @page { return 200 page; } }
+         server { listen 127.0.0.1:%%PORT1%%; return 200 $uri; }",
+    );
+    assert_eq!(edge.get("/a").text(), "/other");
+    assert_eq!(edge.get("/a?x=1").text(), "/other");
+    assert_eq!(edge.get("/b").text(), "/b");
+    // The last one is in force, and has nobody to answer.
+    let page = edge.get("/b?x=1");
+    assert_eq!((page.status, page.text()), (500, "page"));
+}
+
+#[test]
 fn what_is_not_there_is_refused_by_name() {
     let refused = |directive: &str| {
         let site = Site::new();
@@ -513,7 +531,6 @@ fn what_is_not_there_is_refused_by_name() {
         refused("if ($args) { proxy_pass http://127.0.0.1/uri; }").contains("cannot have URI part")
     );
     if !is_nginx() {
-        assert!(refused("proxy_pass https://127.0.0.1;").contains("the edge does not yet"));
         assert!(refused("proxy_cache zone;").contains("\"proxy_cache\" directive"));
     }
     assert!(refused("proxy_cookie_path off; proxy_cookie_path a b;").contains("is duplicate"));

@@ -44,12 +44,13 @@ fn without(site: &Site, lacking: &[&str]) {
         let first = said.lines().next().unwrap_or_default();
         let named = lacking.iter().any(|name| first.contains(&format!("\"{name}\"")));
         assert!(named, "{said}");
-        let (file, line) = first.rsplit_once(" in ").unwrap().1.rsplit_once(':').unwrap();
-        let text = fs::read_to_string(file).unwrap();
-        let line: usize = line.parse().unwrap();
+        let place = first.rsplit_once(" in ").and_then(|(_, place)| place.rsplit_once(':'));
+        let (file, line) = place.expect("an error names its place");
+        let text = fs::read_to_string(file).expect("the file it names");
+        let line: usize = line.parse().expect("a line's number");
         let mut lines: Vec<&str> = text.lines().collect();
         lines[line - 1] = "";
-        fs::write(file, lines.join("\n")).unwrap();
+        fs::write(file, lines.join("\n")).expect("the file can be written");
     }
     panic!("too much is lacking");
 }

@@ -51,11 +51,12 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode> {
         ("h2load", "nghttp2-client"),
         ("openssl", "openssl"),
     ])?;
-    let built = programs::build_some(&["causeway-edge"], Profile::Release, Progress::Shown)?;
-    let programs = [
-        (OURS, built.join("causeway-edge")),
-        (REAL, find("nginx").unwrap_or_else(|| "nginx".into())),
-    ];
+    let ours = match options.edge.clone() {
+        Some(edge) => edge,
+        None => programs::build_some(&["causeway-edge"], Profile::Release, Progress::Shown)?
+            .join("causeway-edge"),
+    };
+    let programs = [(OURS, ours), (REAL, find("nginx").unwrap_or_else(|| "nginx".into()))];
     let mut upstream = server::upstream(&programs[1].1).await?;
     let mut servers = Vec::new();
     for (name, program) in &programs {
@@ -85,18 +86,22 @@ pub(super) async fn run(options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    let mut idle = Vec::new();
-    for kind in [idle::Kind::Plain, idle::Kind::Tls, idle::Kind::Http2] {
-        if kind == idle::Kind::Plain || both(Tls::On) {
-            for server in &servers {
-                idle.push(idle::measure(kind, server, options.idle).await?);
-            }
-        }
-    }
+    let with_tls = both(Tls::On);
     for server in &mut servers {
         server.running.stop().await;
     }
     upstream.stop().await;
+    let mut idle = Vec::new();
+    for kind in [idle::Kind::Plain, idle::Kind::Tls, idle::Kind::Http2] {
+        if kind == idle::Kind::Plain || with_tls {
+            for (name, program) in &programs {
+                // A fresh one each time: memory that was used once may be kept.
+                let mut server = Server::start(name, program, options.workers).await?;
+                idle.push(idle::measure(kind, &server, options.idle).await?);
+                server.running.stop().await;
+            }
+        }
+    }
     println!("{}", ratios(&samples, &subjects));
     println!("{}", idle::table(&idle));
     keep(&serde_json::json!({ "edge": { "samples": samples, "idle": idle } }))?;

@@ -110,6 +110,13 @@ impl Deadline {
         *self.at.get_or_insert_with(|| Instant::now() + self.limit)
     }
 
+    /// The first part of it, no longer than this; the rest is what is left of it.
+    pub fn split(&mut self, first: Duration) -> Deadline {
+        let first = self.limit.min(first);
+        self.limit -= first;
+        Deadline::after(first)
+    }
+
     fn no_later_than(&mut self, limit: Duration) {
         self.at = Some(self.at().min(Instant::now() + limit));
     }
@@ -180,13 +187,17 @@ impl Client {
     /// Waits for the first byte of a request. `false`: none will come, or the server ends. A
     /// connection that has had no answer yet gets a moment even then, since its request may be on
     /// the way; any other has `grace`.
-    pub async fn wait_for_request(&self, limit: Duration, grace: Duration, drain: &Drain) -> bool {
+    pub async fn wait_for_request(
+        &self,
+        deadline: &mut Deadline,
+        grace: Duration,
+        drain: &Drain,
+    ) -> bool {
         if !self.buffer.borrow().is_empty() {
             return true;
         }
         // An idle connection keeps no buffer.
         *self.buffer.borrow_mut() = BytesMut::new();
-        let mut deadline = Deadline::after(limit);
         let grace = if self.peer.requests.get() == 0 { LAST_MOMENT } else { grace };
         let mut hurried = false;
         let mut draining = pin!(drain.begun());

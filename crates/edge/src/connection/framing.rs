@@ -5,7 +5,7 @@
 
 use http1::{Chunked, LineEnds};
 
-use super::request::{Refusal, bad_headers};
+use super::refusal::{Refusal, bad_headers};
 use crate::{
     body::Framing,
     exchange::{Protocol, Request},

@@ -70,7 +70,8 @@ const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 pub(super) async fn greet(client: Client, address: &Address, drain: &Drain) -> Option<Client> {
     let core = &address.default.outer.core;
     let limit = core.client_header_timeout();
-    if !client.wait_for_request(limit, core.keepalive_min_timeout(), drain).await {
+    let mut first_byte = Deadline::after(limit);
+    if !client.wait_for_request(&mut first_byte, core.keepalive_min_timeout(), drain).await {
         return None;
     }
     let mut greeting =

@@ -11,7 +11,11 @@ mod who; // which clients a word means
 mod proxy_protocol; // for whom a connection is, as the one who made it says
 mod handshake; // what is agreed on first, where TLS is spoken
 mod request; // bytes to a request, or to a refusal
-mod respond; // a response to bytes
+mod checks; // what a head must say, and may not
+mod refusal; // why it is answered with nothing but a page
+mod respond; // a response on its way
+mod response_head; // its fields
+mod writer; // its bytes
 mod pace; // no faster than it may
 mod host; // which host, on which port
 mod head_space; // how large a head may be
@@ -20,7 +24,7 @@ pub mod counts; // how many there are
 mod linger; // how to close without losing what was sent
 mod http2; // many requests at once
 
-use std::{pin::pin, rc::Rc, sync::Arc};
+use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 pub use client::{Client, ClientError, Deadline, Peer, PeerAddress, Remote};
 pub use handshake::Secured;
@@ -34,7 +38,7 @@ use crate::{
     body::RequestBody,
     engine,
     exchange::Exchange,
-    load::Http,
+    load::{Address, Http},
     log::Level,
     modules::core::Core,
     process::{Drain, caught},
@@ -46,46 +50,97 @@ use request::Head;
 use respond::Connection;
 
 /// Serves one connection. `address` is its place in `http.addresses`.
-pub async fn serve(http: Arc<Http>, address: usize, mut client: Client, drain: Drain) {
+///
+/// A connection is idle for most of its life, and then it should hold little: whatever needs room to
+/// work is in a box of its own, and gone when the connection waits.
+pub async fn serve(http: Arc<Http>, address: usize, client: Client, drain: Drain) {
     let asked = &http.addresses[address];
-    if asked.listen.proxy_protocol && !proxy_protocol::read(&client, asked).await {
-        return;
-    }
-    if asked.listen.ssl {
-        match handshake::greet(client, asked, &drain).await {
-            Some(greeted) => client = greeted,
-            None => return,
-        }
-    }
-    let client = Rc::new(client);
-    match http2::detect(asked, &client, &drain).await {
-        Begins::Http2 => return http2::serve(http, address, client, drain).await,
+    let Some((client, begins)) = Box::pin(open(client, asked, &drain)).await else { return };
+    match begins {
+        Begins::Http2 => return Box::pin(http2::serve(http, address, client, drain)).await,
         Begins::Not => return,
         Begins::Otherwise => (),
     }
-    // What the last answer's location says about waiting for another request, and about closing.
-    let mut core = Arc::clone(&client.peer.reached(asked).default.outer.core);
-    let mut served = 0;
-    loop {
-        let pipelined = served > 0 && !client.buffer.borrow().is_empty();
-        let limit =
-            if served == 0 { core.client_header_timeout() } else { core.keepalive_timeout() };
-        let mut counted = Counted::one(Count::Waiting);
-        if !client.wait_for_request(limit, core.keepalive_min_timeout(), &drain).await {
-            return;
+    let core = Arc::clone(&client.peer.reached(asked).default.outer.core);
+    let deadline = Deadline::after(core.client_header_timeout());
+    let mut idle = Idle { core, deadline, served: 0 };
+    while idle.wait(&client, &drain).await {
+        match Box::pin(answer_several(&http, address, &client, &drain, idle)).await {
+            Some(rested) => idle = rested,
+            None => return,
         }
-        served += 1;
-        client.peer.requests.set(served);
-        let head = request::read(asked, &client, &mut counted).await;
-        let Some(mut head) = head else { return };
+    }
+}
+
+/// What comes before the first request, and the protocol it will come in. `None`: nothing will.
+async fn open(client: Client, asked: &Address, drain: &Drain) -> Option<(Rc<Client>, Begins)> {
+    if asked.listen.proxy_protocol && !proxy_protocol::read(&client, asked).await {
+        return None;
+    }
+    let client =
+        if asked.listen.ssl { handshake::greet(client, asked, drain).await? } else { client };
+    let client = Rc::new(client);
+    let begins = http2::detect(asked, &client, drain).await;
+    Some((client, begins))
+}
+
+/// A connection between two requests.
+struct Idle {
+    /// What the last answer's location says about waiting for another, and about closing.
+    core: Arc<Core>,
+    deadline: Deadline,
+    served: u64,
+}
+
+impl Idle {
+    /// `false`: no request will come.
+    async fn wait(&mut self, client: &Client, drain: &Drain) -> bool {
+        let _counted = Counted::one(Count::Waiting);
+        client.wait_for_request(&mut self.deadline, self.core.keepalive_min_timeout(), drain).await
+    }
+
+    /// `false`: none has come for a while.
+    async fn wait_a_moment(&mut self, client: &Client, drain: &Drain) -> bool {
+        let mut soon = self.deadline.split(MOMENT);
+        let _counted = Counted::one(Count::Waiting);
+        client.wait_for_request(&mut soon, self.core.keepalive_min_timeout(), drain).await
+    }
+}
+
+/// Requests that follow one another more quickly than this share the room that the first was given.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Answers requests until none has come for a moment. `None`: the connection is at its end.
+async fn answer_several(
+    http: &Arc<Http>,
+    address: usize,
+    client: &Rc<Client>,
+    drain: &Drain,
+    mut idle: Idle,
+) -> Option<Idle> {
+    let mut pipelined = false;
+    loop {
+        idle.served += 1;
+        client.peer.requests.set(idle.served);
+        let mut counted = Counted::one(Count::Waiting);
+        let mut head = request::read(&http.addresses[address], client, &mut counted).await?;
         counted.turn_into(Count::Writing);
         head.request.pipelined = pipelined;
-        let connection;
-        (connection, core) = answer(&http, address, &client, head, &drain).await;
+        let (connection, core) = answer(http, address, client, head, drain).await;
+        drop(counted);
         match connection {
             Connection::Keep => (),
-            Connection::Close | Connection::TimedOut => return,
-            Connection::Linger => return linger::close(&client, &core).await,
+            Connection::Close | Connection::TimedOut => return None,
+            Connection::Linger => {
+                linger::close(client, &core).await;
+                return None;
+            }
+        }
+        idle.deadline = Deadline::after(core.keepalive_timeout());
+        idle.core = core;
+        pipelined = !client.buffer.borrow().is_empty();
+        if !idle.wait_a_moment(client, drain).await {
+            return Some(idle);
         }
     }
 }
@@ -117,7 +172,7 @@ async fn reply(
     exchange: &mut Exchange,
     address: usize,
     uri: Option<Uri>,
-    refusal: Option<request::Refusal>,
+    refusal: Option<refusal::Refusal>,
     drain: &Drain,
 ) -> Connection {
     let mut response = match (uri, refusal) {

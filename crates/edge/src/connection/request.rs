@@ -3,7 +3,7 @@
 //! As lenient as nginx where that is harmless, and no further: two lengths, two hosts, or a length
 //! and a coding are refused, because the next hop might read them otherwise (RFC 9112 §11.2).
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http1::{
@@ -12,23 +12,21 @@ use http1::{
 
 use super::{
     Client, ClientError,
+    checks::{absolute, check_host, check_line, check_tls, wants_keep_alive},
     client::Deadline,
     counts::Counted,
     framing::{framing, only_once},
     head_space::{Full, HeadSpace},
     host::Host,
+    refusal::{Refusal, Stage, bad_headers, bad_line, invalid_field, log, too_long_field},
 };
 use crate::{
     body::Framing,
     exchange::{Protocol, Request},
-    headers::{Headers, has_token},
+    headers::Headers,
     load::{Address, Reached, Server},
-    log::Level,
-    modules::{
-        core::{Core, HeaderBuffers},
-        ssl,
-    },
-    uri::{self, Slashes, Uri},
+    modules::core::HeaderBuffers,
+    uri::Uri,
 };
 
 pub(super) struct Head {
@@ -40,41 +38,6 @@ pub(super) struct Head {
     pub(super) server: Arc<Server>,
     /// Why the request is answered with nothing but this.
     pub(super) refusal: Option<Refusal>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    /// For the error log, at level info: the client's mistake and not the server's.
-    pub(super) message: Cow<'static, str>,
-    /// What was being read.
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    Line,
-    Headers,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.stage {
-            Stage::Waiting => "waiting for request",
-            Stage::Line => "reading client request line",
-            Stage::Headers => "reading client request headers",
-        };
-        write!(f, "{} while {what}", self.message)
-    }
-}
-
-fn bad_line(status: u16, message: &'static str) -> Refusal {
-    Refusal { status, message: message.into(), stage: Stage::Line }
-}
-
-pub(super) fn bad_headers(status: u16, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal { status, message: message.into(), stage: Stage::Headers }
 }
 
 /// Reads one head. `None`: the client left, and there is nobody to answer.
@@ -124,20 +87,6 @@ pub(super) async fn read(
                 return None;
             }
         }
-    }
-}
-
-/// A line of the error log about a request that has no exchange yet.
-pub(super) fn log(address: Reached<'_>, client: &Client, line: Option<&[u8]>, refusal: &Refusal) {
-    let log = &address.default.outer.error_log;
-    if log.wants(Level::Info) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let peer = text(client.peer.remote.text());
-        let mut message = format!("{refusal}, client: {peer}, server: {}", address.default.name);
-        if let Some(line) = line {
-            message.extend([", request: \"", &text(line), "\""]);
-        }
-        log.write(Level::Info, Some(client.peer.number), &message);
     }
 }
 
@@ -325,41 +274,8 @@ fn refused(mut request: Request, address: Reached<'_>, refusal: Refusal) -> Head
     Head { request, uri: None, framing: Framing::Unknown, server, refusal: Some(refusal) }
 }
 
-/// What must be so on a port that speaks TLS.
-pub(super) fn check_tls(
-    address: Reached<'_>,
-    client: &Client,
-    request: &Request,
-    server: &Server,
-) -> Result<(), Refusal> {
-    if !address.is_secure() {
-        return Ok(());
-    }
-    let Some(secured) = client.peer.tls() else {
-        return Err(bad_headers(497, "client sent plain HTTP request to HTTPS port"));
-    };
-    if !ssl::may_ask(secured, request.host.as_deref(), server) {
-        let message = "client attempted to request the server name \
-                       different from the one that was negotiated";
-        return Err(bad_headers(421, message));
-    }
-    ssl::check(secured, server)
-        .map_err(|ssl::Refused { status, message }| bad_headers(status, message))
-}
-
 /// Most requests have fewer fields.
 const USUAL_FIELDS: usize = 16;
-
-/// How much of a field that is too long is told to the log.
-const LOGGED_FIELD: usize = 1748;
-
-fn too_long_field(rest: &[u8], first: bool) -> Refusal {
-    if first && rest.is_empty() {
-        return bad_headers(494, "client sent too large request");
-    }
-    let text = String::from_utf8_lossy(&rest[..rest.len().min(LOGGED_FIELD)]);
-    bad_headers(494, format!("client sent too long header line: \"{text}...\""))
-}
 
 /// How large the rest of a head may be: asked only where it is larger than most.
 fn limits_of(address: Reached<'_>, host: Option<&Range<usize>>, buffer: &[u8]) -> HeaderBuffers {
@@ -367,36 +283,6 @@ fn limits_of(address: Reached<'_>, host: Option<&Range<usize>>, buffer: &[u8]) -
     let named = host.and_then(|host| Host::read(&Bytes::copy_from_slice(&buffer[host.clone()])));
     let server = named.map_or(address.default, |named| address.server(Some(&named.name)));
     server.outer.core.large_client_header_buffers()
-}
-
-/// The field up to the byte that should not be there.
-fn invalid_field(rest: &[u8]) -> String {
-    let in_name = rest.iter().position(|byte| *byte <= b' ' || matches!(byte, b':' | 0x7f));
-    let at = match in_name {
-        Some(at) if rest[at] == b':' && at > 0 => {
-            let odd = |at: &usize| match rest[*at] {
-                0 => true,
-                b'\r' => rest.get(at + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            (at..rest.len()).find(odd)
-        }
-        at => at,
-    };
-    let Some(at) = at else { return "client sent invalid header line".to_owned() };
-    let text = String::from_utf8_lossy(&rest[..at]);
-    format!("client sent invalid header line: \"{text}\\x{:02x}...\"", rest[at])
-}
-
-fn wants_keep_alive(request: &Request) -> bool {
-    let connection = request.headers.get("connection");
-    match request.version {
-        Protocol::Http09 => false,
-        Protocol::Http10 => connection.is_some_and(|list| has_token(list, "keep-alive")),
-        Protocol::Http11 | Protocol::Http2 => {
-            !connection.is_some_and(|list| has_token(list, "close"))
-        }
-    }
 }
 
 fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
@@ -414,90 +300,5 @@ fn request(head: &Bytes, line: &RequestLine, headers: Headers) -> Request {
         keep_alive: false,
         pipelined: false,
         head_size: head.len(),
-    }
-}
-
-impl Request {
-    /// The target in origin form; of an absolute one, what follows the authority.
-    pub(super) fn path(&self) -> Bytes {
-        let Some((_, rest)) = absolute(&self.target) else { return self.target.clone() };
-        match self.target[rest.clone()].first() {
-            Some(b'/') => self.target.slice(rest),
-            // `http://host?args`
-            _ => [b"/", &self.target[rest]].concat().into(),
-        }
-    }
-}
-
-/// An absolute target's authority, and what follows it.
-fn absolute(target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
-    let scheme = target.iter().position(|byte| !byte.is_ascii_alphanumeric())?;
-    if !target[0].is_ascii_alphabetic() || !target[scheme..].starts_with(b"://") {
-        return None;
-    }
-    let start = scheme + 3;
-    let length = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-    let end = length.map_or(target.len(), |length| start + length);
-    Some((start..end, end..target.len()))
-}
-
-/// What the first line says by itself; its path is the target's.
-fn check_line(request: &mut Request, core: &Core) -> Result<Uri, Refusal> {
-    if request.version == Protocol::Http09 && request.method != "GET" {
-        return Err(bad_line(400, "client sent invalid method in HTTP/0.9 request"));
-    }
-    let invalid = || bad_line(400, "client sent invalid request");
-    let connects = request.method == "CONNECT";
-    if connects || request.target.first() != Some(&b'/') {
-        let authority = if connects {
-            0..request.target.len()
-        } else {
-            absolute(&request.target).ok_or_else(invalid)?.0
-        };
-        let host = Host::read(&request.target.slice(authority));
-        let host = host.ok_or(bad_line(400, "client sent invalid host in request line"))?;
-        if connects && host.port.is_none() {
-            return Err(invalid());
-        }
-        (request.host, request.port) = (Some(host.name), host.port);
-    }
-    if connects {
-        // Refused below, once its fields are known to be good.
-        return Ok(Uri { path: Bytes::new(), args: None });
-    }
-    let slashes = if core.merge_slashes() { Slashes::Merge } else { Slashes::Keep };
-    uri::normalise(&request.path(), slashes).map_err(|_| invalid())
-}
-
-/// The host, once and only once, and the methods that are nobody's here. `said` is what the first
-/// `Host` field says, if that can be one.
-fn check_host(request: &mut Request, said: Option<Host>) -> Result<(), Refusal> {
-    let mut hosts = request.headers.all("host");
-    let (host, second) = (hosts.next(), hosts.next());
-    if host.is_some() && said.is_none() {
-        return Err(bad_headers(400, "client sent invalid host header"));
-    }
-    if request.host.is_none()
-        && let Some(said) = said
-    {
-        (request.host, request.port) = (Some(said.name), said.port);
-    }
-    if let (Some(first), Some(second)) = (host, second) {
-        let text = |host: &Bytes| String::from_utf8_lossy(host).into_owned();
-        let message = format!(
-            "client sent duplicate host header: \"Host: {}\", previous value: \"Host: {}\"",
-            text(second),
-            text(first)
-        );
-        return Err(bad_headers(400, message));
-    }
-    if host.is_none() && request.version == Protocol::Http11 {
-        let message = "client sent HTTP/1.1 request without \"Host\" header";
-        return Err(bad_headers(400, message));
-    }
-    match &request.method[..] {
-        b"TRACE" => Err(bad_headers(405, "client sent TRACE method")),
-        b"CONNECT" => Err(bad_headers(405, "client sent CONNECT method")),
-        _ => Ok(()),
     }
 }

@@ -38,6 +38,22 @@ impl Tls {
         Tls { io, session, taken: 0, goodbye: Goodbye::Due }
     }
 
+    /// Shakes hands; what is agreed on stays inside.
+    pub fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_flush(context))?;
+            if !self.session.is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_records(context))?;
+            // Nothing can be said inside before it is over: this is the end.
+            if self.session.is_handshaking() && self.next().is_some() {
+                let message = "peer closed connection in SSL handshake";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
+            }
+        }
+    }
+
     pub(super) fn socket(&self) -> &Io {
         &self.io
     }

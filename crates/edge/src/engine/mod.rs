@@ -178,6 +178,10 @@ async fn pass(exchange: &mut Exchange, entry: Entry) -> Answer {
     if let Some(handler) = &location.plan.handler {
         return handler.answer(exchange).done().await.unwrap_or(Answer::Status(404));
     }
+    if exchange.handler_left {
+        exchange.log(Level::Error, "the last \"if\" has no handler, and one before it had");
+        return Answer::Status(500);
+    }
     for handler in &location.plan.content {
         if let Some(answer) = handler.answer(exchange).done().await {
             return answer;
@@ -251,5 +255,6 @@ pub fn rewrite(exchange: &mut Exchange) -> Rewritten {
 fn restart(exchange: &mut Exchange) -> bool {
     exchange.restarts_left = exchange.restarts_left.saturating_sub(1);
     exchange.clear_state();
+    exchange.handler_left = false;
     0 < exchange.restarts_left
 }

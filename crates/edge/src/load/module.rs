@@ -16,7 +16,7 @@ use crate::{conf::ConfError, engine::plan::Plan, vars::Variable};
 
 pub trait Module: Default + Send + Sync + 'static {
     const DIRECTIVES: &'static [Directive<Self>];
-    /// More of them, where a table of [`settings!`](super::settings) has made the rows.
+    /// More of them, where a table of `settings!` has made the rows.
     const SETTINGS: &'static [Directive<Self>] = &[];
     const VARIABLES: &'static [Variable] = &[];
 

@@ -27,6 +27,7 @@ pub mod auth_basic; // who knows a password
 pub mod try_files; // the first name that exists
 pub mod passing; // what the families share that forward
 pub mod stub_status; // how many there are and were
+pub mod proxy_ssl; // how the next hop is asked over TLS
 pub mod proxy; // forwarding to the next hop
 pub mod fastcgi; // the same, as FastCGI
 pub mod uwsgi; // the same, as uWSGI's protocol
@@ -100,6 +101,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<try_files::TryFiles>(),
     // Content: a location's own handler, then the list.
     Entry::of::<stub_status::StubStatus>(),
+    Entry::of::<proxy_ssl::ProxySsl>(),
     Entry::of::<proxy::Proxy>(),
     Entry::of::<fastcgi::FastCgi>(),
     Entry::of::<uwsgi::Uwsgi>(),

@@ -14,6 +14,7 @@ use std::{
 use nix::{sched::sched_setaffinity, sys::signal::Signal, unistd::Pid};
 use tokio::{
     io::unix::AsyncFd,
+    runtime::LocalOptions,
     sync::watch,
     time::{Instant, sleep_until},
 };
@@ -172,15 +173,15 @@ fn answer(
     mut watched: watch::Receiver<Phase>,
     started: &mpsc::SyncSender<io::Result<()>>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => {
             let _nobody_waits = started.send(Err(error));
             return;
         }
     };
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    runtime.block_on(async {
         let drain = acceptor.drain.clone();
         let start = Rc::new(acceptor).start(&sockets, inbox);
         drop(sockets);

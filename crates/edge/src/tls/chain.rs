@@ -1,12 +1,15 @@
-//! From a client's certificate to one that is trusted, as OpenSSL goes, with its words for what is
+//! From a certificate that is shown to one that is trusted, as OpenSSL goes, with its words for what is
 //! wrong.
 //!
 //! Not webpki's way, which is stricter than nginx is: it takes no certificate of version 1 and none
-//! that may sign others, and both are what people's own authorities give to their clients.
+//! that may sign others, and both are what people's own authorities give to clients and servers.
 
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
 use x509_parser::{
-    certificate::X509Certificate, extensions::ParsedExtension, time::ASN1Time, x509::X509Version,
+    certificate::X509Certificate,
+    extensions::{GeneralName, ParsedExtension},
+    time::ASN1Time,
+    x509::X509Version,
 };
 
 use super::{Authorities, Subject, signature::Signed};
@@ -59,16 +62,33 @@ struct Link<'a> {
     trusted: bool,
 }
 
+/// `*.example.org` is one label more than `example.org`.
+fn matches(pattern: &str, name: &str) -> bool {
+    if let Some(domain) = pattern.strip_prefix("*.") {
+        let rest = name.split_once('.').map(|(_, rest)| rest);
+        return domain.contains('.') && rest.is_some_and(|rest| rest.eq_ignore_ascii_case(domain));
+    }
+    pattern.eq_ignore_ascii_case(name)
+}
+
+/// What a certificate is shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Client,
+    Server,
+}
+
 /// As with nginx, whose OpenSSL goes on after each fault: the last one is told.
 pub(super) fn verify(
     authorities: &Authorities,
-    client: &CertificateDer<'_>,
+    purpose: Purpose,
+    shown: &CertificateDer<'_>,
     brought: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Result<(), Fault> {
     let is_trusted = |der: &CertificateDer<'_>| authorities.trusted().any(|it| it == der);
-    let subject = Subject::of(client).map_err(|_| BAD_SIGNATURE)?;
-    let mut chain = vec![Link { subject, trusted: is_trusted(client) }];
+    let subject = Subject::of(shown).map_err(|_| BAD_SIGNATURE)?;
+    let mut chain = vec![Link { subject, trusted: is_trusted(shown) }];
     let mut verdict = complete(&mut chain, authorities, brought);
     for (place, link) in chain.iter().enumerate() {
         let certificate = link.subject.certificate();
@@ -77,7 +97,7 @@ pub(super) fn verify(
         if let Some(below) = place.checked_sub(1) {
             verdict = check_authority(certificate, below).and(verdict);
         }
-        verdict = check_purpose(certificate, place).and(verdict);
+        verdict = check_purpose(certificate, purpose, place).and(verdict);
     }
     if !authorities.revoked.is_empty() {
         for place in 0..chain.len() {
@@ -90,7 +110,7 @@ pub(super) fn verify(
     verdict
 }
 
-/// Goes from the client's certificate to one that signs itself and is trusted.
+/// Goes from the certificate that was shown to one that signs itself and is trusted.
 fn complete<'a>(
     chain: &mut Vec<Link<'a>>,
     authorities: &'a Authorities,
@@ -99,7 +119,7 @@ fn complete<'a>(
     let is_trusted = |der: &CertificateDer<'_>| authorities.trusted().any(|it| it == der);
     let mut patience = PATIENCE;
     loop {
-        let last = chain.last().expect("a chain begins with the client's");
+        let last = chain.last().expect("a chain begins with what was shown");
         if last.subject.is_self_issued() {
             return match (last.trusted, chain.len()) {
                 (true, _) => Ok(()),
@@ -107,7 +127,7 @@ fn complete<'a>(
                 (false, _) => Err(SELF_SIGNED_IN_CHAIN),
             };
         }
-        // The client's own, and those between it and the next.
+        // What was shown, and those between it and the next.
         if chain.len() > authorities.depth + 1 {
             return Err(TOO_LONG);
         }
@@ -170,7 +190,7 @@ fn check_extensions(certificate: &X509Certificate<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether it may sign others, with so many signing ones between it and the client's.
+/// Whether it may sign others, with so many signing ones between it and the first.
 fn check_authority(certificate: &X509Certificate<'_>, below: usize) -> Result<(), Fault> {
     let limits = certificate.basic_constraints().map_err(|_| NO_AUTHORITY)?;
     match limits {
@@ -192,10 +212,21 @@ fn check_authority(certificate: &X509Certificate<'_>, below: usize) -> Result<()
     }
 }
 
-/// Whether it is good for clients.
-fn check_purpose(certificate: &X509Certificate<'_>, place: usize) -> Result<(), Fault> {
+/// Whether it is good for what it is shown for, or for signing what is.
+fn check_purpose(
+    certificate: &X509Certificate<'_>,
+    purpose: Purpose,
+    place: usize,
+) -> Result<(), Fault> {
     let purposes = certificate.extended_key_usage().map_err(|_| WRONG_PURPOSE)?;
-    if purposes.is_some_and(|purposes| !purposes.value.client_auth && !purposes.value.any) {
+    let fits = purposes.is_none_or(|purposes| {
+        purposes.value.any
+            || match purpose {
+                Purpose::Client => purposes.value.client_auth,
+                Purpose::Server => purposes.value.server_auth,
+            }
+    });
+    if !fits {
         return Err(WRONG_PURPOSE);
     }
     let usage = certificate.key_usage().map_err(|_| WRONG_PURPOSE)?;
@@ -217,6 +248,38 @@ fn check_revoked(
 }
 
 impl Subject<'_> {
+    /// Whether a server of this name may show it: by its alternative names, or, where it has none of
+    /// the kind, by its common name.
+    pub(super) fn is_for(&self, name: &ServerName<'_>) -> bool {
+        let alternatives = self.certificate().subject_alternative_name().ok().flatten();
+        let alternatives = alternatives.iter().flat_map(|list| &list.value.general_names);
+        let mut has_names = false;
+        for alternative in alternatives {
+            match (alternative, name) {
+                (GeneralName::DNSName(pattern), ServerName::DnsName(name)) => {
+                    has_names = true;
+                    if matches(pattern, name.as_ref()) {
+                        return true;
+                    }
+                }
+                (GeneralName::IPAddress(bytes), ServerName::IpAddress(address)) => {
+                    let same = match address {
+                        IpAddr::V4(address) => *bytes == address.as_ref(),
+                        IpAddr::V6(address) => *bytes == address.as_ref(),
+                    };
+                    if same {
+                        return true;
+                    }
+                }
+                _ => (),
+            }
+        }
+        let ServerName::DnsName(name) = name else { return false };
+        let mut common = self.certificate().subject().iter_common_name();
+        !has_names
+            && common.any(|it| it.as_str().is_ok_and(|pattern| matches(pattern, name.as_ref())))
+    }
+
     fn is_self_issued(&self) -> bool {
         let certificate = self.certificate();
         certificate.issuer().as_raw() == certificate.subject().as_raw()
@@ -233,5 +296,20 @@ impl Subject<'_> {
         certificate.signature_algorithm == inside.signature
             && Signed::of(certificate.as_raw(), inside.as_ref(), &certificate.signature_value.data)
                 .is_some_and(|signed| signed.is_by(issuer.public_key()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert!(matches("example.org", "EXAMPLE.org"));
+        assert!(matches("*.example.org", "a.example.org"));
+        assert!(!matches("*.example.org", "example.org"));
+        assert!(!matches("*.example.org", "a.b.example.org"));
+        assert!(!matches("*.org", "example.org"));
+        assert!(!matches("a*.example.org", "ab.example.org"));
     }
 }

@@ -9,6 +9,7 @@ mod protocols; // versions of TLS
 mod ciphers; // OpenSSL's lists of ciphers
 mod curves; // and of curves
 mod sessions; // going on with an earlier session
+mod outward; // how the edge itself asks
 mod verify; // clients' certificates
 mod chain; // from one of them to one that is trusted
 mod revoked; // those that were taken back
@@ -19,6 +20,7 @@ pub use certificates::{Certificate, Passwords, Source, certificates, load, passw
 pub use chain::Fault;
 pub use ciphers::{Ciphers, cipher_name};
 pub use curves::{BadList, Curves, curve_name};
+pub use outward::{Called, Outward, OutwardWishes};
 pub use protocols::{Listed, Protocols};
 pub use revoked::RevocationList;
 pub use sessions::{SessionCache, TicketKeys};

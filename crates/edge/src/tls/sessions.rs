@@ -267,3 +267,57 @@ impl fmt::Debug for Tickets {
         f.debug_struct("Tickets").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickets(keys: TicketKeys, context: &[u8], timeout: Duration) -> Tickets {
+        Tickets { keys, timeout, context: context.to_vec() }
+    }
+
+    fn given() -> TicketKeys {
+        let keys: [&[u8]; 2] = [&[1; 48], &[2; 80]];
+        TicketKeys::Given(keys.iter().map(|bytes| TicketKey::of(bytes)).collect())
+    }
+
+    #[test]
+    fn a_ticket_opens_where_it_was_sealed() {
+        let hour = Duration::from_hours(1);
+        let here = tickets(given(), b"here", hour);
+        let ticket = here.encrypt(b"session").unwrap();
+        assert_eq!(here.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
+        // Another server with the same keys.
+        assert!(tickets(given(), b"here", hour).decrypt(&ticket).is_some());
+        // One that shows other certificates, and one with keys of its own.
+        assert!(tickets(given(), b"there", hour).decrypt(&ticket).is_none());
+        assert!(tickets(TicketKeys::own(), b"here", hour).decrypt(&ticket).is_none());
+        for end in 0..ticket.len() {
+            assert!(here.decrypt(&ticket[..end]).is_none());
+        }
+        for place in 0..ticket.len() {
+            let mut changed = ticket.clone();
+            changed[place] ^= 1;
+            assert!(here.decrypt(&changed).is_none(), "{place}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_session_makes_room_and_is_nobody_elses() {
+        let cache = Arc::new(SessionCache::of(2));
+        let of = |context: &[u8], timeout| Resumption {
+            cache: Arc::clone(&cache),
+            timeout,
+            context: context.to_vec(),
+        };
+        let here = of(b"here", Duration::from_mins(1));
+        for id in [b"1", b"2", b"3"] {
+            assert!(here.put(id.to_vec(), b"secret".to_vec()));
+        }
+        assert!(here.get(b"1").is_none());
+        assert!(here.get(b"2").is_some());
+        assert!(of(b"there", Duration::from_mins(1)).get(b"2").is_none());
+        assert!(here.take(b"3").is_some());
+        assert!(here.take(b"3").is_none());
+    }
+}

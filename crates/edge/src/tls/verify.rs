@@ -17,7 +17,7 @@ use rustls::{
 
 use super::{
     Subject,
-    chain::{self, Fault},
+    chain::{self, Fault, Purpose},
     revoked::RevocationList,
     signature,
 };
@@ -63,10 +63,12 @@ impl Authorities {
     pub fn verify(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Verified {
         match certificates.split_first() {
             None => Verified::None,
-            Some((client, brought)) => match chain::verify(self, client, brought, now) {
-                Ok(()) => Verified::Success,
-                Err(fault) => Verified::Failed(fault),
-            },
+            Some((client, brought)) => {
+                match chain::verify(self, Purpose::Client, client, brought, now) {
+                    Ok(()) => Verified::Success,
+                    Err(fault) => Verified::Failed(fault),
+                }
+            }
         }
     }
 
@@ -84,8 +86,7 @@ impl Authorities {
                 names.push(name);
             }
         }
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Arc::new(Asking { names, algorithms })
+        Arc::new(Asking { names, signatures: Signatures::all() })
     }
 }
 
@@ -93,7 +94,7 @@ impl Authorities {
 #[derive(Debug)]
 struct Asking {
     names: Vec<DistinguishedName>,
-    algorithms: WebPkiSupportedAlgorithms,
+    signatures: Signatures,
 }
 
 impl ClientCertVerifier for Asking {
@@ -120,11 +121,7 @@ impl ClientCertVerifier for Asking {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = public_key(certificate)?;
-        let known = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
-        let (_, algorithms) = known.ok_or(BAD_SIGNATURE)?;
-        let good = signature::is_good(algorithms, &key, message, signed.signature());
-        if good { Ok(HandshakeSignatureValid::assertion()) } else { Err(BAD_SIGNATURE) }
+        self.signatures.verify_tls12(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -133,12 +130,44 @@ impl ClientCertVerifier for Asking {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = public_key(certificate)?;
-        verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
+        self.signatures.verify_tls13(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.signatures.0.supported_schemes()
+    }
+}
+
+/// Whether whoever shows a certificate has its key.
+#[derive(Debug)]
+pub(super) struct Signatures(pub(super) WebPkiSupportedAlgorithms);
+
+impl Signatures {
+    pub(super) fn all() -> Signatures {
+        Signatures(aws_lc_rs::default_provider().signature_verification_algorithms)
+    }
+
+    pub(super) fn verify_tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = public_key(certificate)?;
+        let known = self.0.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
+        let (_, algorithms) = known.ok_or(BAD_SIGNATURE)?;
+        let good = signature::is_good(algorithms, &key, message, signed.signature());
+        if good { Ok(HandshakeSignatureValid::assertion()) } else { Err(BAD_SIGNATURE) }
+    }
+
+    pub(super) fn verify_tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = public_key(certificate)?;
+        verify_tls13_signature_with_raw_key(message, &key, signed, &self.0)
     }
 }
 

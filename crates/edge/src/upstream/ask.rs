@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rustls::CertificateError;
 
 use super::{
     Connection, Head, NextUpstream, Outgoing, Protocol, SocketRules, Tried, Upstream,
@@ -14,13 +15,16 @@ use super::{
     wait::{Interruption, watch},
 };
 use crate::{
-    body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt, vars::Template,
+    body::Spool, conf::errno, exchange::Exchange, log::Level, story::Attempt, tls::Called,
+    vars::Template,
 };
 
 /// What is asked, in bytes.
 pub struct Question<'a> {
     pub upstream: &'a Arc<Upstream>,
     pub protocol: &'a Protocol,
+    /// Who is to be met there, where TLS is spoken.
+    pub called: Option<Called>,
     /// The target, for the logs.
     pub target: Bytes,
     pub head: Bytes,
@@ -114,7 +118,10 @@ pub async fn ask(
     loop {
         let place = upstream.choose(exchange, &mut tried);
         let name = place.map_or(&upstream.name, |place| &upstream.peer(place).name);
-        let scheme = question.protocol.scheme();
+        let scheme = match question.called {
+            Some(_) => "https",
+            None => question.protocol.scheme(),
+        };
         let mut attempt = Attempt::new(scheme, name, &question.target);
         attempt.after_redirect = std::mem::take(&mut after_redirect);
         let begun = *begun.get_or_insert(attempt.begun);
@@ -207,13 +214,17 @@ async fn attempt_one(
     let cached = if rules.connections == 0 {
         None
     } else {
-        keepalive::take(upstream.id, place, owner, local, look)
+        keepalive::take(upstream.id, place, owner, local, question.called.as_ref(), look)
     };
     let stale = cached.is_some();
     let mut connection = match cached {
         Some(connection) => connection,
         // Boxed, as below: what is seldom waited for should not make every wait large.
-        None => Box::pin(connect(exchange, &upstream.peer(place).address, limits, local)).await?,
+        None => {
+            let called = question.called.as_ref();
+            let address = &upstream.peer(place).address;
+            Box::pin(connect(exchange, address, limits, local, called)).await?
+        }
     };
     if let Some(attempt) = exchange.story.upstream_mut() {
         // One that was kept took no time.
@@ -276,13 +287,18 @@ async fn connect(
     address: &Address,
     limits: &Limits,
     local: Option<SocketAddr>,
+    called: Option<&Called>,
 ) -> Result<Box<Connection>, Trouble> {
-    let mut opening = pin!(Connection::open(address, &limits.socket, local));
+    let mut opening = pin!(Connection::open(address, &limits.socket, local, called));
     let opened =
         watch(&exchange.client, limits, limits.connect, |context| opening.as_mut().poll(context));
     let unsent = |why, status| Trouble::Peer { why, status, sent: false, stale: false };
     match opened.await {
         Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) if error.raw_os_error().is_none() => {
+            exchange.log(Level::Error, &format!("{} to upstream", not_met(&error)));
+            Err(unsent(NextUpstream::ERROR, 502))
+        }
         Ok(Err(error)) => {
             let subject = match address {
                 Address::Unix(_) => format!("connect() to {address} failed"),
@@ -301,6 +317,21 @@ async fn connect(
             Err(unsent(NextUpstream::TIMEOUT, 504))
         }
         Err(Interruption::Gone) => Err(gone(exchange, "connecting to upstream")),
+    }
+}
+
+/// Why hands were not shaken, in nginx's words.
+fn not_met(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(CertificateError::NotValidForName)) => {
+            "upstream SSL certificate does not match the name while SSL handshaking".to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(fault))) => {
+            format!("upstream SSL certificate verify error: {} while SSL handshaking", fault.0)
+        }
+        Some(other) => format!("SSL_do_handshake() failed (SSL: {other}) while SSL handshaking"),
+        None => format!("{error} while SSL handshaking"),
     }
 }
 

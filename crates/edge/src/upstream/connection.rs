@@ -2,18 +2,25 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::BytesMut;
+use rustls::ClientConnection;
 use tokio::net::UnixStream;
 
 use super::SocketRules;
-use crate::{clock, connection::Io};
+use crate::{
+    clock,
+    connection::{Io, Tls},
+    tls::Called,
+};
 
 /// Where a peer listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +48,8 @@ pub struct Connection {
     pub opened: Duration,
     /// Where it was told to come from: who wants it from elsewhere can not use it.
     pub(super) local: Option<SocketAddr>,
+    /// And who was met there, where that was to be made sure of.
+    pub(super) called: Option<Called>,
 }
 
 /// Reads of this size cost the fewest system calls a byte, and that is what a body costs.
@@ -50,12 +59,14 @@ pub(super) const READ: usize = 64 << 10;
 const ROOM: usize = 16 << 10;
 
 impl Connection {
-    /// `local` is where it comes from, if that matters. In a box, because it goes from hand to hand:
-    /// from those that are idle to a request, to its body, and back.
+    /// `local` is where it comes from, if that matters; `called`, who is to be met there by TLS. In a
+    /// box, because it goes from hand to hand: from those that are idle to a request, to its body,
+    /// and back.
     pub(super) async fn open(
         address: &Address,
         rules: &SocketRules,
         local: Option<SocketAddr>,
+        called: Option<&Called>,
     ) -> io::Result<Box<Connection>> {
         let io = match address {
             Address::Ip(address) => {
@@ -65,8 +76,20 @@ impl Connection {
             }
             Address::Unix(path) => Io::Unix(UnixStream::connect(path).await?),
         };
-        let opened = clock::tick();
-        Ok(Box::new(Connection { io, buffer: BytesMut::new(), requests: 0, opened, local }))
+        let io = match called {
+            None => io,
+            Some(called) => {
+                let config = Arc::clone(&called.config);
+                let session = ClientConnection::new(config, called.name.clone());
+                let session = session.map_err(io::Error::other)?;
+                let mut tls = Box::new(Tls::new(io, session.into()));
+                poll_fn(|context| tls.poll_handshake(context)).await?;
+                Io::Tls(tls)
+            }
+        };
+        let (opened, called) = (clock::tick(), called.cloned());
+        let buffer = BytesMut::new();
+        Ok(Box::new(Connection { io, buffer, requests: 0, opened, local, called }))
     }
 
     /// Reads once; 0 is the end. When nobody holds what was read before, its memory is used again.
@@ -97,6 +120,8 @@ impl Connection {
             (Poll::Ready(Err(_)), _) => false,
             // The runtime has heard of nothing to read, and it listens.
             (Poll::Pending, Look::Quick) => true,
+            // Inside of TLS, what was looked for is there.
+            (Poll::Ready(Ok(())), _) if !self.io.is_plain() => false,
             (Poll::Pending, Look::Sure) | (Poll::Ready(Ok(())), _) => self.io.is_silent(),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Connection, connection::Look};
-use crate::clock;
+use crate::{clock, tls::Called};
 
 /// The `keepalive` directives of an upstream.
 #[derive(Clone, Debug, Default)]
@@ -85,13 +85,17 @@ pub(super) fn take(
     peer: usize,
     owner: usize,
     local: Option<SocketAddr>,
+    called: Option<&Called>,
     look: Look,
 ) -> Option<Box<Connection>> {
     IDLE.with_borrow_mut(|idle| {
         let idle = idle.get_mut(&upstream)?;
         loop {
             let same = |known: &Idle| {
-                known.peer == peer && known.owner == owner && known.connection.local == local
+                known.peer == peer
+                    && known.owner == owner
+                    && known.connection.local == local
+                    && known.connection.called.as_ref() == called
             };
             let place = idle.iter().rposition(same)?;
             let mut known = idle.remove(place);

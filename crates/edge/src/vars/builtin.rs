@@ -63,7 +63,7 @@ pub const VARIABLES: &[Variable] = &[
     // The request.
     variable("request", |exchange, _| some(&exchange.request.line)),
     variable("request_method", |exchange, _| some(&exchange.request.method)),
-    variable("request_uri", |exchange, _| some(&exchange.request.target)),
+    variable("request_uri", |exchange, _| some(&exchange.request.path())),
     variable("server_protocol", |exchange, _| {
         Some(Bytes::from_static(match exchange.request.version {
             Protocol::Http09 => b"HTTP/0.9",
@@ -75,10 +75,6 @@ pub const VARIABLES: &[Variable] = &[
     variable("host", |exchange, _| {
         let named = exchange.request.host.clone();
         Some(named.unwrap_or_else(|| Bytes::from(exchange.server.name.clone())))
-    }),
-    variable("request_port", |exchange, _| request_port(exchange)),
-    variable("is_request_port", |exchange, _| {
-        Some(Bytes::from_static(if request_port(exchange).is_some() { b":" } else { b"" }))
     }),
     variable("server_name", |exchange, _| Some(Bytes::from(exchange.server.name.clone()))),
     variable("http_", |exchange, rest| {
@@ -188,22 +184,6 @@ fn some(value: &Bytes) -> Option<Bytes> {
 
 fn number(value: u64) -> Bytes {
     Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes())
-}
-
-/// The port the client has named: in its target, or else in its `Host` field.
-fn request_port(exchange: &Exchange) -> Option<Bytes> {
-    let target = &exchange.request.target;
-    let place = match target.windows(3).position(|three| three == b"://") {
-        Some(scheme) if target.first() != Some(&b'/') => {
-            let authority = target.slice(scheme + 3..);
-            let end = authority.iter().position(|byte| matches!(byte, b'/' | b'?'));
-            authority.slice(..end.unwrap_or(authority.len()))
-        }
-        _ => exchange.header("host")?.clone(),
-    };
-    let colon = place.iter().rposition(|byte| *byte == b':')?;
-    let port = place.slice(colon + 1..);
-    (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(port)
 }
 
 pub fn port(address: &PeerAddress) -> Option<Bytes> {

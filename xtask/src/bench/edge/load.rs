@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Sample, Server, Subject, find, number_before, wrk};
 use crate::bench::Load;
@@ -20,6 +20,7 @@ pub(super) fn measure(subject: Subject, server: &Server, seconds: u64) -> Result
         Subject::Http2 => h2load(&server.tls_url("/1k.txt"), seconds)?,
     };
     let cpu = server.running.cpu_seconds() - before;
+    ensure!(load.requests > 0.0, "{} answers nothing: {}", server.name, subject.name());
     Ok(Sample {
         subject,
         server: server.name,

@@ -10,9 +10,11 @@ use bytes::Bytes;
 
 use super::super::{
     Client,
+    checks::check_tls,
     framing::only_once,
     host::Host,
-    request::{Head, Refusal, bad_headers, check_tls, log},
+    refusal::{Refusal, bad_headers, log},
+    request::Head,
 };
 use crate::{
     body::Framing,
@@ -181,9 +183,12 @@ fn check_field(name: &[u8], value: &[u8], core: &Core) -> Result<Name, Refusal> 
     Ok(kind)
 }
 
+/// Whether a value may be what its name says.
+type Check = fn(&Bytes) -> Result<(), Refusal>;
+
 impl Pseudo {
     fn add(&mut self, name: &[u8], value: Bytes) -> Result<(), Refusal> {
-        let (place, check): (_, fn(&Bytes) -> Result<(), Refusal>) = match name {
+        let (place, check): (_, Check) = match name {
             b":method" => (&mut self.method, check_method),
             b":scheme" => (&mut self.scheme, check_scheme),
             b":path" => (&mut self.path, check_path),

@@ -6,9 +6,12 @@
 //! very task; one that has to wait goes on in a task of its own. Priorities are read and not
 //! followed (RFC 9113 §5.3.2): streams share the connection evenly.
 
+mod detect; // whether a connection speaks it
 mod session; // what a connection and its streams share
 mod stream; // a stream as a client's socket
-mod frames; // what each frame asks for
+mod frames; // frames, as their bytes come
+mod blocks; // new streams, and their heads
+mod control; // what is about the connection
 mod head; // fields to a request
 pub(super) mod response; // an answer's head to fields
 
@@ -22,12 +25,13 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http2::{DEFAULT_WINDOW, ErrorCode, MAX_FRAME_SIZE, MAX_WINDOW, PREFACE, Setting, frame};
+use http2::{DEFAULT_WINDOW, ErrorCode, MAX_FRAME_SIZE, MAX_WINDOW, Setting, frame};
 
+pub(super) use detect::{Begins, detect};
 pub use stream::Stream;
 
 use super::{
-    Client, Connection as After, Deadline, Io, answer,
+    Client, Connection as After, Io, answer,
     counts::{self, Count, Counted},
     linger,
     request::Head,
@@ -43,47 +47,6 @@ use crate::{
 };
 use frames::Frames;
 use session::Session;
-
-/// How a connection begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begins {
-    Http2,
-    Otherwise,
-    /// Not at all.
-    Not,
-}
-
-/// Over TLS it has been agreed on; over a plain socket the client simply begins, where it may.
-pub(super) async fn detect(address: &Address, client: &Client, drain: &Drain) -> Begins {
-    let reached = client.peer.reached(address);
-    let outer = &reached.default.outer;
-    if !outer.http2.on() && !address.listen.http2 {
-        return Begins::Otherwise;
-    }
-    if reached.is_secure() {
-        let agreed = client.peer.tls().and_then(|secured| secured.alpn.as_deref());
-        return if agreed == Some(b"h2") { Begins::Http2 } else { Begins::Otherwise };
-    }
-    let limit = outer.core.client_header_timeout();
-    let _waiting = Counted::one(Count::Waiting);
-    if !client.wait_for_request(limit, outer.core.keepalive_min_timeout(), drain).await {
-        return Begins::Not;
-    }
-    let mut deadline = Deadline::after(limit);
-    loop {
-        let received = client.buffer.borrow().len().min(PREFACE.len());
-        if client.buffer.borrow()[..received] != PREFACE[..received] {
-            return Begins::Otherwise;
-        }
-        if received == PREFACE.len() {
-            return Begins::Http2;
-        }
-        if client.fill_head(&mut deadline).await.is_err() {
-            // Who reads a request next is told the same.
-            return Begins::Otherwise;
-        }
-    }
-}
 
 /// What is read at once where little is expected, and where a body comes.
 const READ: usize = 16 << 10;
@@ -264,6 +227,7 @@ impl Connection {
         if idle && buffer.is_empty() {
             // An idle connection keeps no buffer.
             *buffer = BytesMut::new();
+            self.frames.decoder.rest();
             match self.client.poll_read_ready(context) {
                 Poll::Ready(Ok(())) => (),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
@@ -301,6 +265,11 @@ impl Connection {
 
     fn start_requests(&mut self, context: &mut Context<'_>) {
         for (id, head) in std::mem::take(&mut self.ready) {
+            if self.session.is_reset(id) {
+                // Given up as soon as it was asked for: no work is done for it.
+                self.session.close(id, ErrorCode::Cancel);
+                continue;
+            }
             let mut request = self.request(id, head);
             if request.as_mut().poll(context).is_pending() {
                 tokio::task::spawn_local(request);

@@ -2,7 +2,7 @@
 
 use http2::hpack::{Decoded, Decoder, Encoder};
 
-use super::super::respond::fields;
+use super::super::response_head::fields;
 use crate::{
     exchange::Exchange,
     headers::{Header, Headers},

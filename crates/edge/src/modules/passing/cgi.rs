@@ -151,6 +151,7 @@ impl CgiPass {
             }
         };
         let question = Question {
+            called: None,
             upstream: &upstream,
             protocol: &self.dialect.protocol,
             target: Bytes::new(),

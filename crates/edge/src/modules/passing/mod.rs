@@ -1,7 +1,7 @@
 //! What all families share that pass a request on: `proxy`, `fastcgi`, `uwsgi`.
 //!
 //! nginx writes the same thirty directives once for each of them. Here they are one set of settings
-//! ([`Passing`]), whose rows [`passing_directives`] makes under each family's prefix; what the
+//! ([`Passing`]), whose rows `passing_directives` makes under each family's prefix; what the
 //! client's body becomes ([`Outbound`]), which upstream a name means ([`destination`]), and what the
 //! client gets of the answer ([`ResponseRules`]). It knows no protocol: the bytes that ask, and what
 //! the upstream's bytes mean, belong to the family and to `upstream/`.

@@ -148,7 +148,7 @@ impl ResponseRules {
         let rewritten = match field.name.len() {
             10 if field.is("connection") || field.is("keep-alive") => return,
             12 if field.is("content-type") => {
-                if response.content_type.is_none() {
+                if response.content_type.is_none() && !field.value().is_empty() {
                     response.content_type = Some(field.keep());
                 }
                 return;

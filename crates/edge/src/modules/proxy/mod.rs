@@ -10,8 +10,9 @@ use http1::Version;
 
 pub use settings::Proxy;
 
-use super::passing::{
-    BodyLength, BodyRules, Outbound, ResponseRules, UnknownLength, is_idempotent,
+use super::{
+    passing::{BodyLength, BodyRules, Outbound, ResponseRules, UnknownLength, is_idempotent},
+    proxy_ssl,
 };
 use crate::{
     engine::plan::{Answer, Content, Work},
@@ -20,11 +21,13 @@ use crate::{
     vars::Template,
 };
 use request::{Line, RequestHead};
-use target::{Resolved, Target};
+use target::{Resolved, Scheme, Target};
 
 /// One location's `proxy_pass`, settled.
 struct Pass {
     target: Target,
+    /// How a target behind TLS is asked, where there may be one.
+    secure: Option<proxy_ssl::Asking>,
     head: RequestHead,
     response: ResponseRules,
     limits: Limits,
@@ -43,9 +46,16 @@ impl Content for Pass {
 
 impl Pass {
     async fn pass(&self, exchange: &mut Exchange) -> Answer {
-        let Resolved { upstream, proxied, uri } = match self.target.resolve(exchange).await {
+        let Resolved { scheme, upstream, proxied, uri } = match self.target.resolve(exchange).await
+        {
             Ok(resolved) => resolved,
             Err(status) => return Answer::Status(status),
+        };
+        let secure = self.secure.as_ref().filter(|_| scheme == Scheme::Https);
+        let called = match secure.map(|secure| secure.called(exchange, &proxied.host)) {
+            None => None,
+            Some(None) => return Answer::Status(502),
+            Some(called) => called,
         };
         exchange.story.proxied = Some(proxied);
         let unknown = match self.version {
@@ -79,6 +89,7 @@ impl Pass {
         let question = Question {
             upstream: &upstream,
             protocol: &Protocol::Http,
+            called,
             target: uri,
             head,
             body: body.bytes,

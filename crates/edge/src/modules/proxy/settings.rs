@@ -16,6 +16,7 @@ use crate::{
     modules::{
         client_body::ClientBody,
         passing::{Domain, Flags, PLACES, Passing, Pattern, Rule, passing_directives},
+        proxy_ssl::ProxySsl,
     },
     regex::Case,
     vars::{Template, Variable},
@@ -142,7 +143,9 @@ impl Module for Proxy {
         let target = self.target(to, site)?;
         let mut body = self.passing.body_rules();
         body.passed &= self.set_body.said().is_none();
+        let secure = target.may_be_secure().then(|| site.get::<ProxySsl>().asking(&to.span));
         let pass = Pass {
+            secure: secure.transpose()?,
             head: RequestHead::new(&self.set_header),
             response: self.response_rules(to, site)?,
             limits: self.passing.limits(&site.get::<ClientBody>()),

@@ -59,7 +59,7 @@ impl Proxy {
     /// What `proxy_pass` replaces, the other way round; with variables, nothing is known.
     fn default_redirect(&self, to: &To, site: &Site<'_>) -> Option<Rule> {
         to.url.as_literal()?;
-        let rest = to.text.get(7..)?;
+        let (_, rest) = to.text.split_once("://")?;
         let has_uri = match rest.strip_prefix("unix:") {
             Some(path) => path.contains(':'),
             None => rest.contains('/'),

@@ -19,6 +19,7 @@ use crate::{
 /// Settled when the location is installed, unless variables decide.
 pub(super) enum Target {
     Fixed {
+        scheme: Scheme,
         upstream: Arc<Upstream>,
         proxied: Proxied,
         /// What stands for the location's name; empty: the URI goes as it is.
@@ -32,18 +33,35 @@ pub(super) enum Target {
     },
 }
 
-const PORT: DefaultPort = DefaultPort::Port(80);
-
 /// A URL's parts.
 struct Url<'a> {
+    scheme: Scheme,
     /// As it is looked up: `127.0.0.1:8000`, `name`, `unix:/path`.
     authority: &'a str,
     /// From the first slash or question mark on; may be empty.
     uri: &'a str,
 }
 
+/// How a target is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    /// The same inside of TLS.
+    Https,
+}
+
+impl Scheme {
+    fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
 /// One request's target.
 pub(super) struct Resolved {
+    pub(super) scheme: Scheme,
     pub(super) upstream: Arc<Upstream>,
     pub(super) proxied: Proxied,
     pub(super) uri: Bytes,
@@ -56,7 +74,8 @@ impl Target {
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         let url = Url::parse(&text)?;
-        let upstream = destination::settle(url.authority, PORT, site)?;
+        let upstream =
+            destination::settle(url.authority, DefaultPort::Port(url.scheme.port()), site)?;
         let unnamed =
             site.block.is_unnamed() || matches!(site.name, Name::Pattern(..) | Name::Named(_));
         if unnamed && !to.inherited && !url.uri.is_empty() {
@@ -66,6 +85,7 @@ impl Target {
                 .to_owned());
         }
         Ok(Target::Fixed {
+            scheme: url.scheme,
             upstream,
             proxied: url.proxied(),
             uri: Bytes::copy_from_slice(url.uri.as_bytes()),
@@ -73,11 +93,20 @@ impl Target {
         })
     }
 
+    /// Whether requests may go there by TLS.
+    pub(super) fn may_be_secure(&self) -> bool {
+        match self {
+            Target::Fixed { scheme, .. } => *scheme == Scheme::Https,
+            Target::Variable { .. } => true,
+        }
+    }
+
     /// `Err`: the status, after the log has heard why.
     pub(super) async fn resolve(&self, exchange: &Exchange) -> Result<Resolved, u16> {
         let (url, known) = match self {
-            Target::Fixed { upstream, proxied, uri, replaces } => {
+            Target::Fixed { scheme, upstream, proxied, uri, replaces } => {
                 return Ok(Resolved {
+                    scheme: *scheme,
                     upstream: Arc::clone(upstream),
                     proxied: proxied.clone(),
                     uri: replace(exchange, uri, *replaces),
@@ -94,7 +123,10 @@ impl Target {
                 return Err(500);
             }
         };
-        let upstream = known.find(exchange, url.authority, PORT).await?;
+        let upstream = {
+            let port = DefaultPort::Port(url.scheme.port());
+            known.find(exchange, url.authority, port).await?
+        };
         let uri = if url.uri.is_empty() {
             replace(exchange, &Bytes::new(), 0)
         } else if url.uri.starts_with('?') {
@@ -102,30 +134,26 @@ impl Target {
         } else {
             Bytes::copy_from_slice(url.uri.as_bytes())
         };
-        Ok(Resolved { upstream, proxied: url.proxied(), uri })
+        Ok(Resolved { scheme: url.scheme, upstream, proxied: url.proxied(), uri })
     }
 }
 
 impl Url<'_> {
     fn parse(text: &str) -> Result<Url<'_>, String> {
-        let Some(rest) = strip_scheme(text, "http://") else {
-            return Err(if strip_scheme(text, "https://").is_some() {
-                "\"https://\" in \"proxy_pass\": nginx has this; the edge does not yet".to_owned()
-            } else {
-                "invalid URL prefix".to_owned()
-            });
-        };
+        let http = strip_scheme(text, "http://").map(|rest| (Scheme::Http, rest));
+        let https = || strip_scheme(text, "https://").map(|rest| (Scheme::Https, rest));
+        let (scheme, rest) = http.or_else(https).ok_or_else(|| "invalid URL prefix".to_owned())?;
         if let Some(path) = rest.strip_prefix("unix:") {
             let end = path.find(':').unwrap_or(path.len());
             let uri = path.get(end + 1..).unwrap_or_default();
-            return Ok(Url { authority: &rest[..5 + end], uri });
+            return Ok(Url { scheme, authority: &rest[..5 + end], uri });
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        Ok(Url { authority: &rest[..end], uri: &rest[end..] })
+        Ok(Url { scheme, authority: &rest[..end], uri: &rest[end..] })
     }
 
     fn proxied(&self) -> Proxied {
-        destination::proxied(self.authority, 80)
+        destination::proxied(self.authority, self.scheme.port())
     }
 }
 

@@ -158,7 +158,10 @@ impl Run<'_> {
                         continue;
                     }
                     if let Some(scope) = enters {
-                        exchange.location = here.scope(*scope);
+                        let scope = here.scope(*scope);
+                        exchange.handler_left = exchange.location.plan.handler.is_some()
+                            && scope.plan.handler.is_none();
+                        exchange.location = scope;
                     }
                     match self.steps(steps, exchange) {
                         Flow::Next => (),

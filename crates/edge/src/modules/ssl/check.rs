@@ -18,8 +18,7 @@ pub fn check(secured: &Secured, named: &Server) -> Result<(), Refused> {
     let Some(wanted) = named.ssl.verify_client() else { return Ok(()) };
     match secured.verified {
         Verified::Failed(fault) if wanted != Wanted::Any || !fault.is_about_trust() => {
-            let (number, words) = (fault.number, fault.words);
-            let message = format!("client SSL certificate verify error: ({number}:{words})");
+            let message = format!("client SSL certificate verify error: {fault}");
             Err(Refused { status: 495, message })
         }
         _ if wanted == Wanted::Required && secured.certificates.is_empty() => {

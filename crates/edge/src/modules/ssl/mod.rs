@@ -55,9 +55,9 @@ pub struct Ssl {
 
 /// A value, and where it was said: what is wrong with a file is found out later.
 #[derive(Clone)]
-struct Placed<T> {
-    value: T,
-    span: Span,
+pub(super) struct Placed<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
 }
 
 const BLOCKS: &[Block] = &[Block::Http, Block::Server];
@@ -77,8 +77,12 @@ impl Module for Ssl {
             let passwords = read.map_err(|message| args.complain(message))?;
             ssl.passwords.set(passwords, args)
         }),
-        directive("ssl_protocols", BLOCKS, AtLeast(1), Ssl::set_protocols),
-        directive("ssl_ciphers", BLOCKS, Exactly(1), Ssl::set_ciphers),
+        directive("ssl_protocols", BLOCKS, AtLeast(1), |ssl, args| {
+            ssl.protocols.set(read_protocols(args)?, args)
+        }),
+        directive("ssl_ciphers", BLOCKS, Exactly(1), |ssl, args| {
+            ssl.ciphers.set(read_ciphers(args)?, args)
+        }),
         directive("ssl_prefer_server_ciphers", BLOCKS, Exactly(1), |ssl, args| {
             ssl.prefer_server_ciphers.set(args.flag()?, args)
         }),
@@ -189,7 +193,7 @@ impl Module for Ssl {
 /// What a record may hold.
 const RECORDS: std::ops::RangeInclusive<usize> = 32..=16 << 10;
 
-fn placed_source(args: &Args<'_>) -> Result<Placed<Source>, ConfError> {
+pub(super) fn placed_source(args: &Args<'_>) -> Result<Placed<Source>, ConfError> {
     let word = args.word(0);
     let lacking = "nginx has this; the edge does not yet";
     if word.contains('$') {
@@ -206,40 +210,35 @@ fn placed_source(args: &Args<'_>) -> Result<Placed<Source>, ConfError> {
 }
 
 /// `None`: the empty name, which takes back what is said outside.
-fn placed_file(args: &Args<'_>) -> Option<Placed<Source>> {
+pub(super) fn placed_file(args: &Args<'_>) -> Option<Placed<Source>> {
     let value = Source::File(args.conf_path(0));
     (!args.word(0).is_empty()).then(|| Placed { value, span: args.node.name.span.clone() })
 }
 
+pub(super) fn read_protocols(args: &mut Args<'_>) -> Result<Protocols, ConfError> {
+    let words = args.words().iter().map(|word| word.text.as_str());
+    let spoken = "TLSv1.2 and TLSv1.3 are spoken here";
+    match Protocols::read(words) {
+        Listed::All(protocols) => Ok(protocols),
+        Listed::Some(protocols) => {
+            let warning = args.refuse(&format!("names old versions, but only {spoken}"));
+            args.loader.warnings.push(warning);
+            Ok(protocols)
+        }
+        Listed::None => Err(args.refuse(&format!("leaves nothing: only {spoken}"))),
+        Listed::Unknown(word) => Err(args.complain(format!("invalid value \"{word}\""))),
+    }
+}
+
+pub(super) fn read_ciphers(args: &Args<'_>) -> Result<Ciphers, ConfError> {
+    let list = args.word(0);
+    Ciphers::read(list).ok_or_else(|| {
+        let why = "failed (SSL: no cipher match)";
+        args.complain(format!("SSL_CTX_set_cipher_list(\"{list}\") {why}"))
+    })
+}
+
 impl Ssl {
-    fn set_protocols(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let words = args.words().iter().map(|word| word.text.as_str());
-        let spoken = "TLSv1.2 and TLSv1.3 are spoken here";
-        let protocols = match Protocols::read(words) {
-            Listed::All(protocols) => protocols,
-            Listed::Some(protocols) => {
-                let warning = args.refuse(&format!("names old versions, but only {spoken}"));
-                args.loader.warnings.push(warning);
-                protocols
-            }
-            Listed::None => return Err(args.refuse(&format!("leaves nothing: only {spoken}"))),
-            Listed::Unknown(word) => {
-                return Err(args.complain(format!("invalid value \"{word}\"")));
-            }
-        };
-        self.protocols.set(protocols, args)
-    }
-
-    fn set_ciphers(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
-        let list = args.word(0);
-        let ciphers = Ciphers::read(list).ok_or_else(|| {
-            args.complain(format!(
-                "SSL_CTX_set_cipher_list(\"{list}\") failed (SSL: no cipher match)"
-            ))
-        })?;
-        self.ciphers.set(ciphers, args)
-    }
-
     fn set_curves(&mut self, args: &mut Args<'_>) -> Result<(), ConfError> {
         let list = args.word(0);
         let curves = Curves::read(list).map_err(|bad| {

@@ -97,7 +97,10 @@ impl Ssl {
 }
 
 impl<T> Placed<T> {
-    fn read<V>(&self, read: impl FnOnce(&T) -> Result<V, String>) -> Result<V, ConfError> {
+    pub(in crate::modules) fn read<V>(
+        &self,
+        read: impl FnOnce(&T) -> Result<V, String>,
+    ) -> Result<V, ConfError> {
         read(&self.value).map_err(|message| self.span.error(message))
     }
 }
