@@ -35,6 +35,7 @@ mod limit_req;
 mod listen;
 mod location;
 mod map;
+mod normalisation;
 mod not_modified;
 mod otel;
 mod pitfalls;
