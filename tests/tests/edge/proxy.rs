@@ -437,6 +437,25 @@ fn an_answer_can_send_the_request_elsewhere() {
 }
 
 #[test]
+fn an_answer_sends_nobody_out_of_a_location() {
+    for uri in ["/private/../secret", "/private/%2e%2e/secret", "/../secret", "/private/.."] {
+        let site = Site::new();
+        site.write("secret", "secret");
+        site.write("private/file.txt", "private");
+        let answer = head(&format!("X-Accel-Redirect: {uri}\r\nContent-Length: 0"));
+        let _peer = Peer::says(site.listener("PORT1"), answer);
+        let edge = Edge::start_in(
+            site,
+            "server { listen 127.0.0.1:%%PORT%%; root %%DIR%%;
+               location / { proxy_pass http://127.0.0.1:%%PORT1%%; }
+               location /private/ { internal; } location = /secret { internal; } }",
+        );
+        assert_eq!(edge.get("/download").status, 404, "{uri}");
+        assert!(edge.error_log().contains("unsafe URI"), "{uri}: {}", edge.error_log());
+    }
+}
+
+#[test]
 fn requests_come_whole_however_they_were_framed() {
     let site = Site::new();
     let peer = Peer::says(site.listener("PORT1"), ok(""));
