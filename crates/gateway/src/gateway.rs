@@ -12,7 +12,8 @@ use crate::{
 };
 
 pub(crate) struct Gateway {
-    pub(crate) settings: Settings,
+    /// Those in force: a reload puts others here.
+    pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
     pub(crate) access: Option<AccessLog>,
     /// What the supervisor has to hear of.
@@ -24,6 +25,12 @@ pub(crate) struct Gateway {
     pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
     pub(crate) script_name: Vec<u8>,
+}
+
+impl Gateway {
+    pub(crate) fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
 }
 
 /// How many bytes of bodies all requests together may hold in memory. What does not fit goes to a
@@ -54,9 +61,10 @@ impl Budget {
 /// One that serves nothing, for those who only look at it: tests and benches.
 pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let arguments = ["causeway-gateway", "a:b"].iter().chain(flags).map(Into::into).collect();
-    let Ok(Request::Run { settings, .. }) = settings::read(arguments, &|_| None, false) else {
+    let Ok(Request::Run(sources)) = settings::read(arguments, &|_| None) else {
         panic!("{flags:?} are flags");
     };
+    let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
         log: Log::open(&settings.error_logfile, settings.log_level)
@@ -68,7 +76,7 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         memory: Rc::new(Budget::new(1024)),
         dropped_names: RefCell::default(),
         script_name: Vec::new(),
-        settings: *settings,
+        settings: RefCell::new(Rc::new(settings)),
     }
 }
 

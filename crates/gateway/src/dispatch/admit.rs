@@ -39,7 +39,7 @@ async fn wait(
     if let Some(reason) = gateway.pool.unavailable() {
         return Err(DispatchError::NoWorker { reason });
     }
-    let bound = gateway.settings.queue;
+    let bound = gateway.settings().queue;
     let waiting = gateway.pool.waiting(bound);
     if waiting >= bound {
         return Err(DispatchError::Shed { waiting, in_hand: gateway.pool.in_hand() });
@@ -60,8 +60,8 @@ async fn wait(
             DispatchError::NoWorker { reason: reason.unwrap_or_else(|| "no worker is left".to_owned()) }
         }),
         () = closed => Err(DispatchError::ClientGone),
-        () = tokio::time::sleep(gateway.settings.queue_timeout) => {
-            let seconds = gateway.settings.queue_timeout.as_secs();
+        () = tokio::time::sleep(gateway.settings().queue_timeout) => {
+            let seconds = gateway.settings().queue_timeout.as_secs();
             Err(DispatchError::Waited { seconds, in_hand: gateway.pool.in_hand() })
         }
     }

@@ -78,7 +78,7 @@ fn may_be_sent_again(error: &DispatchError, head: &Head, tries: u32) -> bool {
 /// With timing on, every request is followed; without, those that already are.
 fn begin_trace(gateway: &Gateway, story: &mut Story, head: &Head) {
     let came = head.field(TRACEPARENT.as_bytes());
-    story.trace = if gateway.settings.server_timing {
+    story.trace = if gateway.settings().server_timing {
         Some(TraceContext::continued(came))
     } else {
         came.and_then(TraceContext::parse)

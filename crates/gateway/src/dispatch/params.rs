@@ -80,8 +80,8 @@ fn put_all(
     sink.put(b"wsgi.url_scheme", scheme.as_bytes());
     put_peer(story.peer, sink);
     put_server(local, head, sink);
-    put_fields(head, story, gateway.settings.server_timing, sink);
-    if gateway.settings.server_timing {
+    put_fields(head, story, gateway.settings().server_timing, sink);
+    if gateway.settings().server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
     let script_name = head.script_name().unwrap_or(&gateway.script_name);
@@ -208,7 +208,7 @@ mod tests {
     #[track_caller]
     fn check(local: &Local, peer: Peer, flags: &[&str], request: &str, expected: &[(&str, &str)]) {
         let gateway = gateway::idle(flags);
-        let limits = Limits::new(&gateway.settings, true);
+        let limits = Limits::new(&gateway.settings(), true);
         let head = HeadReader::new(&limits).read(&mut BytesMut::from(request)).unwrap().unwrap();
         let story = Story::begin(peer);
         let all = list(&gateway, local, &head, &story);

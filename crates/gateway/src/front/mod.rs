@@ -47,7 +47,7 @@ pub(crate) struct Connection {
 /// socket the peer is a web server, which keeps its connections in a pool and expects them to be
 /// there: nginx idles for 60 seconds, and whoever closes first loses the request in flight.
 fn idle_limit(gateway: &Gateway, peer: Peer) -> Duration {
-    gateway.settings.keep_alive.unwrap_or(match peer {
+    gateway.settings().keep_alive.unwrap_or(match peer {
         Peer::Unix => Duration::from_secs(75),
         Peer::Tcp(_) => Duration::from_secs(2),
     })
@@ -57,7 +57,7 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
     let socket = Socket::new(stream, gateway.connections.enter());
     let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
     let mut connection = Connection { socket, buffer, peer, local, is_last: false };
-    let limits = Limits::new(&gateway.settings, connection.is_trusted(&gateway));
+    let limits = Limits::new(&gateway.settings(), connection.is_trusted(&gateway));
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {
@@ -105,7 +105,7 @@ impl Connection {
     fn is_trusted(&self, gateway: &Gateway) -> bool {
         match self.peer {
             Peer::Unix => true,
-            Peer::Tcp(address) => gateway.settings.forwarded_allow_ips.includes(address.ip()),
+            Peer::Tcp(address) => gateway.settings().forwarded_allow_ips.includes(address.ip()),
         }
     }
 
@@ -173,7 +173,7 @@ impl Connection {
     }
 
     async fn body(&mut self, gateway: &Gateway, head: &Head) -> Result<Body, BodyError> {
-        let limit = gateway.settings.limit_request_body.unwrap_or(u64::MAX);
+        let limit = gateway.settings().limit_request_body.unwrap_or(u64::MAX);
         let mut reader = BodyReader::new(head.framing(), limit, Rc::clone(&gateway.memory))
             .map_err(BodyError::Refused)?;
         let mut says_continue = head.expects_continue();

@@ -6,14 +6,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
 use super::{
     Mode, SettingsError,
-    foreign::{FOREIGN, IGNORED, SHORT, refusal},
-    rows::{ROWS, Row, Takes},
+    foreign::{FOREIGN, SHORT, refusal},
+    rows::{Row, Takes, rows},
 };
 
 /// What one command line says.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     pub application: Option<String>,
+    /// `-c`.
+    pub config: Option<String>,
     /// By row name; only what was typed.
     values: HashMap<&'static str, Vec<String>>,
     check: bool,
@@ -28,6 +30,10 @@ pub(super) enum Parsed {
 impl Given {
     pub(super) fn values(&self, row: &Row) -> Option<&Vec<String>> {
         self.values.get(row.name)
+    }
+
+    pub(super) fn last(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.last().map(String::as_str)
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -55,16 +61,20 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, SettingsError> {
     refuse_foreign(&matches)?;
     let mut given = Given {
         application: matches.get_one::<String>("application").cloned(),
+        config: matches.get_one::<String>("config").cloned(),
         check: matches.get_flag("check_config"),
         print: matches.get_flag("print_config"),
         ..Given::default()
     };
-    for row in ROWS {
+    for row in rows().filter(|row| !row.flags.is_empty()) {
+        let typed = |text: &str| matches.get_flag(row.name).then(|| vec![text.to_owned()]);
         let values = match row.takes {
-            Takes::Nothing => matches.get_flag(row.name).then(Vec::new),
-            Takes::One(_) | Takes::Many(_) => {
+            Takes::Nothing => typed("on"),
+            Takes::Inverted => typed("off"),
+            Takes::One(_) | Takes::Optional(..) | Takes::Many(_) => {
                 matches.get_many::<String>(row.name).map(|values| values.cloned().collect())
             }
+            Takes::Json | Takes::Hook => None,
         };
         if let Some(values) = values {
             given.values.insert(row.name, values);
@@ -74,8 +84,8 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, SettingsError> {
 }
 
 fn refuse_foreign(matches: &ArgMatches) -> Result<(), SettingsError> {
-    for (flag, _) in FOREIGN {
-        if matches.value_source(flag).is_some() {
+    for (_, flag, _) in FOREIGN {
+        if !flag.is_empty() && matches.value_source(flag).is_some() {
             return Err(SettingsError::Usage(format!("{}\n", refusal(flag, flag))));
         }
     }
@@ -100,6 +110,14 @@ fn command() -> Command {
                 .help("Print the version"),
         )
         .arg(
+            Arg::new("config")
+                .short('c')
+                .long("config")
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .help("A Python file of settings, or python:MODULE [default: ./gunicorn.conf.py]"),
+        )
+        .arg(
             Arg::new("check_config")
                 .long("check-config")
                 .action(ArgAction::SetTrue)
@@ -111,10 +129,10 @@ fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print every setting, then do as --check-config"),
         );
-    for row in ROWS {
+    for row in rows().filter(|row| !row.flags.is_empty()) {
         command = command.arg(argument(row));
     }
-    for (flag, _) in FOREIGN {
+    for (_, flag, _) in FOREIGN.iter().filter(|(_, flag, _)| !flag.is_empty()) {
         let mut argument = Arg::new(*flag)
             .long(&flag[2..])
             .hide(true)
@@ -125,10 +143,6 @@ fn command() -> Command {
             argument = argument.short(*short);
         }
         command = command.arg(argument);
-    }
-    for flag in IGNORED {
-        command =
-            command.arg(Arg::new(*flag).long(&flag[2..]).hide(true).action(ArgAction::SetTrue));
     }
     command
 }
@@ -143,7 +157,14 @@ fn argument(row: &'static Row) -> Arg {
         };
     }
     match row.takes {
-        Takes::Nothing => argument.action(ArgAction::SetTrue),
+        Takes::Nothing | Takes::Inverted | Takes::Json | Takes::Hook => {
+            argument.action(ArgAction::SetTrue)
+        }
+        Takes::Optional(name, bare) => argument
+            .value_name(name)
+            .action(ArgAction::Append)
+            .num_args(0..=1)
+            .default_missing_value(bare),
         Takes::One(name) | Takes::Many(name) => argument
             .value_name(name)
             .action(ArgAction::Append)
@@ -181,22 +202,21 @@ mod tests {
     #[test]
     fn help_names_every_flag() {
         let Ok(Parsed::Print(help)) = parse_words(&["--help"]) else { panic!("help is printed") };
-        for row in ROWS {
+        for row in rows() {
             for flag in row.flags {
                 assert!(help.contains(flag), "{flag}");
             }
         }
-        assert!(!help.contains("--preload"));
+        assert!(!help.contains("--spew"));
     }
 
     #[test]
     fn gunicorns_other_flags_are_refused_by_name() {
         let cases: &[(&[&str], &str)] = &[
-            (&["--preload", "a:b"], "--preload"),
-            (&["a:b", "--certfile", "x.pem"], "--certfile"),
-            (&["-c", "conf.py", "a:b"], "--config"),
-            (&["-D", "a:b"], "--daemon"),
-            (&["--statsd-host=localhost:1", "a:b"], "--statsd-host"),
+            (&["--spew", "a:b"], "--spew"),
+            (&["a:b", "--paste", "x.ini"], "--paste"),
+            (&["-R", "a:b"], "--enable-stdio-inheritance"),
+            (&["--protocol=uwsgi", "a:b"], "--protocol"),
         ];
         for (words, flag) in cases {
             let Err(SettingsError::Usage(message)) = parse_words(words) else {

@@ -6,55 +6,128 @@
 
 mod address; // where to listen, in gunicorn's notations
 mod command_line; // rows to clap, and what clap understood
-mod foreign; // gunicorn's other flags, refused by name
+mod file; // what a configuration file holds, as the nursery read it
+mod foreign; // gunicorn's other settings, refused by name
 mod readers; // text to values
 mod rows; // the settings themselves: READ THIS FIRST
-mod sources; // command line, GUNICORN_CMD_ARGS, environment, default
+mod sources; // command line, GUNICORN_CMD_ARGS, file, environment, default
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 pub use address::Address;
-pub use readers::{Destination, Level, Trusted};
-pub use sources::{Chosen, Source};
+pub use file::{ConfigFile, Contents, Entry, EntryKind};
+pub use readers::{
+    Destination, HeaderMap, HttpProtocol, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass,
+};
+pub use sources::{Chosen, Source, Sources};
 
 /// gunicorn's names, in the order of its manual.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `module:callable`.
     pub application: String,
+
     pub bind: Vec<Address>,
     pub backlog: i32,
+    pub reuse_port: bool,
+
     pub workers: usize,
+    /// Only its name is left of it: `threads` decides.
+    pub worker_class: WorkerClass,
     pub threads: usize,
+    pub worker_connections: usize,
     /// Requests a worker answers before it is replaced; none: for ever.
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
-    /// How long a worker may be silent over a request; none: for ever.
+    /// How long a request may take; none: for ever.
     pub timeout: Option<Duration>,
     pub graceful_timeout: Duration,
     /// None: as suits the listener, see `front::idle_limit`.
     pub keep_alive: Option<Duration>,
+
     /// None: as long as the reader can hold.
     pub limit_request_line: Option<usize>,
     pub limit_request_fields: usize,
     pub limit_request_field_size: usize,
-    /// Of a body, in bytes; none: what the disk holds.
-    pub limit_request_body: Option<u64>,
-    /// Requests that may wait for a worker.
-    pub queue: usize,
-    pub queue_timeout: Duration,
+
+    pub reload: bool,
+    pub reload_engine: ReloadEngine,
+    /// Globs too.
+    pub reload_extra_files: Vec<String>,
+
+    pub preload_app: bool,
+    pub sendfile: bool,
     pub chdir: Option<PathBuf>,
-    pub pythonpath: Vec<PathBuf>,
+    pub daemon: bool,
     pub env: Vec<(String, String)>,
-    pub python: Option<PathBuf>,
     pub pid: Option<PathBuf>,
+    /// A name or a number, as it was typed.
+    pub user: Option<String>,
+    pub group: Option<String>,
     pub umask: u32,
+    pub initgroups: bool,
+    pub pythonpath: Vec<PathBuf>,
+
     pub forwarded_allow_ips: Trusted,
+    /// Names in upper case, with hyphens.
+    pub secure_scheme_headers: Vec<(String, String)>,
+    /// Names in upper case, with underscores.
+    pub forwarder_headers: Vec<String>,
+    pub header_map: HeaderMap,
+    pub proxy_protocol: ProxyProtocol,
+    pub proxy_allow_ips: Trusted,
+    pub permit_obsolete_folding: bool,
+    pub strip_header_spaces: bool,
+    pub permit_unconventional_http_method: bool,
+    pub permit_unconventional_http_version: bool,
+    pub casefold_http_method: bool,
+
     pub access_logfile: Option<Destination>,
     pub access_logformat: String,
     pub error_logfile: Destination,
     pub log_level: Level,
+    pub capture_output: bool,
+    pub logconfig: Option<PathBuf>,
+    pub logconfig_dict: Option<serde_json::Value>,
+    pub logconfig_json: Option<PathBuf>,
+    pub syslog: bool,
+    pub syslog_addr: String,
+    pub syslog_prefix: Option<String>,
+    pub syslog_facility: String,
+    pub disable_redirect_access_to_syslog: bool,
+    pub statsd_host: Option<String>,
+    pub statsd_prefix: String,
+    pub dogstatsd_tags: String,
+    pub enable_backlog_metric: bool,
     pub name: Option<String>,
+
+    pub keyfile: Option<PathBuf>,
+    pub certfile: Option<PathBuf>,
+    pub ca_certs: Option<PathBuf>,
+    /// 0, 1 or 2, as Python's ssl has them.
+    pub cert_reqs: u8,
+    pub ciphers: Option<String>,
+    pub http_protocols: Vec<HttpProtocol>,
+    pub http2_max_concurrent_streams: u32,
+    pub http2_initial_window_size: u32,
+    pub http2_max_frame_size: u32,
+    pub http2_max_header_list_size: Option<u32>,
+
+    pub control_socket: Option<PathBuf>,
+    pub control_socket_mode: u32,
+    pub control_socket_disable: bool,
+
+    /// Those the configuration file has.
+    pub hooks: Vec<&'static str>,
+
+    /// Of a request's body, in bytes; none: what the disk holds.
+    pub limit_request_body: Option<u64>,
+    /// Requests that may wait for a worker.
+    pub queue: usize,
+    pub queue_timeout: Duration,
+    pub python: Option<PathBuf>,
+    pub max_worker_memory: Option<u64>,
+    pub exit_on_boot_failure: bool,
     pub server_timing: bool,
 }
 
@@ -62,9 +135,16 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Request {
     /// Serve, or try whether one could.
-    Run { settings: Box<Settings>, mode: Mode, chosen: Vec<Chosen> },
+    Run(Sources),
     /// Print this and be done: help, version.
     Print(String),
+}
+
+/// What every source together says.
+#[derive(Debug)]
+pub struct Settled {
+    pub settings: Settings,
+    pub chosen: Vec<Chosen>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,32 +167,28 @@ pub enum SettingsError {
     Value(String),
 }
 
+impl SettingsError {
+    pub fn code(&self) -> u8 {
+        match self {
+            SettingsError::Usage(_) => 2,
+            SettingsError::Value(_) => 1,
+        }
+    }
+}
+
 /// The environment variables settings are read from, as the process has them.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads everything that can speak. `directory_has_config` says whether gunicorn would find a
-/// `./gunicorn.conf.py` here.
+/// Reads what can be read before there is an interpreter: the command line and `GUNICORN_CMD_ARGS`.
+/// They say which configuration file there is, and `Sources::settle` is told what it holds.
 pub fn read(
     arguments: Vec<OsString>,
     environment: Environment<'_>,
-    directory_has_config: bool,
 ) -> Result<Request, SettingsError> {
-    let given = command_line::parse(arguments)?;
-    let given = match given {
-        command_line::Parsed::Print(text) => return Ok(Request::Print(text)),
-        command_line::Parsed::Given(given) => given,
-    };
-    if directory_has_config {
-        return Err(SettingsError::Value(
-            "./gunicorn.conf.py is here, and causeway-gateway does not read it yet; \
-             put its settings on the command line or in GUNICORN_CMD_ARGS and start elsewhere"
-                .to_owned(),
-        ));
+    match command_line::parse(arguments)? {
+        command_line::Parsed::Print(text) => Ok(Request::Print(text)),
+        command_line::Parsed::Given(given) => Sources::new(given, environment).map(Request::Run),
     }
-    let chosen = sources::choose(&given, environment)?;
-    let mode = given.mode();
-    let settings = sources::settle(&given, &chosen)?;
-    Ok(Request::Run { settings: Box::new(settings), mode, chosen })
 }
 
 /// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.

@@ -124,13 +124,153 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// Both of gunicorn's worker kinds for WSGI mean the same here: `threads` decides.
-pub(super) fn worker_class(text: &str) -> Result<(), String> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerClass {
+    Sync,
+    Gthread,
+}
+
+impl WorkerClass {
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkerClass::Sync => "sync",
+            WorkerClass::Gthread => "gthread",
+        }
+    }
+}
+
+pub(super) fn worker_class(text: &str) -> Result<WorkerClass, String> {
     match text {
-        "sync" | "gthread" => Ok(()),
+        "sync" => Ok(WorkerClass::Sync),
+        "gthread" => Ok(WorkerClass::Gthread),
         other => Err(format!(
             "\"{other}\" is gunicorn's; causeway-gateway runs WSGI in threads and knows sync and gthread"
         )),
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadEngine {
+    Auto,
+    Poll,
+    Inotify,
+}
+
+pub(super) fn reload_engine(text: &str) -> Result<ReloadEngine, String> {
+    match text {
+        "auto" => Ok(ReloadEngine::Auto),
+        "poll" => Ok(ReloadEngine::Poll),
+        "inotify" => Ok(ReloadEngine::Inotify),
+        other => Err(format!("\"{other}\" is not auto, poll or inotify")),
+    }
+}
+
+/// What becomes of a field whose name has an underscore, which in environ would pass for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderMap {
+    Drop,
+    Refuse,
+    Dangerous,
+}
+
+pub(super) fn header_map(text: &str) -> Result<HeaderMap, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "drop" => Ok(HeaderMap::Drop),
+        "refuse" => Ok(HeaderMap::Refuse),
+        "dangerous" => Ok(HeaderMap::Dangerous),
+        _ => Err(format!("\"{text}\" is not drop, refuse or dangerous")),
+    }
+}
+
+/// Whether, and in which form, a proxy in front says who its client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Off,
+    V1,
+    V2,
+    Auto,
+}
+
+pub(super) fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" | "false" => Ok(ProxyProtocol::Off),
+        "v1" => Ok(ProxyProtocol::V1),
+        "v2" => Ok(ProxyProtocol::V2),
+        "auto" | "true" => Ok(ProxyProtocol::Auto),
+        _ => Err(format!("\"{text}\" is not off, v1, v2 or auto")),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpProtocol {
+    H1,
+    H2,
+}
+
+pub(super) fn http_protocols(text: &str) -> Result<Vec<HttpProtocol>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let protocols: Vec<HttpProtocol> = names
+        .map(|name| match name {
+            "h1" => Ok(HttpProtocol::H1),
+            "h2" => Ok(HttpProtocol::H2),
+            other => Err(format!("\"{other}\" is not h1 or h2")),
+        })
+        .collect::<Result<_, _>>()?;
+    if protocols.is_empty() { Err("no protocol is left".to_owned()) } else { Ok(protocols) }
+}
+
+/// Python's `ssl.CERT_NONE`, `CERT_OPTIONAL` and `CERT_REQUIRED`.
+pub(super) fn cert_reqs(text: &str) -> Result<u8, String> {
+    between(text, 0, 2)
+}
+
+pub(super) fn between<N>(text: &str, least: N, most: N) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    let value = number(text, least)?;
+    if value > most { Err(format!("\"{text}\" is above {most}")) } else { Ok(value) }
+}
+
+/// As gunicorn reads its environment.
+pub(super) fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "y" | "1" | "yes" | "true" | "on" => Ok(true),
+        "n" | "0" | "no" | "false" | "off" | "" => Ok(false),
+        _ => Err(format!("\"{text}\" is neither true nor false")),
+    }
+}
+
+/// A number of bytes, with K, M or G behind it.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(format!("\"{text}\" is not a number of bytes, as in 512M")),
+    };
+    number(digits, 0_u64)?
+        .checked_mul(unit)
+        .ok_or_else(|| format!("\"{text}\" is more than any machine has"))
+}
+
+/// Names of fields, as environ has them.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_ascii_uppercase).collect()
+}
+
+pub(super) fn json(text: &str) -> Result<Option<serde_json::Value>, String> {
+    serde_json::from_str(text).map(Some).map_err(|error| error.to_string())
+}
+
+/// A dictionary of fields and the values that count.
+pub(super) fn fields(text: &str) -> Result<Vec<(String, String)>, String> {
+    let fields: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|_| format!("{text} is not a dictionary of texts"))?;
+    Ok(fields.into_iter().map(|(name, value)| (name.to_ascii_uppercase(), value)).collect())
 }
 
 #[cfg(test)]

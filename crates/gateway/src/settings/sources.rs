@@ -1,14 +1,23 @@
-//! Which of several places speaks: the command line, then `GUNICORN_CMD_ARGS`, then a setting's own
-//! environment variable, then its default. Lists are replaced, not merged.
+//! Which of several places speaks: the command line, then `GUNICORN_CMD_ARGS`, then the configuration
+//! file, then a setting's own environment variable, then its default. Lists are replaced, not merged.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use super::{
-    Environment, Settings, SettingsError,
+    Environment, Mode, Settings, SettingsError, Settled,
     command_line::{Given, Parsed, parse},
-    readers::{Destination, Level, Trusted},
-    rows::{ROWS, Takes},
+    file::{ConfigFile, Contents},
+    readers::{Destination, HeaderMap, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass},
+    rows::{Row, rows},
 };
+
+/// Everything that was said before a configuration file could be read.
+#[derive(Debug)]
+pub struct Sources {
+    given: Given,
+    /// `GUNICORN_CMD_ARGS`.
+    arguments: Given,
+}
 
 /// One setting's raw values, and who spoke.
 #[derive(Debug)]
@@ -22,6 +31,7 @@ pub struct Chosen {
 pub enum Source {
     CommandLine(&'static str),
     CommandArguments,
+    File { path: PathBuf, line: u32 },
     Variable(&'static str),
     Default,
 }
@@ -31,6 +41,7 @@ impl fmt::Display for Source {
         match self {
             Source::CommandLine(flag) => f.write_str(flag),
             Source::CommandArguments => f.write_str("GUNICORN_CMD_ARGS"),
+            Source::File { path, line } => write!(f, "{}:{line}", path.display()),
             Source::Variable(name) => f.write_str(name),
             Source::Default => f.write_str("default"),
         }
@@ -39,34 +50,96 @@ impl fmt::Display for Source {
 
 const COMMAND_ARGUMENTS: &str = "GUNICORN_CMD_ARGS";
 
-pub(super) fn choose(
-    given: &Given,
-    environment: Environment<'_>,
-) -> Result<Vec<Chosen>, SettingsError> {
-    let arguments = match environment(COMMAND_ARGUMENTS) {
-        None => Given::default(),
-        Some(text) => from_variable(&text)?,
-    };
-    Ok(ROWS
-        .iter()
-        .map(|row| {
-            let flag = row.flags.last().expect("a row has a flag");
-            let (values, source) = if let Some(values) = given.values(row) {
-                (values.clone(), Source::CommandLine(flag))
-            } else if let Some(values) = arguments.values(row) {
-                (values.clone(), Source::CommandArguments)
-            } else if let Some((name, value)) = row
-                .environment
-                .and_then(|(name, convert)| Some((name, convert(&environment(name)?))))
-            {
-                (vec![value], Source::Variable(name))
-            } else {
-                let values = Some(row.default).filter(|text| !text.is_empty());
-                (values.map(str::to_owned).into_iter().collect(), Source::Default)
-            };
-            Chosen { name: row.name, values, source }
+impl Sources {
+    pub(super) fn new(
+        given: Given,
+        environment: Environment<'_>,
+    ) -> Result<Sources, SettingsError> {
+        let arguments = match environment(COMMAND_ARGUMENTS) {
+            None => Given::default(),
+            Some(text) => from_variable(&text)?,
+        };
+        Ok(Sources { given, arguments })
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.given.mode()
+    }
+
+    /// Where settings are to be read from; by default from `./gunicorn.conf.py`, if there is one.
+    pub fn config(&self) -> Option<ConfigFile> {
+        let named = self.given.config.as_deref().or(self.arguments.config.as_deref());
+        ConfigFile::find(named)
+    }
+
+    /// The interpreter that was asked for. It reads the configuration file, which can not name it.
+    pub fn python(&self) -> Option<PathBuf> {
+        let python = |given: &Given| given.last("python").map(PathBuf::from);
+        python(&self.given).or_else(|| python(&self.arguments))
+    }
+
+    pub fn settle(
+        &self,
+        file: Option<&Contents>,
+        environment: Environment<'_>,
+    ) -> Result<Settled, SettingsError> {
+        if let Some(file) = file {
+            file.check()?;
+        }
+        let chosen: Vec<Chosen> =
+            rows().map(|row| self.choose(row, file, environment)).collect::<Result<_, _>>()?;
+        let application = self.given.application.clone().or_else(|| file?.application());
+        let Some(application) = application else {
+            return Err(SettingsError::Usage("no application module specified\n".to_owned()));
+        };
+        let mut settings = unset(application);
+        for (row, chosen) in rows().zip(&chosen) {
+            read_into(&mut settings, row, chosen)?;
+        }
+        Ok(Settled { settings, chosen })
+    }
+
+    fn choose(
+        &self,
+        row: &'static Row,
+        file: Option<&Contents>,
+        environment: Environment<'_>,
+    ) -> Result<Chosen, SettingsError> {
+        let name = row.name;
+        if let Some(values) = self.given.values(row) {
+            let flag = row.flags.last().expect("what was typed has a flag");
+            return Ok(Chosen { name, values: values.clone(), source: Source::CommandLine(flag) });
+        }
+        if let Some(values) = self.arguments.values(row) {
+            return Ok(Chosen { name, values: values.clone(), source: Source::CommandArguments });
+        }
+        if let Some((values, source)) = file.map(|file| file.values(row)).transpose()?.flatten() {
+            return Ok(Chosen { name, values, source });
+        }
+        let variable = row.environment.and_then(|(name, convert)| {
+            Some((vec![convert(&environment(name)?)], Source::Variable(name)))
+        });
+        let (values, source) = variable.unwrap_or_else(|| {
+            let values = Some(row.default).filter(|text| !text.is_empty());
+            (values.map(str::to_owned).into_iter().collect(), Source::Default)
+        });
+        Ok(Chosen { name, values, source })
+    }
+}
+
+fn read_into(settings: &mut Settings, row: &Row, chosen: &Chosen) -> Result<(), SettingsError> {
+    // A switch that nobody touched, and one that was turned off, have no value.
+    if chosen.values.is_empty() {
+        return Ok(());
+    }
+    (row.read)(settings, &chosen.values).map_err(|reason| {
+        let name = row.flags.last().unwrap_or(&row.name);
+        SettingsError::Value(match &chosen.source {
+            Source::CommandLine(_) | Source::Default => format!("{name}: {reason}"),
+            source @ Source::File { .. } => format!("{source}: {}: {reason}", row.name),
+            source => format!("{name} (from {source}): {reason}"),
         })
-        .collect())
+    })
 }
 
 fn from_variable(text: &str) -> Result<Given, SettingsError> {
@@ -116,36 +189,17 @@ fn split_words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// Reads every chosen value.
-pub(super) fn settle(given: &Given, chosen: &[Chosen]) -> Result<Settings, SettingsError> {
-    let Some(application) = given.application.clone() else {
-        return Err(SettingsError::Usage("no application module specified\n".to_owned()));
-    };
-    let mut settings = unset(application);
-    for (row, chosen) in ROWS.iter().zip(chosen) {
-        let is_unset = chosen.source == Source::Default && chosen.values.is_empty();
-        if is_unset || (row.takes == Takes::Nothing && chosen.source == Source::Default) {
-            continue;
-        }
-        (row.read)(&mut settings, &chosen.values).map_err(|reason| {
-            let name = row.flags.last().expect("a row has a flag");
-            SettingsError::Value(match &chosen.source {
-                Source::CommandLine(_) | Source::Default => format!("{name}: {reason}"),
-                source => format!("{name} (from {source}): {reason}"),
-            })
-        })?;
-    }
-    Ok(settings)
-}
-
 /// Every row with a default writes over its value here.
 fn unset(application: String) -> Settings {
     Settings {
         application,
         bind: Vec::new(),
         backlog: 0,
+        reuse_port: false,
         workers: 0,
+        worker_class: WorkerClass::Sync,
         threads: 0,
+        worker_connections: 0,
         max_requests: None,
         max_requests_jitter: 0,
         timeout: None,
@@ -154,21 +208,69 @@ fn unset(application: String) -> Settings {
         limit_request_line: None,
         limit_request_fields: 0,
         limit_request_field_size: 0,
-        limit_request_body: None,
-        queue: 0,
-        queue_timeout: Duration::ZERO,
+        reload: false,
+        reload_engine: ReloadEngine::Auto,
+        reload_extra_files: Vec::new(),
+        preload_app: false,
+        sendfile: true,
         chdir: None,
-        pythonpath: Vec::new(),
+        daemon: false,
         env: Vec::new(),
-        python: None,
         pid: None,
+        user: None,
+        group: None,
         umask: 0,
+        initgroups: false,
+        pythonpath: Vec::new(),
         forwarded_allow_ips: Trusted::Networks(Vec::new()),
+        secure_scheme_headers: Vec::new(),
+        forwarder_headers: Vec::new(),
+        header_map: HeaderMap::Drop,
+        proxy_protocol: ProxyProtocol::Off,
+        proxy_allow_ips: Trusted::Networks(Vec::new()),
+        permit_obsolete_folding: false,
+        strip_header_spaces: false,
+        permit_unconventional_http_method: false,
+        permit_unconventional_http_version: false,
+        casefold_http_method: false,
         access_logfile: None,
         access_logformat: String::new(),
         error_logfile: Destination::Standard,
         log_level: Level::Info,
+        capture_output: false,
+        logconfig: None,
+        logconfig_dict: None,
+        logconfig_json: None,
+        syslog: false,
+        syslog_addr: String::new(),
+        syslog_prefix: None,
+        syslog_facility: String::new(),
+        disable_redirect_access_to_syslog: false,
+        statsd_host: None,
+        statsd_prefix: String::new(),
+        dogstatsd_tags: String::new(),
+        enable_backlog_metric: false,
         name: None,
+        keyfile: None,
+        certfile: None,
+        ca_certs: None,
+        cert_reqs: 0,
+        ciphers: None,
+        http_protocols: Vec::new(),
+        http2_max_concurrent_streams: 0,
+        http2_initial_window_size: 0,
+        http2_max_frame_size: 0,
+        http2_max_header_list_size: None,
+        control_socket: None,
+        control_socket_mode: 0,
+        control_socket_disable: false,
+        hooks: Vec::new(),
+        limit_request_body: None,
+        queue: 0,
+        queue_timeout: Duration::ZERO,
+        python: None,
+        max_worker_memory: None,
+        exit_on_boot_failure: false,
         server_timing: false,
     }
 }
@@ -184,10 +286,10 @@ mod tests {
         let environment = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        match read(arguments, &environment, false) {
-            Ok(Request::Run { settings, .. }) => *settings,
-            other => panic!("{words:?} {variables:?}: {other:?}"),
-        }
+        let Ok(Request::Run(sources)) = read(arguments, &environment) else {
+            panic!("{words:?} {variables:?}");
+        };
+        sources.settle(None, &environment).unwrap().settings
     }
 
     #[track_caller]
@@ -197,7 +299,11 @@ mod tests {
         let environment = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let error = read(arguments, &environment, false).unwrap_err().to_string();
+        let settled = read(arguments, &environment).and_then(|request| match request {
+            Request::Run(sources) => sources.settle(None, &environment),
+            Request::Print(text) => panic!("{text}"),
+        });
+        let error = settled.unwrap_err().to_string();
         assert!(error.contains(message), "{error:?} holds {message:?}");
     }
 
@@ -249,24 +355,18 @@ mod tests {
         refused(&["a:b", "-k", "gevent"], &[], "\"gevent\" is gunicorn's");
         refused(&["a:b", "--chdir", "/nowhere/at/all"], &[], "can't chdir to");
         refused(&[], &[], "no application module specified");
-        refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "--preload")], "--preload is gunicorn's");
+        refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "--spew")], "--spew is gunicorn's");
         refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "-b 'x")], "no closing '");
         refused(&["a:b", "--access-logformat", "%(zz)s"], &[], "\"%(zz)s\"");
     }
 
     #[test]
-    fn a_configuration_file_is_refused_not_ignored() {
-        let error = read(vec!["causeway-gateway".into(), "a:b".into()], &|_| None, true);
-        assert!(error.unwrap_err().to_string().contains("gunicorn.conf.py"));
-    }
-
-    #[test]
     fn printed_settings_say_where_they_came_from() {
         let arguments = vec!["causeway-gateway".into(), "a:b".into(), "-w3".into()];
-        let Request::Run { chosen, .. } = read(arguments, &|_| None, false).unwrap() else {
+        let Request::Run(sources) = read(arguments, &|_| None).unwrap() else {
             panic!("it runs");
         };
-        let text = print(&chosen);
+        let text = print(&sources.settle(None, &|_| None).unwrap().chosen);
         assert!(
             text.lines()
                 .any(|line| line.starts_with("workers") && line.contains("= 3  (--workers)"))

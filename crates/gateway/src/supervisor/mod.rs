@@ -49,7 +49,7 @@ use crate::{
     log::Log,
     pid_file::PidFile,
     pool::{Pool, Worker},
-    settings::{Level, Mode, Settings},
+    settings::{Level, Mode, Settings, Settled, Sources},
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
@@ -59,8 +59,8 @@ const MEMORY: usize = 256 * 1024 * 1024;
 
 /// gunicorn's codes: 0 after a stop, 1 for what is wrong with the settings, 3 and 4 for workers that
 /// can not start.
-pub fn run(settings: Settings, mode: Mode) -> ExitCode {
-    match serve(settings, mode) {
+pub fn run(sources: Sources) -> ExitCode {
+    match serve(sources) {
         Ok(code) => ExitCode::from(code),
         Err(message) => {
             use std::io::Write as _;
@@ -70,7 +70,18 @@ pub fn run(settings: Settings, mode: Mode) -> ExitCode {
     }
 }
 
-fn serve(settings: Settings, mode: Mode) -> Result<u8, String> {
+fn serve(sources: Sources) -> Result<u8, String> {
+    let mode = sources.mode();
+    let environment = |name: &str| env::var(name).ok();
+    if sources.config().is_some() {
+        return Err("gunicorn.conf.py is not read yet".to_owned());
+    }
+    let Settled { settings, chosen } =
+        sources.settle(None, &environment).map_err(|error| error.to_string())?;
+    if mode == Mode::Print {
+        use std::io::Write as _;
+        let _ = std::io::stdout().write_all(crate::settings::print(&chosen).as_bytes());
+    }
     let readable = |error: std::io::Error| error.to_string();
     let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
     let access = match &settings.access_logfile {
@@ -106,7 +117,7 @@ fn serve(settings: Settings, mode: Mode) -> Result<u8, String> {
         memory: Rc::new(Budget::new(MEMORY)),
         dropped_names: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
-        settings,
+        settings: RefCell::new(Rc::new(settings)),
     });
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -185,7 +196,7 @@ impl Supervisor {
         let opened = match inherited {
             None => Opened::All(Vec::new()),
             Some(inherited) => {
-                listeners::open(inherited, &gateway.settings, &gateway.log, &gateway.inbox).await
+                listeners::open(inherited, &gateway.settings(), &gateway.log, &gateway.inbox).await
             }
         };
         let listeners = match opened {
@@ -197,7 +208,7 @@ impl Supervisor {
             }
         };
         if self.mode == Mode::Serve {
-            let kind = if gateway.settings.threads > 1 { "gthread" } else { "sync" };
+            let kind = if gateway.settings().threads > 1 { "gthread" } else { "sync" };
             gateway.log.info(format_args!("Using worker: {kind}"));
         }
         for listener in listeners {
@@ -242,7 +253,7 @@ impl Supervisor {
     fn sweep(&self) {
         let (gateway, now) = (&self.gateway, Instant::now());
         gateway.connections.sweep(now);
-        let Some(timeout) = gateway.settings.timeout else { return };
+        let Some(timeout) = gateway.settings().timeout else { return };
         for (worker, requests) in gateway.pool.stuck(timeout, now) {
             let (pid, requests) = (worker.pid, requests.join(", "));
             let message = format!(
@@ -338,8 +349,8 @@ impl Supervisor {
 
     fn spawn(&mut self, worker: WorkerId) {
         let gateway = &self.gateway;
-        let settings = &gateway.settings;
-        match self.nursery.spawn(worker, settings, &gateway.inbox) {
+        let settings = gateway.settings();
+        match self.nursery.spawn(worker, &settings, &gateway.inbox) {
             Ok(Started { pid, socket, lifeline }) => {
                 gateway.log.info(format_args!("Booting worker with pid: {pid}"));
                 let most = settings

@@ -112,7 +112,7 @@ pub(super) fn write_head(
         (Framing::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         _ => (),
     }
-    if gateway.settings.server_timing {
+    if gateway.settings().server_timing {
         let mut value = Vec::with_capacity(64);
         story.server_timing(&mut value);
         out.extend_from_slice(SERVER_TIMING.as_bytes());

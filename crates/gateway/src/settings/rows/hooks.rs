@@ -1,0 +1,157 @@
+//! gunicorn's "Server Hooks": functions of the configuration file. The nursery knows them; here is
+//! only which of them there are.
+
+use super::{Hook, ROW, Row};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "on_starting",
+        takes: Hook,
+        help: "The master begins: nothing is set up yet",
+        read: |to, _| {
+            to.hooks.push("on_starting");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "on_reload",
+        takes: Hook,
+        help: "The master reloads",
+        read: |to, _| {
+            to.hooks.push("on_reload");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "when_ready",
+        takes: Hook,
+        help: "The master listens; no worker was forked yet",
+        read: |to, _| {
+            to.hooks.push("when_ready");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "pre_fork",
+        takes: Hook,
+        help: "Before each worker is forked",
+        read: |to, _| {
+            to.hooks.push("pre_fork");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "post_fork",
+        takes: Hook,
+        help: "In each worker, right after it was forked",
+        read: |to, _| {
+            to.hooks.push("post_fork");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "post_worker_init",
+        takes: Hook,
+        help: "In each worker, once it has the application",
+        read: |to, _| {
+            to.hooks.push("post_worker_init");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "worker_int",
+        takes: Hook,
+        help: "In a worker, on INT or QUIT",
+        read: |to, _| {
+            to.hooks.push("worker_int");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "worker_abort",
+        takes: Hook,
+        help: "In a worker, when a request was too long",
+        read: |to, _| {
+            to.hooks.push("worker_abort");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "pre_exec",
+        takes: Hook,
+        help: "Before USR2 starts a new master",
+        read: |to, _| {
+            to.hooks.push("pre_exec");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "pre_request",
+        takes: Hook,
+        help: "In a worker, before each request",
+        read: |to, _| {
+            to.hooks.push("pre_request");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "post_request",
+        takes: Hook,
+        help: "In a worker, after each request",
+        read: |to, _| {
+            to.hooks.push("post_request");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "child_exit",
+        takes: Hook,
+        help: "In the master, when a worker has ended",
+        read: |to, _| {
+            to.hooks.push("child_exit");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "worker_exit",
+        takes: Hook,
+        help: "In a worker, as it leaves",
+        read: |to, _| {
+            to.hooks.push("worker_exit");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "nworkers_changed",
+        takes: Hook,
+        help: "In the master, when it is to have more workers, or fewer",
+        read: |to, _| {
+            to.hooks.push("nworkers_changed");
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "on_exit",
+        takes: Hook,
+        help: "In the master, before it ends",
+        read: |to, _| {
+            to.hooks.push("on_exit");
+            Ok(())
+        },
+        ..ROW
+    },
+];
