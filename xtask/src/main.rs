@@ -12,6 +12,7 @@ mod directives;
 mod down;
 mod fuzz;
 mod logs;
+mod settings;
 mod status;
 mod table;
 mod test;
@@ -49,6 +50,8 @@ enum Command {
     Conform(conform::Options),
     /// Write docs/directives.md from the edge's registry
     Directives(directives::Options),
+    /// Write docs/settings.md, the manual page and the completions from the gateway's rows
+    Settings(settings::Options),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
     /// Compare the chain with nginx and gunicorn
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
+            Command::Settings(options) => settings::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Bench(options) => bench::run(options).await,
         }

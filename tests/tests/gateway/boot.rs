@@ -63,18 +63,6 @@ fn an_interpreter_that_is_not_there() {
 }
 
 #[test]
-fn the_command_line_is_checked_first() {
-    check_refused(
-        &["--preload", "a:b"],
-        2,
-        "--preload is gunicorn's; causeway-gateway does not have it yet",
-    );
-    check_refused(&[], 2, "no application module specified");
-    check_refused(&["-w", "x", "a:b"], 1, "Error: --workers: \"x\" is not a whole number");
-    check_refused(&["-k", "gevent", "a:b"], 1, "\"gevent\" is gunicorn's");
-}
-
-#[test]
 fn a_configuration_file_here_is_refused_by_name() {
     let setup = Setup::new(Listens::Tcp, &["a:b"]);
     setup.write("gunicorn.conf.py", "workers = 3\n");
@@ -91,20 +79,6 @@ fn check_config_imports_the_application() {
     assert_eq!(code, Some(0), "{last}");
     check_refused(&[&chdir[..], &["app:nothing"]].concat(), 1, "App failed to load");
     check_refused(&[&chdir[..], &["nothing"]].concat(), 1, "No module named 'nothing'");
-}
-
-#[test]
-fn settings_are_printed_with_their_source() {
-    let fixtures = fixtures();
-    let chdir = fixtures.to_str().unwrap();
-    let mut setup =
-        Setup::new(Listens::Tcp, &["--print-config", "--chdir", chdir, "app:application"]);
-    setup.command.env("WEB_CONCURRENCY", "3");
-    let mut gateway = setup.launch();
-    assert_eq!(gateway.exit_code(), Some(0));
-    gateway.output.wait_for_end();
-    let text = gateway.output.text();
-    assert!(text.lines().any(|line| line.ends_with("= 3  (WEB_CONCURRENCY)")), "{text}");
 }
 
 #[test]

@@ -6,8 +6,10 @@
 
 mod address; // where to listen, in gunicorn's notations
 mod command_line; // rows to clap, and what clap understood
+mod described; // rows for those who write about them
 mod file; // what a configuration file holds, as the nursery read it
-mod foreign; // gunicorn's other settings, refused by name
+mod folder; // where we are
+mod print; // --print-config
 mod readers; // text to values
 mod rows; // the settings themselves: READ THIS FIRST
 mod sources; // command line, GUNICORN_CMD_ARGS, file, environment, default
@@ -15,6 +17,8 @@ mod sources; // command line, GUNICORN_CMD_ARGS, file, environment, default
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 pub use address::Address;
+pub use command_line::command;
+pub use described::{Described, described};
 pub use file::{ConfigFile, Contents, Entry, EntryKind};
 pub use readers::{
     Destination, HeaderMap, HttpProtocol, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass,
@@ -57,6 +61,7 @@ pub struct Settings {
 
     pub preload_app: bool,
     pub sendfile: bool,
+    /// Always there once everything is settled.
     pub chdir: Option<PathBuf>,
     pub daemon: bool,
     pub env: Vec<(String, String)>,
@@ -129,6 +134,8 @@ pub struct Settings {
     pub max_worker_memory: Option<u64>,
     pub exit_on_boot_failure: bool,
     pub server_timing: bool,
+
+    pub mode: Mode,
 }
 
 /// What the command line asks for.
@@ -144,10 +151,16 @@ pub enum Request {
 #[derive(Debug)]
 pub struct Settled {
     pub settings: Settings,
+    /// In the order of the rows.
     pub chosen: Vec<Chosen>,
+    /// As `-c` has it.
+    file: Option<String>,
+    /// The application, as the file has it.
+    named_in_file: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The later includes the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     Serve,
     /// Import the application once, then leave.
@@ -165,6 +178,13 @@ pub enum SettingsError {
     /// A value, wherever it came from: exit code 1.
     #[error("Error: {0}")]
     Value(String),
+}
+
+/// What else keeps from starting has the same code.
+impl From<String> for SettingsError {
+    fn from(reason: String) -> SettingsError {
+        SettingsError::Value(reason)
+    }
 }
 
 impl SettingsError {
@@ -189,21 +209,4 @@ pub fn read(
         command_line::Parsed::Print(text) => Ok(Request::Print(text)),
         command_line::Parsed::Given(given) => Sources::new(given, environment).map(Request::Run),
     }
-}
-
-/// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.
-pub fn print(chosen: &[Chosen]) -> String {
-    let width = chosen.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let mut lines: Vec<String> = chosen
-        .iter()
-        .map(|row| {
-            let origin = match row.source {
-                Source::Default => String::new(),
-                ref source => format!("  ({source})"),
-            };
-            format!("{:width$} = {}{origin}\n", row.name, row.values.join(", "))
-        })
-        .collect();
-    lines.sort();
-    lines.concat()
 }

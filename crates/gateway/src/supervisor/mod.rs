@@ -49,7 +49,7 @@ use crate::{
     log::Log,
     pid_file::PidFile,
     pool::{Pool, Worker},
-    settings::{Level, Mode, Settings, Settled, Sources},
+    settings::{Level, Mode, Settings, SettingsError, Sources},
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
@@ -62,26 +62,26 @@ const MEMORY: usize = 256 * 1024 * 1024;
 pub fn run(sources: Sources) -> ExitCode {
     match serve(sources) {
         Ok(code) => ExitCode::from(code),
-        Err(message) => {
+        Err(error) => {
             use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "Error: {message}");
-            ExitCode::from(1)
+            let _ = writeln!(std::io::stderr(), "{}", error.to_string().trim_end());
+            ExitCode::from(error.code())
         }
     }
 }
 
-fn serve(sources: Sources) -> Result<u8, String> {
-    let mode = sources.mode();
+fn serve(sources: Sources) -> Result<u8, SettingsError> {
     let environment = |name: &str| env::var(name).ok();
     if sources.config().is_some() {
-        return Err("gunicorn.conf.py is not read yet".to_owned());
+        return Err("gunicorn.conf.py is not read yet".to_owned().into());
     }
-    let Settled { settings, chosen } =
-        sources.settle(None, &environment).map_err(|error| error.to_string())?;
+    let settled = sources.settle(None, &environment)?;
+    let mode = settled.settings.mode;
     if mode == Mode::Print {
         use std::io::Write as _;
-        let _ = std::io::stdout().write_all(crate::settings::print(&chosen).as_bytes());
+        let _ = std::io::stdout().write_all(settled.print().as_bytes());
     }
+    let settings = settled.settings;
     let readable = |error: std::io::Error| error.to_string();
     let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
     let access = match &settings.access_logfile {
@@ -102,7 +102,7 @@ fn serve(sources: Sources) -> Result<u8, String> {
         }
     }
     if let Some(name) = &settings.name {
-        let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| "--name has a NUL in it")?;
+        let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| "--name has a NUL in it".to_owned())?;
         prctl::set_name(&name).map_err(|error| format!("--name: {error}"))?;
     }
     let inbox = Rc::new(Inbox::default());
@@ -140,7 +140,7 @@ fn serve(sources: Sources) -> Result<u8, String> {
         access.flush();
     }
     drop(pid_file);
-    code
+    Ok(code?)
 }
 
 fn nursery(settings: &Settings) -> Result<Nursery, String> {

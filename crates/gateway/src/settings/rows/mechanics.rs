@@ -1,6 +1,9 @@
 //! gunicorn's "Server Mechanics", those of the process: its folder, its user, its files.
 
-use super::{Inverted, Many, Nothing, One, PathBuf, ROW, Row, as_it_is, last, read};
+use super::{
+    Inverted, Many, Nothing, Number, One, PathBuf, ROW, Row, absolute, file, last, print, read,
+    text,
+};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -8,11 +11,15 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--chdir"],
         takes: One("FOLDER"),
         default: "",
+        unset: Some(|to| {
+            to.chdir.as_deref().map_or_else(String::new, |here| here.display().to_string())
+        }),
+        shown: |folder| absolute(folder.as_ref()).display().to_string(),
         help: "Where the application is loaded from [default: here]",
         read: |to, values| {
-            let folder = PathBuf::from(last(values));
+            let folder = absolute(last(values).as_ref());
             if !folder.is_dir() {
-                return Err(format!("can't chdir to \"{}\"", folder.display()));
+                return Err(format!("can't chdir to \"{}\"", last(values)));
             }
             to.chdir = Some(folder);
             Ok(())
@@ -38,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "A file for the process id, removed at exit",
         read: |to, values| {
-            to.pid = Some(PathBuf::from(last(values)));
+            to.pid = file(values);
             Ok(())
         },
         ..ROW
@@ -46,8 +53,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "umask",
         flags: &["-m", "--umask"],
-        takes: One("MASK"),
+        takes: Number("MASK"),
         default: "0",
+        shown: print::mask,
         help: "Permissions a unix socket is made without; 0: everyone may connect",
         read: |to, values| read::mask(last(values)).map(|value| to.umask = value),
         ..ROW
@@ -81,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "sendfile",
         flags: &["--no-sendfile"],
         takes: Inverted,
-        environment: Some(("SENDFILE", as_it_is)),
+        environment: Some(("SENDFILE", sendfile)),
         default: "",
         help: "Never use sendfile() for wsgi.file_wrapper",
         read: |to, values| {
@@ -116,10 +124,12 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-u", "--user"],
         takes: One("USER"),
         default: "",
+        unset: Some(|_| nix::unistd::geteuid().to_string()),
+        shown: |text| read::user(text).map_or_else(|_| text.to_owned(), |user| user.to_string()),
         help: "Who answers requests, by name or number, once everything is open",
         read: |to, values| {
-            to.user = Some(last(values).to_owned());
-            Ok(())
+            to.user = text(values);
+            read::user(last(values)).map(drop)
         },
         ..ROW
     },
@@ -128,10 +138,12 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-g", "--group"],
         takes: One("GROUP"),
         default: "",
+        unset: Some(|_| nix::unistd::getegid().to_string()),
+        shown: |text| read::group(text).map_or_else(|_| text.to_owned(), |group| group.to_string()),
         help: "Its group, by name or number",
         read: |to, values| {
-            to.group = Some(last(values).to_owned());
-            Ok(())
+            to.group = text(values);
+            read::group(last(values)).map(drop)
         },
         ..ROW
     },
@@ -157,3 +169,9 @@ pub(super) const ROWS: &[Row] = &[
         ..ROW
     },
 ];
+
+/// As gunicorn reads that variable: whatever it does not know means off.
+fn sendfile(value: &str) -> String {
+    let on = matches!(value.to_lowercase().as_str(), "y" | "1" | "yes" | "true");
+    on.to_string()
+}
