@@ -5,7 +5,7 @@ use std::{collections::HashMap, ffi::OsString};
 use clap::{Arg, ArgAction, Command, ValueHint, error::ErrorKind};
 
 use super::{
-    Mode, SettingsError,
+    SettingsError,
     rows::{Row, SECTIONS, Takes, rows},
 };
 
@@ -31,17 +31,6 @@ impl Given {
 
     pub(super) fn last(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)
-    }
-
-    pub(super) fn mode(&self) -> Mode {
-        let says = |name: &str| self.values.contains_key(name);
-        if says("print_config") || says("explain_config") {
-            Mode::Print
-        } else if says("check_config") {
-            Mode::Check
-        } else {
-            Mode::Serve
-        }
     }
 }
 

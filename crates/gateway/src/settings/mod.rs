@@ -9,6 +9,7 @@ mod command_line; // rows to clap, and what clap understood
 mod described; // rows for those who write about them
 mod file; // what a configuration file holds, as the nursery read it
 mod folder; // where we are
+mod in_python; // values as gunicorn would have them
 mod print; // --print-config
 mod readers; // text to values
 mod rows; // the settings themselves: READ THIS FIRST
@@ -209,4 +210,16 @@ pub fn read(
         command_line::Parsed::Print(text) => Ok(Request::Print(text)),
         command_line::Parsed::Given(given) => Sources::new(given, environment).map(Request::Run),
     }
+}
+
+/// Every setting under its name, as hooks find it in `server.cfg`.
+pub(crate) fn for_hooks(settled: &Settled) -> serde_json::Value {
+    let settings = &settled.settings;
+    let mut values: serde_json::Map<_, _> = rows::rows()
+        .zip(&settled.chosen)
+        .map(|(row, chosen)| (row.name.to_owned(), in_python::attribute(row, chosen, settings)))
+        .collect();
+    values.insert("hooks".to_owned(), settings.hooks.clone().into());
+    values.insert("wsgi_app".to_owned(), settings.application.clone().into());
+    values.into()
 }

@@ -19,11 +19,13 @@ mod workers;
 
 use std::{path::PathBuf, time::Duration};
 
+use serde_json::Value;
+
 use super::{
     Address, Mode, Settings,
     address::{address, statsd},
     folder::absolute,
-    print, readers as read,
+    in_python, readers as read,
 };
 
 pub(super) struct Row {
@@ -36,10 +38,10 @@ pub(super) struct Row {
     pub environment: Option<(&'static str, AsFlag)>,
     /// As it would be typed. Empty: unset.
     pub default: &'static str,
-    /// What `--print-config` shows of an unset one, where that is not what its kind suggests.
-    pub unset: Option<fn(&Settings) -> String>,
-    /// What it shows of a value, where gunicorn does not show what was typed.
-    pub shown: fn(&str) -> String,
+    /// What Python has in place of an unset one, where its kind does not tell.
+    pub unset: Option<fn(&Settings) -> Value>,
+    /// What it has in place of what was typed.
+    pub typed: fn(&str) -> Value,
     /// What to do without it: only its default is taken. Empty: it is honoured.
     pub refused: &'static str,
     pub help: &'static str,
@@ -93,7 +95,7 @@ const ROW: Row = Row {
     environment: None,
     default: "",
     unset: None,
-    shown: as_it_is,
+    typed: |text| text.into(),
     refused: "",
     help: "",
     read: |_, _| Ok(()),

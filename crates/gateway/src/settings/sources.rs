@@ -65,11 +65,6 @@ impl Sources {
         Ok(Sources { given, arguments })
     }
 
-    /// As far as it can be known before the configuration file, which may ask for more.
-    pub fn mode(&self) -> Mode {
-        self.given.mode().max(self.arguments.mode())
-    }
-
     /// Where settings are to be read from; by default from `./gunicorn.conf.py`, if there is one.
     pub fn config(&self) -> Option<ConfigFile> {
         let named = self.given.config.as_deref().or(self.arguments.config.as_deref());

@@ -2,7 +2,9 @@
 
 use std::env;
 
-use super::{Nothing, Number, One, PathBuf, ROW, Row, Settings, file, last, print, read};
+use super::{
+    Nothing, Number, One, PathBuf, ROW, Row, Settings, Value, file, in_python, last, read,
+};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -23,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--control-socket-mode"],
         takes: Number("MODE"),
         default: "0o600",
-        shown: print::mask,
+        typed: in_python::mask,
         help: "Permissions of that socket",
         read: |to, values| read::mask(last(values)).map(|value| to.control_socket_mode = value),
         ..ROW
@@ -42,11 +44,11 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-fn usual_place(_: &Settings) -> String {
+fn usual_place(_: &Settings) -> Value {
     let folder = |name: &str| env::var_os(name).map(PathBuf::from);
     let path = match folder("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir()) {
         Some(folder) => folder.join("gunicorn.ctl"),
         None => folder("HOME").unwrap_or_default().join(".gunicorn/gunicorn.ctl"),
     };
-    path.display().to_string()
+    path.display().to_string().into()
 }

@@ -2,9 +2,6 @@
 
 use super::{Json, List, Nothing, One, Optional, ROW, Row, as_it_is, last, read};
 
-const AS_GUNICORN_ORDERS_THEM: &str =
-    "{'X-FORWARDED-PROTOCOL': 'ssl', 'X-FORWARDED-PROTO': 'https', 'X-FORWARDED-SSL': 'on'}";
-
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "forwarded_allow_ips",
@@ -21,7 +18,6 @@ pub(super) const ROWS: &[Row] = &[
         flags: &[],
         takes: Json,
         default: "{\"X-FORWARDED-PROTOCOL\": \"ssl\", \"X-FORWARDED-PROTO\": \"https\", \"X-FORWARDED-SSL\": \"on\"}",
-        unset: Some(|_| AS_GUNICORN_ORDERS_THEM.to_owned()),
         help: "Fields, and their values, by which a trusted peer says that its client spoke https",
         read: |to, values| read::fields(last(values)).map(|value| to.secure_scheme_headers = value),
         ..ROW

@@ -1,11 +1,11 @@
 //! gunicorn's "Server Hooks": functions of the configuration file. The nursery knows them; here is
 //! only which of them there are, and how many arguments they get.
 
-use super::{Hook, ROW, Row};
+use super::{Hook, ROW, Row, Value};
 
 /// gunicorn has functions in their place that do nothing, and prints them.
-fn nothing(name: &str) -> String {
-    format!("<{name}()>")
+fn nothing(name: &str) -> Value {
+    format!("<{name}()>").into()
 }
 
 pub(super) const ROWS: &[Row] = &[

@@ -1,6 +1,6 @@
 //! gunicorn's "Logging": what is said, and where.
 
-use super::{Json, Nothing, One, ROW, Row, file, last, print, read, statsd, text};
+use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, statsd, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -168,7 +168,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-host"],
         takes: One("ADDRESS"),
         default: "",
-        shown: print::statsd,
+        typed: in_python::statsd,
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
             to.statsd_host = text(values);
@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-prefix"],
         takes: One("TEXT"),
         default: "",
-        unset: Some(|_| String::new()),
+        unset: Some(|_| "".into()),
         help: "What the names of metrics begin with",
         read: |to, values| {
             to.statsd_prefix = last(values).to_owned();
@@ -194,7 +194,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--dogstatsd-tags"],
         takes: One("TAGS"),
         default: "",
-        unset: Some(|_| String::new()),
+        unset: Some(|_| "".into()),
         help: "Tags of metrics, as Datadog has them, with commas between them",
         read: |to, values| {
             to.dogstatsd_tags = last(values).to_owned();

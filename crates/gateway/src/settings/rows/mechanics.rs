@@ -1,8 +1,10 @@
 //! gunicorn's "Server Mechanics", those of the process: its folder, its user, its files.
 
+use std::path::Path;
+
 use super::{
-    Inverted, Many, Nothing, Number, One, PathBuf, ROW, Row, absolute, file, last, print, read,
-    text,
+    Inverted, Many, Nothing, Number, One, PathBuf, ROW, Row, Value, absolute, file, in_python,
+    last, read, text,
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -11,10 +13,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--chdir"],
         takes: One("FOLDER"),
         default: "",
-        unset: Some(|to| {
-            to.chdir.as_deref().map_or_else(String::new, |here| here.display().to_string())
-        }),
-        shown: |folder| absolute(folder.as_ref()).display().to_string(),
+        unset: Some(|to| to.chdir.as_deref().map(Path::to_string_lossy).into()),
+        typed: |folder| absolute(folder.as_ref()).to_string_lossy().into(),
         help: "Where the application is loaded from [default: here]",
         read: |to, values| {
             let folder = absolute(last(values).as_ref());
@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-m", "--umask"],
         takes: Number("MASK"),
         default: "0",
-        shown: print::mask,
+        typed: in_python::mask,
         help: "Permissions a unix socket is made without; 0: everyone may connect",
         read: |to, values| read::mask(last(values)).map(|value| to.umask = value),
         ..ROW
@@ -124,8 +124,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-u", "--user"],
         takes: One("USER"),
         default: "",
-        unset: Some(|_| nix::unistd::geteuid().to_string()),
-        shown: |text| read::user(text).map_or_else(|_| text.to_owned(), |user| user.to_string()),
+        unset: Some(|_| nix::unistd::geteuid().as_raw().into()),
+        typed: |text| read::user(text).map_or_else(|_| text.into(), Value::from),
         help: "Who answers requests, by name or number, once everything is open",
         read: |to, values| {
             to.user = text(values);
@@ -138,8 +138,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-g", "--group"],
         takes: One("GROUP"),
         default: "",
-        unset: Some(|_| nix::unistd::getegid().to_string()),
-        shown: |text| read::group(text).map_or_else(|_| text.to_owned(), |group| group.to_string()),
+        unset: Some(|_| nix::unistd::getegid().as_raw().into()),
+        typed: |text| read::group(text).map_or_else(|_| text.into(), Value::from),
         help: "Its group, by name or number",
         read: |to, values| {
             to.group = text(values);

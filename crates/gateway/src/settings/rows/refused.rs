@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "default_proc_name",
         takes: One("NAME"),
-        unset: Some(|to| to.application.clone()),
+        unset: Some(|to| to.application.clone().into()),
         refused: "use proc_name",
         ..ROW
     },
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "ssl_context",
         takes: Hook(&[2]),
-        unset: Some(|_| "<NewSSLContext.ssl_context()>".to_owned()),
+        unset: Some(|_| "<NewSSLContext.ssl_context()>".into()),
         refused: "an SSLContext of Python's means nothing here; use certfile, keyfile, ca_certs and cert_reqs, or end TLS in the web server",
         ..ROW
     },
@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "root_path",
         flags: &["--root-path"],
         takes: One("PATH"),
-        unset: Some(|_| String::new()),
+        unset: Some(|_| "".into()),
         refused: "only WSGI applications are run; set SCRIPT_NAME",
         ..ROW
     },
@@ -160,28 +160,28 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "on_dirty_starting",
         takes: Hook(&[1]),
-        unset: Some(|_| "<OnDirtyStarting.on_dirty_starting()>".to_owned()),
+        unset: Some(|_| "<OnDirtyStarting.on_dirty_starting()>".into()),
         refused: NO_DIRTY,
         ..ROW
     },
     Row {
         name: "dirty_post_fork",
         takes: Hook(&[2]),
-        unset: Some(|_| "<DirtyPostFork.dirty_post_fork()>".to_owned()),
+        unset: Some(|_| "<DirtyPostFork.dirty_post_fork()>".into()),
         refused: NO_DIRTY,
         ..ROW
     },
     Row {
         name: "dirty_worker_init",
         takes: Hook(&[1]),
-        unset: Some(|_| "<DirtyWorkerInit.dirty_worker_init()>".to_owned()),
+        unset: Some(|_| "<DirtyWorkerInit.dirty_worker_init()>".into()),
         refused: NO_DIRTY,
         ..ROW
     },
     Row {
         name: "dirty_worker_exit",
         takes: Hook(&[2]),
-        unset: Some(|_| "<DirtyWorkerExit.dirty_worker_exit()>".to_owned()),
+        unset: Some(|_| "<DirtyWorkerExit.dirty_worker_exit()>".into()),
         refused: NO_DIRTY,
         ..ROW
     },

@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--ssl-version"],
         takes: One("N"),
         default: "",
-        unset: Some(|_| "2".to_owned()),
+        unset: Some(|_| 2.into()),
         help: "Without effect, as in gunicorn: TLS 1.2 and 1.3",
         read: |_, _| Ok(()),
         ..ROW
@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--suppress-ragged-eofs"],
         takes: Nothing,
         default: "",
-        unset: Some(|_| "True".to_owned()),
+        unset: Some(|_| true.into()),
         help: "Without effect: an end without close_notify is an end",
         read: |_, _| Ok(()),
         ..ROW

@@ -1,6 +1,6 @@
 //! gunicorn's "Worker Processes": how many answer, and for how long.
 
-use super::{Address, Number, One, ROW, Row, Settings, as_it_is, last, read, unless_zero};
+use super::{Address, Number, One, ROW, Row, Settings, Value, as_it_is, last, read, unless_zero};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -104,8 +104,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// gunicorn's two seconds, but for a web server that keeps its connections to us.
-fn idle(settings: &Settings) -> String {
+fn idle(settings: &Settings) -> Value {
     let local = |address: &Address| matches!(address, Address::Unix(_));
-    let seconds = if settings.bind.iter().all(local) { "75" } else { "2" };
-    seconds.to_owned()
+    if settings.bind.iter().all(local) { 75.into() } else { 2.into() }
 }
