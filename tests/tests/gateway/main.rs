@@ -5,8 +5,10 @@
 mod stack; // starts it, talks to it, reads its log
 
 mod boot;
+mod command_line;
 mod config_file;
 mod failures;
+mod print_config;
 mod reading;
 mod serving;
 mod signals;

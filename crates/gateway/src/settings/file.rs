@@ -124,7 +124,7 @@ fn typed(row: &Row, kind: &EntryKind) -> Result<Option<Vec<String>>, String> {
         }
         (Takes::Hook(arities), EntryKind::Function(Some(taken))) if !arities.contains(taken) => {
             let given = arities[0];
-            return Err(format!("it takes {taken} arguments and would be given {given}"));
+            return Err(format!("it takes {taken}, and would be given {given} arguments"));
         }
         (Takes::Hook(_), EntryKind::Function(_)) => return Ok(Some(vec!["on".to_owned()])),
         (Takes::Hook(_), EntryKind::Value(Value::Null)) => return Ok(None),
@@ -247,7 +247,7 @@ mod tests {
             ),
             (
                 r#"{"name": "post_fork", "line": 6, "function": 1}"#,
-                "conf.py:6: post_fork: it takes 1 arguments and would be given 2",
+                "conf.py:6: post_fork: it takes 1, and would be given 2 arguments",
             ),
             (
                 r#"{"name": "timeout", "line": 6, "value": null}"#,

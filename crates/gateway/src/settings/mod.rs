@@ -156,7 +156,9 @@ pub struct Settled {
     pub chosen: Vec<Chosen>,
     /// As `-c` has it.
     file: Option<String>,
-    /// The application, as the file has it.
+    /// The application, as the command line has it.
+    typed_application: Option<String>,
+    /// And as the file has it.
     named_in_file: Option<String>,
 }
 

@@ -128,6 +128,10 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     SECTIONS.iter().flat_map(|section| section.rows)
 }
 
+pub(super) fn beyond_gunicorn(row: &Row) -> bool {
+    ours::ROWS.iter().any(|own| own.name == row.name)
+}
+
 fn last(values: &[String]) -> &str {
     values.last().map_or("", String::as_str)
 }

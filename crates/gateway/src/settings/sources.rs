@@ -98,7 +98,8 @@ impl Sources {
         }
         settings.chdir.get_or_insert_with(|| working_folder().to_owned());
         let file = self.given.config.as_ref().or(self.arguments.config.as_ref()).cloned();
-        Ok(Settled { settings, chosen, file, named_in_file })
+        let typed_application = self.given.application.clone();
+        Ok(Settled { settings, chosen, file, typed_application, named_in_file })
     }
 
     fn choose(

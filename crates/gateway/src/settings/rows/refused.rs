@@ -40,13 +40,7 @@ pub(super) const ROWS: &[Row] = &[
         refused: "do not use --daemon where output is wanted",
         ..ROW
     },
-    Row {
-        name: "default_proc_name",
-        takes: One("NAME"),
-        unset: Some(|to| to.application.clone().into()),
-        refused: "use proc_name",
-        ..ROW
-    },
+    Row { name: "default_proc_name", takes: One("NAME"), refused: "use proc_name", ..ROW },
     Row {
         name: "protocol",
         flags: &["--protocol"],
