@@ -79,6 +79,7 @@ fn flags_have_gunicorns_exit_codes() {
         (&["--reload-extra-file", "*.nothing", "--reload-extra-file", "app.py"], 0),
         (&["--http-protocols", "", "--proxy-protocol", "--http-parser", "FAST"], 0),
         (&["--forwarded-allow-ips", "10.0.0.0/8, *", "--header-map", "Refuse"], 0),
+        (&["--capture-output", "--enable-stdio-inheritance"], 0),
         (&["--protocol", "http", "--logger-class", "gunicorn.glogging.Logger"], 0),
         (&["--worker-class", "gunicorn.workers.sync.SyncWorker"], 0),
         (&["--wrokers", "3"], 2),
