@@ -139,7 +139,7 @@ pub(crate) fn start(flags: &[&str]) -> Gateway {
 
 pub(crate) fn start_on(listens: Listens, flags: &[&str]) -> Gateway {
     let fixtures = fixtures();
-    let mut all = vec!["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     all.extend(["--log-level", "debug"]);
     all.extend(flags);
     let gateway = Setup::new(listens, &all).launch();

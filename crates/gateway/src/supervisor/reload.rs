@@ -20,13 +20,22 @@ pub(super) struct Recipe {
     pub(super) sources: Rc<Sources>,
     pub(super) python: PathBuf,
     pub(super) library: PathBuf,
+    /// Where this program was started: what `-c` names is named from here, always.
+    here: PathBuf,
 }
 
 impl Recipe {
     pub(super) fn new(sources: Sources) -> Result<Recipe, String> {
         let library = causeway_app_host::library()
             .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
-        Ok(Recipe { python: python(sources.python()), library, sources: Rc::new(sources) })
+        let here = env::current_dir().map_err(|error| format!("the current folder: {error}"))?;
+        let asked_for = sources.python().map(|python| match python.components().count() {
+            1 => python,
+            // The nursery is started from another folder, perhaps.
+            _ => here.join(python),
+        });
+        let python = python(asked_for);
+        Ok(Recipe { python, library, here, sources: Rc::new(sources) })
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -34,14 +43,23 @@ impl Recipe {
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {
-        Seedling::start(&self.python, &self.library, self.sources.config().as_ref())
+        let config = self.sources.config(&self.here);
+        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here)
     }
 
     pub(super) fn settle(
         &self,
         contents: Option<&Contents>,
     ) -> Result<Settled, settings::SettingsError> {
-        self.sources.settle(contents, &|name| env::var(name).ok())
+        let mut settled = self.sources.settle(contents, &|name| env::var(name).ok())?;
+        if let Some(folder) = &mut settled.settings.chdir {
+            *folder = self.here.join(&*folder);
+            if !folder.is_dir() {
+                let reason = format!("--chdir: can't chdir to \"{}\"", folder.display());
+                return Err(settings::SettingsError::Value(reason));
+            }
+        }
+        Ok(settled)
     }
 
     /// From the file to a nursery that could fork.
