@@ -285,7 +285,9 @@ mod tests {
         refuse(b"g", ChunkError::Size);
         refuse(b"3\r\nabcd\r\n", ChunkError::DataEnd);
         refuse(&[b'1'; 5000], ChunkError::LineTooLong);
-        for extensions in [" ", ";", ";a ", ";a=", ";a=\"b", ";a=\"b\\", ";(", "; a=b c", ";a=\"\x01\""] {
+        for extensions in
+            [" ", ";", ";a ", ";a=", ";a=\"b", ";a=\"b\\", ";(", "; a=b c", ";a=\"\x01\""]
+        {
             let line = format!("5{extensions}\r\nhello\r\n");
             refuse(line.as_bytes(), ChunkError::Extension);
             assert!(decode(&[line.as_bytes()], LineEnds::Lenient).is_ok(), "{line:?}");

@@ -168,7 +168,9 @@ mod tests {
     fn check(line: &str, method: &str, target: &str, version: Version) -> RequestLine {
         let read = request_line(line.as_bytes()).unwrap().unwrap();
         assert_eq!(&line[read.method.clone()], method);
-        assert!(version == Version::Http09 || line[read.version_text.clone()].starts_with("HTTP/1."));
+        assert!(
+            version == Version::Http09 || line[read.version_text.clone()].starts_with("HTTP/1.")
+        );
         assert_eq!(&line[read.target.clone()], target);
         assert_eq!(read.version, version);
         assert_eq!(read.end, line.len());

@@ -115,7 +115,7 @@ fn serve(sources: Sources) -> Result<u8, String> {
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(MEMORY)),
-        dropped_names: RefCell::default(),
+        complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settings)),
     });
