@@ -18,7 +18,7 @@ use bytes::{Buf, BytesMut};
 
 pub(crate) use body::{Body, BodyReader, Place};
 pub(crate) use complaints::Complaints;
-pub(crate) use connections::{Connections, Phase};
+pub(crate) use connections::{Connections, Phase, Watch};
 pub(crate) use head::{Head, HeadReader, Limits, Refusal, Scheme};
 pub(crate) use pages::{Persistence, SERVER, page, reason};
 use proxy_protocol::Beginning;
@@ -62,8 +62,15 @@ fn idle_limit(gateway: &Gateway, peer: Peer) -> Duration {
     })
 }
 
-pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, local: Rc<Local>) {
-    let socket = Socket::new(stream, gateway.connections.enter());
+/// `watch` is from the moment it was accepted: from then on it counts.
+pub(crate) async fn serve(
+    gateway: Rc<Gateway>,
+    watch: Rc<Watch>,
+    stream: Stream,
+    peer: Peer,
+    local: Rc<Local>,
+) {
+    let socket = Socket::new(stream, watch);
     let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
     let mut connection =
         Connection { socket, buffer, peer, introduction: None, local, is_last: false };
@@ -101,7 +108,7 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
             }
         };
         let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = &gateway.access {
+        if let Some(access) = gateway.access() {
             access.record(&gateway, &connection.local, &head, &story);
         }
         match answered {
@@ -256,7 +263,7 @@ impl Connection {
     ) {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (&gateway.access, about) {
+        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
             story.status = refusal.status();
             story.sent = page.body_length;
             access.record(gateway, &self.local, head, story);
