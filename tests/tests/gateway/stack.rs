@@ -56,7 +56,7 @@ pub(crate) fn binary() -> &'static Path {
 pub(crate) struct Setup {
     pub(crate) scratch: TempDir,
     pub(crate) command: Command,
-    listens: Listens,
+    pub(crate) listens: Listens,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -157,9 +157,9 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
             _ => (),
         }
         let has_underscores = head.has_underscores();
-        let is_same = |(other, _): &(&[u8], &[u8])| match has_underscores {
-            false => other.eq_ignore_ascii_case(field),
-            true => other.iter().map(in_variable).eq(field.iter().map(in_variable)),
+        let is_same = |(other, _): &(&[u8], &[u8])| {
+            other.eq_ignore_ascii_case(field)
+                || has_underscores && in_variable(other).eq(in_variable(field))
         };
         if head.fields().take(index).any(|other| is_same(&other)) {
             continue;
@@ -174,7 +174,7 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
         }
         name.clear();
         name.extend_from_slice(b"HTTP_");
-        name.extend(field.iter().map(in_variable));
+        name.extend(in_variable(field));
         sink.put(&name, &value);
     }
     if let (true, Some(trace)) = (timing, story.trace) {
@@ -182,12 +182,12 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
     }
 }
 
-/// A byte of a field's name, as the variable has it.
-fn in_variable(byte: &u8) -> u8 {
-    match byte {
+/// A field's name, as the variable has it.
+fn in_variable(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(|byte| match byte {
         b'-' => b'_',
         byte => byte.to_ascii_uppercase(),
-    }
+    })
 }
 
 /// The path below the mount. gunicorn cuts the prefix off without asking where it ends.

@@ -186,9 +186,8 @@ impl Seen<'_> {
                 }
             }
             12 if is(b"content-type") => {
-                if std::mem::replace(&mut self.content_type, true) {
-                    return Err(invalid_header("CONTENT-TYPE"));
-                }
+                let again = std::mem::replace(&mut self.content_type, true);
+                return if again { Err(invalid_header("CONTENT-TYPE")) } else { Ok(()) };
             }
             14 if is(b"content-length") => {
                 // Twice is refused even where both agree: nobody has a reason to.

@@ -73,7 +73,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         }
     };
     match port {
-        [] => !(name.is_empty() && !value.is_empty()),
+        [] => !name.is_empty() || value.is_empty(),
         [b':', digits @ ..] => !name.is_empty() && digits.iter().all(u8::is_ascii_digit),
         _ => false,
     }
