@@ -13,4 +13,5 @@ mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod strictness;
 mod timing;

@@ -46,6 +46,8 @@ pub(super) fn interpret(
         host: None,
         content_type: false,
         length: None,
+        is_coded: false,
+        is_compressed: false,
         chunked: false,
         said: None,
         unbelieved: None,
@@ -79,12 +81,7 @@ pub(super) fn interpret(
         return Err(refusal);
     }
     check_host(&bytes, head.version, seen.host.as_ref(), target.authority.as_ref())?;
-    head.framing = match (seen.chunked, seen.length) {
-        // RFC 9112 §6.1: whichever of the two was meant, somebody before us may have meant the other.
-        (true, Some(_)) => return Err(invalid_header("CONTENT-LENGTH")),
-        (true, None) => Framing::Chunked,
-        (false, length) => Framing::Length(length.unwrap_or(0)),
-    };
+    head.framing = seen.framing()?;
     head.host = seen.host;
     head.scheme = seen.said.map_or(limits.scheme, |(scheme, _)| scheme);
     head.unbelieved = seen.unbelieved;
@@ -148,6 +145,8 @@ struct Seen<'a> {
     host: Option<Range<usize>>,
     content_type: bool,
     length: Option<u64>,
+    is_coded: bool,
+    is_compressed: bool,
     chunked: bool,
     /// What a proxy said of the scheme, and in which field.
     said: Option<(Scheme, Place)>,
@@ -241,28 +240,41 @@ impl Seen<'_> {
         }
     }
 
-    /// Only `chunked`, once, from HTTP/1.1. Other codings come before it or not at all.
+    /// Only `chunked`, once, at the end, from HTTP/1.1.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).peekable();
-        while let Some(coding) = codings.next() {
-            let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
-            let is_identity = coding.eq_ignore_ascii_case(b"identity");
-            if is_chunked || is_identity || coding.is_empty() {
-                let is_good = is_chunked
-                    && !self.chunked
-                    && self.version == Version::Http11
-                    && codings.peek().is_none();
-                if !is_good {
-                    return Err(invalid_header("TRANSFER-ENCODING"));
-                }
+        self.is_coded = true;
+        for coding in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            let is = |known: &str| coding.eq_ignore_ascii_case(known.as_bytes());
+            if is("chunked") && !self.chunked && self.version == Version::Http11 {
                 self.chunked = true;
+            } else if is("chunked") || is("identity") || self.chunked {
+                return Err(invalid_header("TRANSFER-ENCODING"));
+            } else if is("gzip") || is("deflate") || is("compress") {
+                self.is_compressed = true;
             } else {
-                let value = value.escape_ascii();
-                return Err(Refusal::new(501, format!("Unsupported transfer coding: '{value}'")));
+                return Err(unsupported_coding(value));
             }
         }
         Ok(())
     }
+
+    /// RFC 9112 §6.3: how long the body is, if that can be said.
+    fn framing(&self) -> Result<Framing, Refusal> {
+        match (self.is_coded, self.chunked, self.length) {
+            (false, _, length) => Ok(Framing::Length(length.unwrap_or(0))),
+            (true, false, _) => Err(invalid_header("TRANSFER-ENCODING")),
+            // Whichever of the two was meant, somebody before us may have meant the other.
+            (true, true, Some(_)) => Err(invalid_header("CONTENT-LENGTH")),
+            // It would have to be undone for the application, which is told no coding.
+            (true, true, None) if self.is_compressed => Err(unsupported_coding(b"compressed")),
+            (true, true, None) => Ok(Framing::Chunked),
+        }
+    }
+}
+
+fn unsupported_coding(value: &[u8]) -> Refusal {
+    let value = value.escape_ascii();
+    Refusal::new(501, format!("Unsupported transfer coding: '{value}'"))
 }
 
 fn content_length(value: &[u8]) -> Option<u64> {

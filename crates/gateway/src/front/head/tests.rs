@@ -169,7 +169,8 @@ fn bodies_of_two_lengths() {
     fields("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400, "TRANSFER-ENCODING");
     fields("Transfer-Encoding: chunked, identity", 400, "TRANSFER-ENCODING");
     fields("Transfer-Encoding: identity", 400, "TRANSFER-ENCODING");
-    fields("Transfer-Encoding:", 400, "TRANSFER-ENCODING");
+    fields("Transfer-Encoding:", 501, "transfer coding");
+    fields("Transfer-Encoding: gzip", 400, "TRANSFER-ENCODING");
     fields("Transfer-Encoding: chunked;a=b", 501, "transfer coding");
     fields("Transfer-Encoding: xchunked", 501, "transfer coding");
     fields("Transfer-Encoding: gzip, chunked", 501, "transfer coding");
