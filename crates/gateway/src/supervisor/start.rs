@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     env,
     ffi::CString,
     io::{self, Write},
@@ -129,7 +129,7 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(MEMORY)),
-        dropped_names: RefCell::new(HashSet::new()),
+        complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
     });
