@@ -23,4 +23,5 @@ pub mod hop; // a program that was started
 pub mod load; // requests, each accounted for
 pub mod log;
 pub mod scratch;
+pub mod server; // one that reads gunicorn's flags
 pub mod wire;
