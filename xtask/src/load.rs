@@ -25,6 +25,17 @@ pub struct Tally {
     pub lost: Vec<String>,
 }
 
+impl Tally {
+    /// Both together.
+    pub fn and(mut self, other: Tally) -> Tally {
+        self.answered += other.answered;
+        self.retried += other.retried;
+        self.refused += other.refused;
+        self.lost.extend(other.lost);
+        self
+    }
+}
+
 /// A load that is running.
 pub struct Load {
     clients: JoinSet<()>,
