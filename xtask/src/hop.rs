@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::probe::Address;
+use crate::process::Process;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::process::Child;
-use xtask::probe::Address;
-use xtask::process::Process;
 
+use crate::sys;
 use crate::wire::PATIENCE;
 
 pub struct Hop {
@@ -28,7 +29,7 @@ impl Hop {
     pub fn start(name: &'static str, mut command: Command, output: &Path) -> Result<Hop> {
         let log = File::options().create(true).append(true).open(output)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        xtask::sys::die_with_parent(&mut command);
+        sys::die_with_parent(&mut command);
         let shown = format!("{command:?}");
         let child = tokio::process::Command::from(command).spawn();
         let child = child.with_context(|| format!("cannot start {name}: {shown}"))?;
