@@ -35,11 +35,13 @@ mod environ; // parameters to environ
 mod errors; // wsgi.errors
 mod fault; // exceptions to 500 or a broken connection
 mod file_wrapper; // wsgi.file_wrapper
+mod fork; // a process the application forks and does not end
+mod head; // the head of a response, as the application gives it
 mod input; // wsgi.input
 mod log; // gunicorn's log lines
 mod protocol; // records off the socket, one request after the other
 mod response; // heads and bodies as records
-mod start_response; // start_response and write
+mod start_response; // start_response, write and wsgi.early_hints
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe
 

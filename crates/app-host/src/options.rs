@@ -18,6 +18,8 @@ pub struct HostOptions {
     pub chdir: Option<PathBuf>,
     /// Before `sys.path`, behind `chdir`.
     pub pythonpath: Vec<PathBuf>,
+    /// Whether files given to `wsgi.file_wrapper` are read without Python, by their descriptors.
+    pub sendfile: bool,
     /// `unix:PATH` or `HOST:PORT`, for a process that is not handed a listening socket.
     pub bind: Option<String>,
 }
@@ -44,6 +46,7 @@ impl HostOptions {
             processes: 1,
             chdir: None,
             pythonpath: Vec::new(),
+            sendfile: true,
             bind: None,
         }
     }
@@ -58,6 +61,9 @@ impl HostOptions {
         }
         for path in &self.pythonpath {
             arguments.extend(["--pythonpath".into(), path.into()]);
+        }
+        if !self.sendfile {
+            arguments.push("--no-sendfile".into());
         }
         if let Some(bind) = &self.bind {
             arguments.extend(["--bind".into(), bind.into()]);
@@ -81,6 +87,7 @@ impl HostOptions {
                 "--processes" => options.processes = count(&argument, &value(arguments.next())?)?,
                 "--chdir" => options.chdir = Some(value(arguments.next())?.into()),
                 "--pythonpath" => options.pythonpath.push(value(arguments.next())?.into()),
+                "--no-sendfile" => options.sendfile = false,
                 "--bind" => {
                     let bind = value(arguments.next())?;
                     options.bind = Some(bind.to_string_lossy().into_owned());

@@ -153,6 +153,7 @@ fn nursery(settings: &Settings) -> Result<Nursery, String> {
         processes: settings.workers.max(1),
         chdir: settings.chdir.clone(),
         pythonpath: settings.pythonpath.clone(),
+        sendfile: settings.sendfile,
         bind: None,
     };
     Ok(Nursery { python: python(settings), library, options })
