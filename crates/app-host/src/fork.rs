@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::control;
 use crate::fault::{self, Fault};
 use crate::log::{self, Level};
 use crate::start_response::StartResponse;
@@ -34,13 +35,15 @@ pub(crate) fn watch(worker: &Bound<'_, Worker>) -> PyResult<()> {
 }
 
 /// In the child, whose only thread this is. `sockets` are those it must not keep.
-pub(crate) fn begin_child(sockets: impl Iterator<Item = RawFd>) {
+pub(crate) fn begin_child(py: Python<'_>, sockets: impl Iterator<Item = RawFd>) -> PyResult<()> {
     IS_CHILD.store(true, Ordering::SeqCst);
-    let Ok(nothing) = File::options().read(true).write(true).open("/dev/null") else { return };
+    control::forget_signals(py)?;
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
     for socket in sockets {
         // The numbers stay taken: whoever owns them here would otherwise close another's.
         let _ = sys::replace(socket, nothing.as_raw_fd());
     }
+    Ok(())
 }
 
 /// Whether this is no longer the process that serves.

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use crate::environ::{Peer, Wishes};
 use crate::file_wrapper::PlainFile;
 use crate::head::Head;
+use crate::hooks::Told;
 use crate::story::Story;
 
 /// Copying more than this costs more than a second slice in the same write.
@@ -53,6 +54,8 @@ pub(crate) struct Response {
     surplus: u64,
     broken: bool,
     pub(crate) peer: Peer,
+    /// What a hook will be told, where there is one.
+    told: Option<Told>,
     pub(crate) story: Story,
 }
 
@@ -74,8 +77,18 @@ impl Response {
             surplus: 0,
             broken: false,
             peer: wishes.peer,
+            told: None,
             story,
         }
+    }
+
+    /// A hook wants to know how this went.
+    pub(crate) fn keep_told(&mut self) {
+        self.told = Some(Told::default());
+    }
+
+    pub(crate) fn take_told(&mut self) -> Told {
+        self.told.take().unwrap_or_default()
     }
 
     pub(crate) fn is_unset(&self) -> bool {
@@ -168,6 +181,9 @@ impl Response {
             if let Some(remaining) = &mut self.remaining {
                 *remaining -= copied;
             }
+            if let Some(told) = &mut self.told {
+                told.sent += copied;
+            }
         });
         self.note(result)
     }
@@ -194,6 +210,9 @@ impl Response {
         if self.rule == BodyRule::Sent {
             self.remaining = head.content_length;
         }
+        if let Some(told) = &mut self.told {
+            told.read(&head.lines);
+        }
         let record = OpenRecord::begin(&mut self.out, RecordKind::Stdout, self.request_id);
         self.out.extend_from_slice(&head.lines);
         self.story.write_timings(&mut self.out);
@@ -206,10 +225,15 @@ impl Response {
         if self.rule == BodyRule::Dropped {
             return &[];
         }
-        let Some(remaining) = &mut self.remaining else { return part };
-        let length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(part.len());
-        *remaining -= length as u64;
-        self.surplus += (part.len() - length) as u64;
+        let mut length = part.len();
+        if let Some(remaining) = &mut self.remaining {
+            length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(length);
+            *remaining -= length as u64;
+            self.surplus += (part.len() - length) as u64;
+        }
+        if let Some(told) = &mut self.told {
+            told.sent += length as u64;
+        }
         &part[..length]
     }
 

@@ -28,6 +28,7 @@ use pyo3::prelude::*;
 use crate::call;
 use crate::environ::Environs;
 use crate::fork;
+use crate::hooks::Hooks;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
 use crate::protocol::{Connection, ConnectionError};
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     is_tcp: bool,
     listens: Listens,
     shared: Arc<Shared>,
+    hooks: Hooks,
 }
 
 /// Who else may accept from the listening socket.
@@ -167,10 +169,11 @@ impl Worker {
         listener: OwnedFd,
         listens: Listens,
         shared: Arc<Shared>,
+        hooks: Hooks,
     ) -> nix::Result<Worker> {
         let address: SockaddrStorage = getsockname(listener.as_raw_fd())?;
         let is_tcp = address.family() != Some(AddressFamily::Unix);
-        Ok(Worker { application, options, listener, is_tcp, listens, shared })
+        Ok(Worker { application, options, listener, is_tcp, listens, shared, hooks })
     }
 
     /// No new connection, no new request; what is in hand is finished.
@@ -230,7 +233,8 @@ impl Worker {
                 Err(error) => return complain(py, &error),
             };
             let (application, options) = (self.application.bind(py), &self.options);
-            match call::serve(application, options, environs, &mut connection, request) {
+            let hooks = &self.hooks;
+            match call::serve(application, options, environs, &mut connection, request, hooks) {
                 Ok(KeepConnection::Yes) => (),
                 Ok(KeepConnection::No) => return py.detach(|| connection.close()),
                 Err(error) => {
@@ -244,9 +248,9 @@ impl Worker {
 
 #[pymethods]
 impl Worker {
-    fn after_fork_in_child(&self) {
+    fn after_fork_in_child(&self, py: Python<'_>) -> PyResult<()> {
         let connections = self.shared.slots.iter().filter_map(Slot::number);
-        fork::begin_child(connections.chain([self.listener.as_raw_fd()]));
+        fork::begin_child(py, connections.chain([self.listener.as_raw_fd()]))
     }
 
     fn __call__(slf: &Bound<'_, Self>, number: usize) -> PyResult<()> {
