@@ -7,6 +7,7 @@ mod stack; // starts it, talks to it, reads its log
 mod boot;
 mod config_file;
 mod failures;
+mod faults;
 mod reading;
 mod serving;
 mod signals;
