@@ -73,7 +73,9 @@ fn serve(
         processes: option(options, "processes")?,
         chdir: None,
         pythonpath: Vec::new(),
+        sendfile: option(options, "sendfile")?,
         bind: None,
+        umask: 0,
     };
     let error_log: Option<OsString> = option(options, "error_log")?;
     let control = Control::over(inherit(control)?, inherit(lifeline)?, error_log);

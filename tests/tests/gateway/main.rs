@@ -9,6 +9,7 @@ mod boot;
 mod config_file;
 mod environ;
 mod failures;
+mod faults;
 mod reading;
 mod serving;
 mod signals;

@@ -434,7 +434,7 @@ impl Response {
         }
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut response = Response { status, head, body: Vec::new(), complete: true };
-        if method == "HEAD" || matches!(status, 100 | 204 | 304) {
+        if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
             return Some(response);
         }
         if let Some(length) = response.header("content-length") {

@@ -34,7 +34,7 @@ impl Recipe {
             // The nursery is started from another folder, perhaps.
             _ => here.join(python),
         });
-        let python = python(asked_for);
+        let python = causeway_app_host::interpreter(asked_for);
         Ok(Recipe { python, library, here, sources: Rc::new(sources) })
     }
 
@@ -92,6 +92,7 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "application": settings.application,
         "chdir": settings.chdir,
         "pythonpath": settings.pythonpath,
+        "sendfile": settings.sendfile,
         "environment": environment,
         "error_log": error_log,
         "threads": settings.threads,
@@ -99,14 +100,4 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "processes": settings.workers.max(1),
         "pid": process::id(),
     })
-}
-
-/// The interpreter whose packages the operator means.
-fn python(asked_for: Option<PathBuf>) -> PathBuf {
-    let environment = || Some(PathBuf::from(env::var_os("VIRTUAL_ENV")?).join("bin/python"));
-    let neighbour = || Some(env::current_exe().ok()?.parent()?.join("python3"));
-    asked_for
-        .or_else(|| environment().filter(|python| python.exists()))
-        .or_else(|| neighbour().filter(|python| python.exists()))
-        .unwrap_or_else(|| PathBuf::from("python3"))
 }
