@@ -23,6 +23,7 @@ use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
+use crate::stacks;
 use crate::worker::{Listens, Shared, Worker};
 
 const BOOT_FAILED: i32 = 3;
@@ -106,7 +107,15 @@ impl Served {
                 }
                 Order::Quit => {
                     unlink(self.socket_file.as_deref());
-                    return exit_at_once(py);
+                    return exit_at_once(py, 0);
+                }
+                // gunicorn's code for it.
+                Order::Abort => return exit_at_once(py, 1),
+                Order::Stack(connection) => {
+                    let number = self.shared.serving(&connection);
+                    let thread = number.map(|number| self.threads[number].bind(py));
+                    let stack = stacks::of(py, thread).unwrap_or_else(|error| error.to_string());
+                    control.explain(py, &connection, &stack);
                 }
                 Order::Done => break,
             }
@@ -121,13 +130,13 @@ impl Served {
 
 /// With threads still inside the application, an ordinary exit would pull the interpreter away from
 /// under them. What was registered to run at exit runs, then the process is gone.
-fn exit_at_once(py: Python<'_>) -> PyResult<i32> {
+fn exit_at_once(py: Python<'_>, code: i32) -> PyResult<i32> {
     let _ = py.import("atexit")?.call_method0("_run_exitfuncs");
     for stream in ["stdout", "stderr"] {
         let _ = py.import("sys")?.getattr(stream)?.call_method0("flush");
     }
-    py.import("os")?.call_method1("_exit", (0,))?;
-    Ok(0)
+    py.import("os")?.call_method1("_exit", (code,))?;
+    Ok(code)
 }
 
 /// Where the traceback of every thread is written if the process is aborted (as a supervisor does
@@ -231,6 +240,20 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
-    control.failed(code, &message);
+    control.failed(code, &format!("{message} {}", place(py)?));
     Ok(code)
+}
+
+/// Where the application was looked for, and by what: most that does not boot is in the wrong folder,
+/// or the wrong environment.
+fn place(py: Python<'_>) -> PyResult<String> {
+    let sys = py.import("sys")?;
+    let here = py.import("os")?.call_method0("getcwd");
+    let here = here.map_or_else(|error| error.to_string(), |here| here.to_string());
+    let first = sys.getattr("path")?.get_item(0).map(|first| first.to_string());
+    let interpreter = sys.getattr("executable")?;
+    Ok(format!(
+        "(in \"{here}\", sys.path[0] \"{}\", interpreter \"{interpreter}\")",
+        first.unwrap_or_default()
+    ))
 }

@@ -6,8 +6,11 @@ mod stack; // starts it, talks to it, reads its log
 
 mod boot;
 mod failures;
+mod memory;
+mod queue;
 mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod timeouts;
 mod timing;

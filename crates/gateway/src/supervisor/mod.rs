@@ -4,9 +4,12 @@
 //! `fleet.rs`; here are the processes, the listeners and the clock.
 
 mod child; // one worker process
+mod fate; // how it ended, and by whom
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
 mod listeners; // opening what connections come in by
+mod memory; // how large it is
+mod overdue; // what takes it too long
 mod signals; // gunicorn's, as events
 
 use std::{
@@ -36,10 +39,13 @@ use tokio::{
 };
 
 use child::{Nursery, Started};
+use fate::OomKills;
+use fleet::{BootFailure, Fleet, Order};
 pub(crate) use fleet::{Ended, Event, WorkerId};
-use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
 use listeners::{Inherited, Opened};
+use memory::Memory;
+use overdue::Overdue;
 
 use crate::{
     access_log::{self, AccessLog},
@@ -49,7 +55,7 @@ use crate::{
     log::Log,
     pid_file::PidFile,
     pool::{Pool, Worker},
-    settings::{Level, Mode, Settings, Settled, Sources},
+    settings::{Mode, Settings, Settled, Sources},
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
@@ -107,7 +113,11 @@ fn serve(sources: Sources) -> Result<u8, String> {
     }
     let inbox = Rc::new(Inbox::default());
     let target = if mode == Mode::Serve { settings.workers } else { 1 };
-    let fleet = Fleet::new(target, settings.graceful_timeout);
+    let boot_failure = match mode {
+        Mode::Serve if !settings.exit_on_boot_failure => BootFailure::IsTriedAgain,
+        Mode::Serve | Mode::Check | Mode::Print => BootFailure::Ends,
+    };
+    let fleet = Fleet::new(target, settings.graceful_timeout, boot_failure);
     let gateway = Rc::new(Gateway {
         log,
         access,
@@ -130,6 +140,9 @@ fn serve(sources: Sources) -> Result<u8, String> {
             nursery,
             mode,
             children: HashMap::new(),
+            overdue: Overdue::default(),
+            memory: Memory::new(),
+            oom_kills: OomKills::watch(),
             accepting: Vec::new(),
             stop: watch::Sender::new(false),
         };
@@ -172,10 +185,29 @@ fn python(settings: &Settings) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("python3"))
 }
 
+type Children = HashMap<WorkerId, Child>;
+
 struct Child {
     pid: u32,
-    /// Held open for as long as this process lives.
-    _lifeline: OwnedFd,
+    /// Held open for as long as this process lives. What is written to it is an order.
+    lifeline: OwnedFd,
+    /// The last signal it was sent by us.
+    sent: Option<Signal>,
+    /// It does not answer: signals alone reach it.
+    is_deaf: bool,
+}
+
+impl Child {
+    /// Never waits: the worker has fewer orders to read than its pipe can hold.
+    fn order(&self, order: std::fmt::Arguments<'_>) {
+        // It may have gone a moment ago.
+        let _ = nix::unistd::write(&self.lifeline, format!("{order}\n").as_bytes());
+    }
+
+    fn send(&mut self, signal: Signal) {
+        self.sent = Some(signal);
+        let _ = signal::kill(Pid::from_raw(self.pid.cast_signed()), signal);
+    }
 }
 
 struct Supervisor {
@@ -183,7 +215,10 @@ struct Supervisor {
     fleet: Fleet,
     nursery: Nursery,
     mode: Mode,
-    children: HashMap<WorkerId, Child>,
+    children: Children,
+    overdue: Overdue,
+    memory: Memory,
+    oom_kills: OomKills,
     accepting: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
@@ -250,18 +285,12 @@ impl Supervisor {
         }
     }
 
-    fn sweep(&self) {
+    fn sweep(&mut self) {
         let (gateway, now) = (&self.gateway, Instant::now());
         gateway.connections.sweep(now);
-        let Some(timeout) = gateway.settings().timeout else { return };
-        for (worker, requests) in gateway.pool.stuck(timeout, now) {
-            let (pid, requests) = (worker.pid, requests.join(", "));
-            let message = format!(
-                "WORKER TIMEOUT (pid:{pid}) silent for {}s over {requests}",
-                timeout.as_secs()
-            );
-            gateway.log.say(Level::Critical, message);
-            gateway.inbox.put(Event::Stuck(worker.id));
+        self.overdue.look(gateway, &mut self.children, now);
+        if self.memory.look(gateway, now) {
+            self.oom_kills.look(now);
         }
     }
 
@@ -274,6 +303,9 @@ impl Supervisor {
                     gateway.log.debug(format_args!("Worker ready (pid: {})", child.pid));
                 }
                 gateway.pool.ready(*worker);
+                if let Some(entry) = gateway.pool.find(*worker) {
+                    self.memory.look_at(&entry);
+                }
             }
             Event::Used(worker) => {
                 if let Some(child) = self.children.get(worker) {
@@ -285,29 +317,16 @@ impl Supervisor {
             }
             Event::Exited { worker, end } => {
                 let Some(child) = self.children.remove(worker) else { return };
-                let held = gateway.pool.find(*worker).map(|it| it.in_hand()).unwrap_or_default();
+                let entry = gateway.pool.find(*worker);
+                let entry = entry.as_deref();
+                let (level, line) =
+                    fate::tell(&child, entry, *end, &mut self.oom_kills, Instant::now());
+                gateway.log.say(level, line);
                 gateway.pool.remove(*worker, *end);
-                let pid = child.pid;
-                let held = match held.len() {
-                    0 => String::new(),
-                    _ => format!(" It held {}", held.join(", ")),
-                };
-                match end {
-                    Ended::Code(0) => gateway.log.info(format_args!("Worker exiting (pid: {pid})")),
-                    Ended::Code(code) => gateway
-                        .log
-                        .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
-                    Ended::Signal(number) => {
-                        let name = Signal::try_from(*number)
-                            .map_or_else(|_| number.to_string(), |signal| signal.to_string());
-                        let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
-                        let level = match *number {
-                            nix::libc::SIGTERM | nix::libc::SIGQUIT => Level::Info,
-                            _ => Level::Error,
-                        };
-                        gateway.log.say(level, message);
-                    }
-                }
+                self.overdue.forget(*worker);
+            }
+            Event::Explained { worker, connection, stack } => {
+                self.overdue.heard(gateway, *worker, connection, stack);
             }
             _ => (),
         }
@@ -319,9 +338,12 @@ impl Supervisor {
             Order::Spawn(worker) => self.spawn(worker),
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
-                if let Some(child) = self.children.get(&worker) {
-                    // It may have gone a moment ago.
-                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), signal);
+                let Some(child) = self.children.get_mut(&worker) else { return };
+                if signal == Signal::SIGABRT && !child.is_deaf {
+                    // Its own way out, with all that an application has registered for it.
+                    child.order(format_args!("abort"));
+                } else {
+                    child.send(signal);
                 }
             }
             Order::StopListening => {
@@ -358,7 +380,7 @@ impl Supervisor {
                     .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
                 let worker_entry = Worker::new(worker, pid, socket, settings.threads, most);
                 gateway.pool.add(Rc::new(worker_entry));
-                self.children.insert(worker, Child { pid, _lifeline: lifeline });
+                self.children.insert(worker, Child { pid, lifeline, sent: None, is_deaf: false });
             }
             Err(error) => {
                 let reason = error.to_string();
