@@ -72,15 +72,32 @@ impl Control {
         let pipe = pipe_from(py, CONTROL)?;
         let lifeline = pipe_from(py, LIFELINE)?;
         let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
-        let supervised = pipe.is_some();
+        let pipe = pipe.map(File::from);
+        let lifeline = lifeline.map(orders);
+        let control = Control { pipe, lifeline, signals: None, signals_in: None, error_log };
+        control.handle_signals(py)?;
+        Ok(control)
+    }
+
+    /// For a worker that was forked with all of it.
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd, error_log: Option<OsString>) -> Control {
+        Control {
+            pipe: Some(pipe.into()),
+            lifeline: Some(orders(lifeline)),
+            signals: None,
+            signals_in: None,
+            error_log: ErrorLog::new(error_log),
+        }
+    }
+
+    pub(crate) fn handle_signals(&self, py: Python<'_>) -> PyResult<()> {
+        let supervised = self.is_supervised();
         PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
         let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
         for signal in [SIGTERM, SIGQUIT, SIGINT, SIGUSR1] {
             py.import("signal")?.call_method1("signal", (signal, &handler))?;
         }
-        let pipe = pipe.map(File::from);
-        let lifeline = lifeline.map(|lifeline| BufReader::new(File::from(lifeline)));
-        Ok(Control { pipe, lifeline, signals: None, signals_in: None, error_log })
+        Ok(())
     }
 
     /// From now on signals are read by `wait`. One that asked for the log to be opened anew may have
@@ -197,6 +214,10 @@ impl Control {
         }
         None
     }
+}
+
+fn orders(lifeline: OwnedFd) -> BufReader<File> {
+    BufReader::new(File::from(lifeline))
 }
 
 struct Readable {

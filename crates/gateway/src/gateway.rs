@@ -2,6 +2,8 @@
 
 use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
 
+use tokio::sync::Notify;
+
 use crate::{
     access_log::AccessLog,
     front::Connections,
@@ -15,7 +17,10 @@ pub(crate) struct Gateway {
     /// Those in force: a reload puts others here.
     pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
-    pub(crate) access: Option<AccessLog>,
+    /// Exchanged by a reload, as the settings are.
+    pub(crate) access: RefCell<Option<Rc<AccessLog>>>,
+    /// Lines wait to be written.
+    pub(crate) access_filled: Notify,
     /// What the supervisor has to hear of.
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
@@ -28,6 +33,16 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    pub(crate) fn access(&self) -> Option<Rc<AccessLog>> {
+        self.access.borrow().clone()
+    }
+
+    pub(crate) fn set_access(&self, access: Option<Rc<AccessLog>>) {
+        if let Some(before) = self.access.replace(access) {
+            before.flush();
+        }
+    }
+
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
     }
@@ -69,7 +84,8 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     Gateway {
         log: Log::open(&settings.error_logfile, settings.log_level)
             .expect("standard error is open"),
-        access: None,
+        access: RefCell::new(None),
+        access_filled: Notify::new(),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),

@@ -71,9 +71,20 @@ fn an_import_that_fails_is_told_to_clients_tried_again_and_the_last_line() {
     assert!(line.contains(&reason), "{line}\n{reason}");
     let told = gateway.log.wait_for("503 for GET / ");
     assert!(told.contains("No module named 'no_such_module'"), "{told}");
-    std::fs::write(gateway.scratch().join("broken.py"), WHOLE).unwrap();
+    gateway.write("broken.py", WHOLE);
     // One tried alone; now that it can, so can the other.
     gateway.log.wait_for_nth("Worker ready", 2);
+    assert_eq!(gateway.get("/").text(), "whole");
+    gateway.stop();
+}
+
+#[test]
+fn an_application_that_can_not_be_preloaded_is_tried_again_too() {
+    let mut gateway = start_broken(&["--preload"]);
+    gateway.log.wait_for_nth("Worker failed to boot, next try in ", 3);
+    assert_eq!(gateway.get("/").status, 503);
+    gateway.write("broken.py", WHOLE);
+    gateway.log.wait_for("Worker ready");
     assert_eq!(gateway.get("/").text(), "whole");
     gateway.stop();
 }
@@ -121,8 +132,7 @@ fn where_it_is_asked_for_an_application_that_is_not_there_is_exit_code_4() {
 #[test]
 fn an_interpreter_that_is_not_there() {
     let refused = "interpreter \"/no/python\" can not be started: No such file";
-    let flags = ["--exit-on-boot-failure", "--python", "/no/python", "app:application"];
-    check_refused(&flags, 3, refused);
+    check_refused(&["--python", "/no/python", "app:application"], 1, refused);
 }
 
 /// Does not come to its end when it is imported for the first time.
@@ -148,23 +158,10 @@ fn a_worker_told_to_leave_while_it_boots_is_replaced_and_not_a_failure_to_boot()
 
 #[test]
 fn the_command_line_is_checked_first() {
-    check_refused(
-        &["--preload", "a:b"],
-        2,
-        "--preload is gunicorn's; causeway-gateway does not have it yet",
-    );
+    check_refused(&["--spew", "a:b"], 2, "--spew is gunicorn's; causeway-gateway does not have it");
     check_refused(&[], 2, "no application module specified");
     check_refused(&["-w", "x", "a:b"], 1, "Error: --workers: \"x\" is not a whole number");
     check_refused(&["-k", "gevent", "a:b"], 1, "\"gevent\" is gunicorn's");
-}
-
-#[test]
-fn a_configuration_file_here_is_refused_by_name() {
-    let setup = Setup::new(Listens::Tcp, &["a:b"]);
-    setup.write("gunicorn.conf.py", "workers = 3\n");
-    let mut gateway = setup.launch();
-    assert_eq!(gateway.exit_code(), Some(1));
-    assert!(gateway.log.last_line().contains("./gunicorn.conf.py is here"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
             }
         };
         let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = &gateway.access {
+        if let Some(access) = gateway.access() {
             access.record(&gateway, &connection.local, &head, &story);
         }
         match answered {
@@ -204,7 +204,7 @@ impl Connection {
     ) {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.peer));
         let page = page(refusal.status(), &refusal.to_string(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (&gateway.access, about) {
+        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
             story.status = refusal.status();
             story.sent = page.body_length;
             access.record(gateway, &self.local, head, story);

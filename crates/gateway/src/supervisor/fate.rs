@@ -101,7 +101,7 @@ pub(super) fn tell(
     oom_kills: &mut OomKills,
     now: Instant,
 ) -> (Level, String) {
-    let pid = child.pid;
+    let pid = child.pid.unwrap_or(0);
     let held = worker.map(Worker::in_hand).filter(|held| !held.is_empty());
     let had = held.as_ref().map(|held: &InHand| format!(" It held {held}")).unwrap_or_default();
     let memory = || match worker.and_then(Worker::memory) {

@@ -44,7 +44,7 @@ impl Overdue {
                 gateway.inbox.put(Event::Stuck(worker));
                 let (connection, title) = (overdue.connection, overdue.title);
                 if let Some(child) = children.get(&worker) {
-                    child.order(format_args!("stack {connection}"));
+                    child.order(&format!("stack {connection}"));
                 }
                 self.asked.push(Asked { worker, connection, title, since: now });
             }
@@ -57,7 +57,7 @@ impl Overdue {
                     format!(
                         "Worker (pid:{}) does not say where it is over {}: something holds its \
                          interpreter; SIGABRT has it write down what it can",
-                        child.pid,
+                        child.pid.unwrap_or(0),
                         asked.title.escape_ascii()
                     ),
                 );

@@ -122,7 +122,7 @@ pub(super) fn write_head(
     }
     out.extend_from_slice(persistence.field().as_bytes());
     out.extend_from_slice(b"\r\n");
-    if gateway.access.as_ref().is_some_and(crate::access_log::AccessLog::needs_response) {
+    if gateway.access().is_some_and(|access| access.needs_response()) {
         story.response_fields.clone_from(&out);
     }
     out.into()

@@ -33,6 +33,11 @@ impl Case {
         self.fleet.on(event, self.now).into_iter().map(say).collect()
     }
 
+    fn reloads(&mut self) -> Vec<String> {
+        let target = self.fleet.target();
+        self.on(Event::Reload { target, graceful: Duration::from_secs(30) })
+    }
+
     fn after(&mut self, seconds: u64) -> Vec<String> {
         self.now += Duration::from_secs(seconds);
         self.on(Event::Tick)
@@ -61,6 +66,9 @@ fn say(order: Order) -> String {
         Order::Reopen => "reopen".to_owned(),
         Order::Unavailable(None) => "available".to_owned(),
         Order::Unavailable(Some(reason)) => format!("unavailable: {reason}"),
+        Order::Adopt => "adopt".to_owned(),
+        Order::Abandon => "abandon".to_owned(),
+        Order::Replant(wait) => format!("replant in {:.1}s", wait.as_secs_f64()),
         Order::Say(_, text) => text,
         Order::Exit(code) => format!("exit {code}"),
     }
@@ -98,8 +106,29 @@ fn a_reload_asked_for_while_nobody_can_boot_is_tried_at_once() {
         case.after(1);
         case.refuses(worker, 3, "broken");
     }
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 4"]);
-    assert_eq!(case.on(Event::Ready(4)), ["available"]);
+    assert_eq!(case.reloads(), ["spawn 4"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "adopt"]);
+}
+
+#[test]
+fn an_application_that_can_not_be_preloaded_is_tried_again_by_another_nursery() {
+    let fleet = Fleet::new(2, Duration::from_secs(30), BootFailure::IsTriedAgain);
+    let mut case = Case { fleet, now: Instant::now() };
+    let fails = || Event::NotPreloaded { code: 3, reason: "broken".to_owned() };
+    let first = case.on(fails());
+    assert_eq!(first[1..], ["unavailable: broken", "replant in 0.0s"]);
+    assert_eq!(case.on(fails()).last().unwrap(), "replant in 0.5s");
+    case.after(1);
+    assert_eq!(case.on(Event::Start), ["spawn 1"]);
+    assert_eq!(case.on(Event::Ready(1)), ["available", "spawn 2"]);
+}
+
+#[test]
+fn where_it_is_asked_for_an_application_that_can_not_be_preloaded_ends_everything() {
+    let fleet = Fleet::new(2, Duration::from_secs(30), BootFailure::Ends);
+    let mut case = Case { fleet, now: Instant::now() };
+    let orders = case.on(Event::NotPreloaded { code: 4, reason: "broken".to_owned() });
+    assert_eq!(orders.last().unwrap(), "exit 4");
 }
 
 #[test]
@@ -138,11 +167,10 @@ fn once_one_has_booted_another_that_does_not_is_tried_again() {
 #[test]
 fn a_reload_asked_for_while_starting_is_not_forgotten() {
     let mut case = start(2);
-    assert!(case.on(Event::Hangup).is_empty());
-    let orders = case.on(Event::Ready(1));
-    assert_eq!(orders, ["available", "Hang up: Master", "spawn 3", "spawn 4"]);
+    assert_eq!(case.reloads(), ["spawn 3", "spawn 4"]);
+    assert_eq!(case.on(Event::Ready(1)), ["available"]);
     case.on(Event::Ready(3));
-    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "TERM 2"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "adopt", "retire 1", "TERM 2"]);
 }
 
 #[test]
@@ -231,10 +259,10 @@ fn workers_killed_again_and_again_while_they_boot_are_a_failure_to_boot() {
 #[test]
 fn a_worker_killed_during_a_reload_is_replaced_and_the_reload_goes_on() {
     let mut case = serving(2);
-    case.on(Event::Hangup);
+    case.reloads();
     assert_eq!(case.is_killed(3).last().unwrap(), "spawn 5");
     assert_eq!(case.on(Event::Ready(4)), ["available"]);
-    assert_eq!(case.on(Event::Ready(5)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(5)), ["available", "adopt", "retire 1", "retire 2"]);
 }
 
 #[test]
@@ -265,9 +293,9 @@ fn a_crash_loop_of_ready_workers_backs_off_as_well() {
 #[test]
 fn a_reload_brings_all_new_workers_before_an_old_one_goes() {
     let mut case = serving(2);
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3", "spawn 4"]);
+    assert_eq!(case.reloads(), ["spawn 3", "spawn 4"]);
     assert_eq!(case.on(Event::Ready(3)), ["available"]);
-    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "adopt", "retire 1", "retire 2"]);
     assert_eq!(case.on(Event::Drained(1)), ["TERM 1"]);
     assert!(case.exits(1, 0).is_empty());
     assert_eq!(case.on(Event::Drained(2)), ["TERM 2"]);
@@ -278,24 +306,24 @@ fn a_reload_brings_all_new_workers_before_an_old_one_goes() {
 #[test]
 fn a_reload_that_can_not_boot_leaves_the_old_workers_and_has_the_last_word() {
     let mut case = serving(2);
-    case.on(Event::Hangup);
+    case.reloads();
     assert_eq!(case.on(Event::Ready(4)), ["available"]);
-    assert_eq!(case.refuses(3, 3, "SyntaxError: invalid syntax"), ["retire 4"]);
+    assert_eq!(case.refuses(3, 3, "SyntaxError: invalid syntax"), ["retire 4", "abandon"]);
     assert_eq!(case.on(Event::Drained(4)), ["TERM 4"]);
     assert_eq!(
         case.exits(4, 0),
         ["Reload failed, the old workers serve on. Reason: SyntaxError: invalid syntax"]
     );
     assert!(case.after(60).is_empty(), "nothing is tried again until the next hang-up");
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 5", "spawn 6"]);
+    assert_eq!(case.reloads(), ["spawn 5", "spawn 6"]);
     case.on(Event::Ready(5));
-    assert_eq!(case.on(Event::Ready(6)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(6)), ["available", "adopt", "retire 1", "retire 2"]);
 }
 
 #[test]
 fn an_old_worker_that_dies_during_a_failed_reload_is_replaced() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
+    case.reloads();
     assert!(case.is_killed(1).is_empty(), "the new one is on its way");
     let orders = case.refuses(2, 3, "broken");
     assert_eq!(orders.last().unwrap(), "spawn 3");
@@ -304,9 +332,9 @@ fn an_old_worker_that_dies_during_a_failed_reload_is_replaced() {
 #[test]
 fn two_reloads_in_a_row_end_with_the_last() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3"]);
-    assert_eq!(case.on(Event::Ready(3)), ["available", "retire 1", "TERM 2"]);
+    case.reloads();
+    assert_eq!(case.reloads(), ["spawn 3"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available", "adopt", "retire 1", "TERM 2"]);
 }
 
 #[test]
@@ -404,8 +432,8 @@ fn a_worker_that_is_stuck_while_we_stop_is_not_replaced() {
 #[test]
 fn a_retiring_worker_is_not_waited_for_without_end() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
-    assert_eq!(case.on(Event::Ready(2)), ["available", "retire 1"]);
+    case.reloads();
+    assert_eq!(case.on(Event::Ready(2)), ["available", "adopt", "retire 1"]);
     assert!(case.after(29).is_empty());
     assert_eq!(case.after(1), ["KILL 1"]);
 }
