@@ -12,6 +12,7 @@ mod directives;
 mod down;
 mod fuzz;
 mod logs;
+mod losses;
 mod settings;
 mod status;
 mod table;
@@ -54,6 +55,8 @@ enum Command {
     Settings(settings::Options),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
+    /// Count the requests that are lost when workers come and go under load
+    Losses(losses::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
             Command::Directives(options) => directives::run(&options),
             Command::Settings(options) => settings::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
+            Command::Losses(options) => losses::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

@@ -3,25 +3,16 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
-    sync::OnceLock,
 };
 
-use xtask::{progress::Progress, python::Python, workspace};
+use xtask::workspace;
 
-use crate::stack::{binary, fixtures};
-
-/// gunicorn itself.
-pub(crate) fn gunicorn() -> &'static PathBuf {
-    static GUNICORN: OnceLock<PathBuf> = OnceLock::new();
-    GUNICORN.get_or_init(|| {
-        let requirements = workspace::root().join("tests/conf/peers.txt");
-        let environment =
-            Python::find().unwrap().environment("venv-peers", &[requirements], Progress::Quiet);
-        environment.unwrap().program("gunicorn")
-    })
-}
+use crate::{
+    real_gunicorn,
+    stack::{binary, fixtures},
+};
 
 /// One way to start either.
 pub(crate) struct Case<'a> {
@@ -48,7 +39,7 @@ impl Case<'_> {
             command.args(self.flags).envs(self.variables.iter().copied());
             command.output().unwrap()
         };
-        (run(binary()), run(gunicorn()))
+        (run(binary()), run(&real_gunicorn::program()))
     }
 }
 
