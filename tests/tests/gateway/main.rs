@@ -9,6 +9,8 @@ mod boot;
 mod config_file;
 mod environ;
 mod failures;
+mod forwarding;
+mod proxy_protocol;
 mod reading;
 mod serving;
 mod signals;
