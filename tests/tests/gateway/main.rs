@@ -9,6 +9,7 @@ mod boot;
 mod config_file;
 mod environ;
 mod failures;
+mod faults;
 mod forwarding;
 mod proxy_protocol;
 mod reading;

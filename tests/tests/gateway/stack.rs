@@ -139,7 +139,7 @@ pub(crate) fn start(flags: &[&str]) -> Gateway {
 
 pub(crate) fn start_on(listens: Listens, flags: &[&str]) -> Gateway {
     let fixtures = fixtures();
-    let mut all = vec!["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     all.extend(["--log-level", "debug"]);
     all.extend(flags);
     let gateway = Setup::new(listens, &all).launch();
@@ -434,7 +434,7 @@ impl Response {
         }
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut response = Response { status, head, body: Vec::new(), complete: true };
-        if method == "HEAD" || matches!(status, 100 | 204 | 304) {
+        if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
             return Some(response);
         }
         if let Some(length) = response.header("content-length") {

@@ -68,6 +68,8 @@ fn put_all(
     story: &Story,
     sink: &mut impl Sink,
 ) -> Result<(), DispatchError> {
+    // The app-host then takes our names for gunicorn's, and may send interim heads.
+    sink.put(b"CAUSEWAY_GATEWAY", b"1");
     sink.put(b"SERVER_SOFTWARE", SOFTWARE.as_bytes());
     sink.put(b"REQUEST_METHOD", head.method());
     sink.put(b"QUERY_STRING", head.query());

@@ -102,6 +102,11 @@ fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
 fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Failure> {
     let readable = |error: io::Error| error.to_string();
     let settings = &settled.settings;
+    if let Some(folder) = &settings.chdir {
+        // Logs, sockets and the pid file are named from there.
+        let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
+        env::set_current_dir(folder).map_err(failed)?;
+    }
     let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
     let access = match &settings.access_logfile {
         Some(file) => Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?),
