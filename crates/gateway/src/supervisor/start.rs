@@ -36,7 +36,7 @@ use crate::{
     log::Log,
     pid_file::PidFile,
     pool::Pool,
-    settings::{self, Mode, Settings, SettingsError, Settled, Sources},
+    settings::{Mode, Settings, SettingsError, Settled, Sources},
 };
 
 /// Bodies of all requests and answers together, in memory.
@@ -83,11 +83,11 @@ fn serve(sources: Sources) -> Result<u8, Failure> {
     let seedling = recipe.sow()?;
     let contents = seedling.read()?;
     let settled = recipe.settle(contents.as_ref())?;
-    match recipe.mode() {
+    match settled.settings.mode {
         Mode::Serve => begin(recipe, seedling, settled),
         Mode::Check => check(&seedling, &settled),
         Mode::Print => {
-            let _ = io::stdout().write_all(settings::print(&settled.chosen).as_bytes());
+            let _ = io::stdout().write_all(settled.print().as_bytes());
             check(&seedling, &settled)
         }
     }
