@@ -6,15 +6,20 @@ mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod boot;
+mod command_line;
 mod config_file;
 mod environ;
 mod failures;
 mod faults;
 mod forwarding;
+mod memory;
+mod print_config;
 mod proxy_protocol;
+mod queue;
 mod reading;
 mod serving;
 mod signals;
 mod sockets;
 mod strictness;
+mod timeouts;
 mod timing;
