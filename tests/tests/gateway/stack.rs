@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -56,7 +56,7 @@ pub(crate) fn binary() -> &'static Path {
 pub(crate) struct Setup {
     pub(crate) scratch: TempDir,
     pub(crate) command: Command,
-    listens: Listens,
+    pub(crate) listens: Listens,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(crate) fn start(flags: &[&str]) -> Gateway {
 
 pub(crate) fn start_on(listens: Listens, flags: &[&str]) -> Gateway {
     let fixtures = fixtures();
-    let mut all = vec!["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     all.extend(["--log-level", "debug"]);
     all.extend(flags);
     let gateway = Setup::new(listens, &all).launch();
@@ -366,6 +366,15 @@ impl Stream {
     #[track_caller]
     pub(crate) fn answer(mut self) -> Response {
         Response::read(&mut self).expect("an answer comes")
+    }
+
+    /// The other side reads an end; this one can still read.
+    pub(crate) fn no_more(&self) {
+        // It may have closed already.
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
     }
 
     /// Everything until the other side closes.

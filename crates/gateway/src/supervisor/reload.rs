@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, env, path::PathBuf, process, rc::Rc};
 use serde_json::{Value, json};
 
 use super::nursery::{Nursery, Refusal, Seedling};
-use crate::settings::{self, Contents, Destination, Mode, Settings, Settled, Sources};
+use crate::settings::{self, Contents, Destination, Settings, Settled, Sources};
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
 pub(crate) struct Candidate {
@@ -20,29 +20,42 @@ pub(super) struct Recipe {
     pub(super) sources: Rc<Sources>,
     pub(super) python: PathBuf,
     pub(super) library: PathBuf,
+    /// Where this program was started: what `-c` names is named from here, always.
+    here: PathBuf,
 }
 
 impl Recipe {
     pub(super) fn new(sources: Sources) -> Result<Recipe, String> {
         let library = causeway_app_host::library()
             .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
-        let python = causeway_app_host::interpreter(sources.python());
-        Ok(Recipe { python, library, sources: Rc::new(sources) })
-    }
-
-    pub(super) fn mode(&self) -> Mode {
-        self.sources.mode()
+        let here = env::current_dir().map_err(|error| format!("the current folder: {error}"))?;
+        let asked_for = sources.python().map(|python| match python.components().count() {
+            1 => python,
+            // The nursery is started from another folder, perhaps.
+            _ => here.join(python),
+        });
+        let python = causeway_app_host::interpreter(asked_for);
+        Ok(Recipe { python, library, here, sources: Rc::new(sources) })
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {
-        Seedling::start(&self.python, &self.library, self.sources.config().as_ref())
+        let config = self.sources.config(&self.here);
+        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here)
     }
 
     pub(super) fn settle(
         &self,
         contents: Option<&Contents>,
     ) -> Result<Settled, settings::SettingsError> {
-        self.sources.settle(contents, &|name| env::var(name).ok())
+        let mut settled = self.sources.settle(contents, &|name| env::var(name).ok())?;
+        if let Some(folder) = &mut settled.settings.chdir {
+            *folder = self.here.join(&*folder);
+            if !folder.is_dir() {
+                let reason = format!("--chdir: can't chdir to \"{}\"", folder.display());
+                return Err(settings::SettingsError::Value(reason));
+            }
+        }
+        Ok(settled)
     }
 
     /// From the file to a nursery that could fork.

@@ -80,7 +80,7 @@ pub(super) fn write_head(
     story: &mut Story,
 ) -> Bytes {
     let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(request.protocol().as_bytes());
+    out.extend_from_slice(request.answered_in().as_bytes());
     out.push(b' ');
     out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
     out.push(b' ');
