@@ -13,6 +13,7 @@ mod down;
 mod fuzz;
 mod logs;
 mod losses;
+mod soak;
 mod status;
 mod table;
 mod test;
@@ -54,6 +55,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
     Losses(losses::Options),
+    /// Minutes of mixed load with faults, and whether memory or descriptors grow meanwhile
+    Soak(soak::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
             Command::Directives(options) => directives::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
+            Command::Soak(options) => soak::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });
