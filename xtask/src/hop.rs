@@ -68,9 +68,10 @@ impl Hop {
         Ok(ended.with_context(|| format!("{} does not end", self.name))??)
     }
 
-    /// The processes it started that live now.
+    /// The processes it started that live now, and answer requests.
     pub fn workers(&self) -> Vec<Process> {
-        self.process.children()
+        let is_worker = |process: &Process| process.name().is_some_and(|name| name != "nursery");
+        self.process.children().into_iter().filter(is_worker).collect()
     }
 
     /// Waits until its living workers are as the test wants them.

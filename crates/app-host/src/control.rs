@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use crate::log::ErrorLog;
 use crate::sys;
@@ -38,6 +39,23 @@ const SUPERVISED: u8 = 1;
 const SERVING: u8 = 2;
 /// A signal has ended the boot.
 const ENDED: u8 = 3;
+
+const SIGNALS: [i32; 4] = [SIGTERM, SIGQUIT, SIGINT, SIGUSR1];
+static HANDLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// In a process the application has forked: a signal to it is not one to us, whose pipe it would be
+/// told in, and it means again what it means to any process. Unless the application has a handler.
+pub(crate) fn forget_signals(py: Python<'_>) -> PyResult<()> {
+    let signals = py.import("signal")?;
+    signals.call_method1("set_wakeup_fd", (-1,))?;
+    for signal in SIGNALS {
+        let current = signals.call_method1("getsignal", (signal,))?;
+        if HANDLER.get(py).is_some_and(|ours| current.is(ours)) {
+            signals.call_method1("signal", (signal, signals.getattr("SIG_DFL")?))?;
+        }
+    }
+    Ok(())
+}
 
 /// What the main thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +105,9 @@ impl Control {
         let supervised = self.is_supervised();
         PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
         let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
-        for signal in [SIGTERM, SIGQUIT, SIGINT, SIGUSR1] {
-            py.import("signal")?.call_method1("signal", (signal, &handler))?;
+        let handler = HANDLER.get_or_init(py, || handler.unbind().into_any());
+        for signal in SIGNALS {
+            py.import("signal")?.call_method1("signal", (signal, handler))?;
         }
         Ok(())
     }

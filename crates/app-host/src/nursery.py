@@ -6,9 +6,20 @@
 # {"done": ...} or {"failed": CODE, "reason": TEXT}.
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
+
+# Whoever sends these to every process of the service means the gateway, which says what each has to do.
+NOT_FOR_US = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+]
 
 # A configuration with a large dictionary in it still fits.
 LONGEST = 1 << 20
@@ -27,6 +38,8 @@ class Nursery:
 
     def run(self):
         """Serves the gateway. In the nursery itself, gives its exit code; in a worker, the worker's."""
+        for number in NOT_FOR_US:
+            signal.signal(number, signal.SIG_IGN)
         while True:
             packet, descriptors, _, _ = socket.recv_fds(self.channel, LONGEST, 3)
             if not packet:
@@ -81,6 +94,8 @@ class Nursery:
         self.options = message
         cfg = arbiter.Config(message["settings"], self.module)
         self.server = arbiter.Server(cfg, arbiter.Log(cfg), message["pid"])
+        self.title = message["settings"]["proc_name"] or message["application"]
+        set_title(f"nursery [{self.title}]")
 
     def write_to(self, path):
         log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -129,6 +144,9 @@ class Nursery:
             pre_fork = server.cfg.hook("pre_fork")
             if pre_fork is not None:
                 pre_fork(server, worker)
+            # What is still unwritten would be written by every worker again.
+            sys.stdout.flush()
+            sys.stderr.flush()
             # Twice, so that the worker becomes the gateway's own child, which waits for it.
             between = os.fork()
             if between == 0:
@@ -156,6 +174,9 @@ class Nursery:
         """Everything a worker does, from here to its end. Gives its exit code."""
         self.channel.close()
         os.setpgid(0, 0)
+        for number in NOT_FOR_US:
+            signal.signal(number, signal.SIG_DFL)
+        set_title(f"worker [{self.title}]")
         # Until the process between us and the gateway has gone.
         while os.getppid() == self.between:
             os.sched_yield()
@@ -164,6 +185,15 @@ class Nursery:
         return self.python.serve(
             listener, control, lifeline, worker, self.server, self.application, self.options
         )
+
+
+def set_title(title):
+    """As gunicorn: where setproctitle is installed, it is used."""
+    try:
+        from setproctitle import setproctitle
+    except ImportError:
+        return
+    setproctitle(f"causeway: {title}")
 
 
 def run(channel, config_name, python):

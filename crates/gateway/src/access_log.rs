@@ -204,12 +204,12 @@ impl Line<'_> {
                 out.push(b' ');
                 escaped(head.target(), out);
                 out.push(b' ');
-                return out.extend_from_slice(head.protocol().as_bytes());
+                return out.extend_from_slice(head.protocol());
             }
             'm' => return escaped(head.method(), out),
             'U' => return escaped(&params::unquote(head.path()), out),
             'q' => return escaped(head.query(), out),
-            'H' => return out.extend_from_slice(head.protocol().as_bytes()),
+            'H' => return out.extend_from_slice(head.protocol()),
             'f' => return value(head.field(b"referer"), out),
             'a' => return value(head.field(b"user-agent"), out),
             _ => write!(text, "-"),

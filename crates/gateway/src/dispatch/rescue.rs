@@ -78,6 +78,16 @@ impl DispatchError {
         }
     }
 
+    /// The application has said something before it went wrong, so it has seen the request.
+    pub(super) fn after_a_sign_of_life(self) -> DispatchError {
+        match self {
+            DispatchError::WorkerGone { pid, ended, .. } => {
+                DispatchError::WorkerGone { pid, seen: Seen::Perhaps, ended }
+            }
+            other => other,
+        }
+    }
+
     /// nginx's 499: nobody gets it, the access log says it.
     pub(super) fn status(&self) -> u16 {
         match self {

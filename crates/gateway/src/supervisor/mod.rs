@@ -275,6 +275,12 @@ impl Supervisor {
     fn adopt(&mut self) {
         let Some(settings) = self.trial.take() else { return };
         let gateway = &self.gateway;
+        if let Some(folder) = &settings.chdir
+            && let Err(error) = std::env::set_current_dir(folder)
+        {
+            let folder = folder.display();
+            gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
+        }
         if let Err(error) = gateway.log.reconfigure(&settings) {
             gateway.log.error(format_args!("error log not exchanged: {error}"));
         }
@@ -334,10 +340,19 @@ impl Supervisor {
         }
     }
 
-    async fn say_goodbye(&self) {
-        if let Some(nursery) = self.nursery(self.fleet.generation()) {
-            let _ = tokio::time::timeout(FAREWELL, nursery.ask(hook("on_exit", &[]))).await;
-        }
+    /// `on_exit`, and whatever else the nursery does at its end.
+    async fn say_goodbye(&mut self) {
+        let Some(nursery) = self.nurseries.remove(&self.fleet.generation()) else { return };
+        self.nurseries.clear();
+        let pid = nursery.pid;
+        let goodbye = async {
+            let _ = nursery.ask(hook("on_exit", &[])).await;
+            drop(nursery);
+            while !matches!(self.gateway.inbox.take().await, Notice::Reaped { pid: it, .. } if it == pid)
+            {
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, goodbye).await;
     }
 
     fn sweep(&self) {

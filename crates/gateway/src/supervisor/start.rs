@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     env,
     ffi::CString,
     io::{self, Write},
@@ -102,6 +102,11 @@ fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
 fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Failure> {
     let readable = |error: io::Error| error.to_string();
     let settings = &settled.settings;
+    if let Some(folder) = &settings.chdir {
+        // Logs, sockets and the pid file are named from there.
+        let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
+        env::set_current_dir(folder).map_err(failed)?;
+    }
     let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
     let access = match &settings.access_logfile {
         Some(file) => Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?),
@@ -124,7 +129,7 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(MEMORY)),
-        dropped_names: RefCell::new(HashSet::new()),
+        complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
     });

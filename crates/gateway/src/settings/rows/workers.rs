@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         takes: One("N"),
         default: "1000",
         help: "Client connections for each gthread worker, beyond which none is accepted",
-        read: |to, values| read::number(last(values), 0).map(|value| to.worker_connections = value),
+        read: |to, values| read::number(last(values), 1).map(|value| to.worker_connections = value),
         ..ROW
     },
 ];
