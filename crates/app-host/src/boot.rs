@@ -30,6 +30,7 @@ use crate::launch::NURSERY;
 use crate::log::{self, Level};
 use crate::nursery;
 use crate::options::HostOptions;
+use crate::stacks;
 use crate::worker::{Listens, Shared, Worker};
 
 const BOOT_FAILED: i32 = 3;
@@ -203,7 +204,19 @@ impl Served {
                     unlink(self.socket_file.as_deref());
                     self.hooks.interrupted(py);
                     self.hooks.exit(py);
-                    return exit_at_once(py);
+                    return exit_at_once(py, 0);
+                }
+                Order::Abort => {
+                    self.hooks.aborted(py);
+                    self.hooks.exit(py);
+                    // gunicorn's code for it.
+                    return exit_at_once(py, 1);
+                }
+                Order::Stack(connection) => {
+                    let number = self.shared.serving(&connection);
+                    let thread = number.map(|number| self.threads[number].bind(py));
+                    let stack = stacks::of(py, thread).unwrap_or_else(|error| error.to_string());
+                    control.explain(py, &connection, &stack);
                 }
                 Order::Done => break,
             }
@@ -218,13 +231,13 @@ impl Served {
 
 /// With threads still inside the application, an ordinary exit would pull the interpreter away from
 /// under them. What was registered to run at exit runs, then the process is gone.
-fn exit_at_once(py: Python<'_>) -> PyResult<i32> {
+fn exit_at_once(py: Python<'_>, code: i32) -> PyResult<i32> {
     let _ = py.import("atexit")?.call_method0("_run_exitfuncs");
     for stream in ["stdout", "stderr"] {
         let _ = py.import("sys")?.getattr(stream)?.call_method0("flush");
     }
-    py.import("os")?.call_method1("_exit", (0,))?;
-    Ok(0)
+    py.import("os")?.call_method1("_exit", (code,))?;
+    Ok(code)
 }
 
 /// Where the traceback of every thread is written if the process is aborted (as a supervisor does
@@ -336,6 +349,7 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
-    control.failed(code, &message);
+    let place = load.getattr("place")?.call0()?;
+    control.failed(code, &format!("{message} {place}"));
     Ok(code)
 }

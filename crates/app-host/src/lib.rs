@@ -46,6 +46,7 @@ mod input; // wsgi.input
 mod log; // gunicorn's log lines
 mod protocol; // records off the socket, one request after the other
 mod response; // heads and bodies as records
+mod stacks; // where a thread is
 mod start_response; // start_response, write and wsgi.early_hints
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe

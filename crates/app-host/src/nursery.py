@@ -67,11 +67,12 @@ class Nursery:
             return {"failed": 1, "reason": str(error)}
         except self.python.load.ApplicationError as error:
             self.server.log.error("application could not be loaded: %s", error)
-            return {"failed": 4, "reason": " ".join(str(error).split())}
+            reason = " ".join(str(error).split())
+            return {"failed": 4, "reason": f"{reason} {self.python.load.place()}"}
         except BaseException as error:
             text, last = self.python.load.explain(error)
             print(text, end="", file=sys.stderr, flush=True)
-            return {"failed": 3, "reason": last}
+            return {"failed": 3, "reason": f"{last} {self.python.load.place()}"}
 
     def do_read(self, message):
         sys.path[:] = [os.getcwd()] + [folder for folder in sys.path if folder]

@@ -10,7 +10,8 @@
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -121,6 +122,13 @@ impl Slot {
         stream.as_ref().map(AsRawFd::as_raw_fd)
     }
 
+    fn is_named(&self, connection: &str) -> bool {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = stream.as_ref().and_then(|stream| stream.peer_addr().ok());
+        let name = peer.as_ref().and_then(SocketAddr::as_abstract_name);
+        name.is_some_and(|name| name.escape_ascii().to_string() == connection)
+    }
+
     fn shut_if_waiting(&self) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting =
@@ -147,6 +155,11 @@ impl Shared {
             slots: (0..threads).map(|_| slot()).collect(),
             stopping,
         })
+    }
+
+    /// The thread that has the connection whose other end goes by this name.
+    pub(crate) fn serving(&self, connection: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.is_named(connection))
     }
 
     fn stop(&self) {

@@ -56,7 +56,8 @@ fn launch_at(bind: &str, before: impl FnOnce(&Path)) -> Gateway {
 
 fn launch_with(bind: &str, more: &[&str], before: impl FnOnce(&Path)) -> Gateway {
     let fixtures = fixtures();
-    let mut flags = vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
+    let mut flags =
+        vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
     flags.extend(["--log-level", "debug"]);
     flags.extend(more);
     let setup = Setup::new(Listens::Elsewhere, &flags);

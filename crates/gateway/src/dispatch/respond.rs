@@ -121,10 +121,6 @@ async fn learn_the_fate(exchange: Exchange, error: DispatchError) -> DispatchErr
             let ended = worker.ended().await;
             DispatchError::WorkerGone { pid, seen, ended }
         }
-        DispatchError::Timeout { pid } => {
-            worker.ended().await;
-            DispatchError::Timeout { pid }
-        }
         other => other,
     }
 }

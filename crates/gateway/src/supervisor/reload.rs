@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, env, path::PathBuf, process, rc::Rc};
 use serde_json::{Value, json};
 
 use super::nursery::{Nursery, Refusal, Seedling};
-use crate::settings::{self, Contents, Destination, Mode, Settings, Settled, Sources};
+use crate::settings::{self, Contents, Destination, Settings, Settled, Sources};
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
 pub(crate) struct Candidate {
@@ -36,10 +36,6 @@ impl Recipe {
         });
         let python = causeway_app_host::interpreter(asked_for);
         Ok(Recipe { python, library, here, sources: Rc::new(sources) })
-    }
-
-    pub(super) fn mode(&self) -> Mode {
-        self.sources.mode()
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {

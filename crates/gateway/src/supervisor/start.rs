@@ -20,9 +20,12 @@ use tokio::{
 
 use super::{
     Inbox, Supervisor,
-    fleet::Fleet,
+    fate::OomKills,
+    fleet::{BootFailure, Fleet},
     listeners,
+    memory::Memory,
     nursery::{Refusal, Seedling},
+    overdue::Overdue,
     reap,
     reload::{Recipe, configure},
 };
@@ -33,7 +36,7 @@ use crate::{
     log::Log,
     pid_file::PidFile,
     pool::Pool,
-    settings::{self, Mode, Settings, SettingsError, Settled, Sources},
+    settings::{Mode, Settings, SettingsError, Settled, Sources},
 };
 
 /// Bodies of all requests and answers together, in memory.
@@ -80,11 +83,11 @@ fn serve(sources: Sources) -> Result<u8, Failure> {
     let seedling = recipe.sow()?;
     let contents = seedling.read()?;
     let settled = recipe.settle(contents.as_ref())?;
-    match recipe.mode() {
+    match settled.settings.mode {
         Mode::Serve => begin(recipe, seedling, settled),
         Mode::Check => check(&seedling, &settled),
         Mode::Print => {
-            let _ = io::stdout().write_all(settings::print(&settled.chosen).as_bytes());
+            let _ = io::stdout().write_all(settled.print().as_bytes());
             check(&seedling, &settled)
         }
     }
@@ -120,7 +123,9 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
     let Some(inherited) = listeners::inherit(settings, &log) else { return Ok(1) };
     name_process(settings)?;
     let inbox = Rc::new(Inbox::default());
-    let fleet = Fleet::new(settings.workers, settings.graceful_timeout);
+    let boot_failure =
+        if settings.exit_on_boot_failure { BootFailure::Ends } else { BootFailure::IsTriedAgain };
+    let fleet = Fleet::new(settings.workers, settings.graceful_timeout, boot_failure);
     let gateway = Rc::new(Gateway {
         log,
         access: RefCell::new(access.map(Rc::new)),
@@ -149,6 +154,9 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
             trial: None,
             preparing: None,
             counted: None,
+            overdue: Overdue::default(),
+            memory: Memory::new(),
+            oom_kills: OomKills::watch(),
         };
         supervisor.run(inherited).await
     });
