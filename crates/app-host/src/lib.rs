@@ -43,7 +43,7 @@ mod start_response; // start_response and write
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe
 
-pub use launch::{command, library, library_for};
+pub use launch::{command, library, library_for, logger_command};
 pub use options::{HostOptions, OptionsError};
 
 #[pyo3::pymodule(name = "causeway_app_host")]

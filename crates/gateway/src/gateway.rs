@@ -3,7 +3,6 @@
 use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
 
 use crate::{
-    access_log::AccessLog,
     front::Connections,
     log::Log,
     pool::Pool,
@@ -15,7 +14,6 @@ pub(crate) struct Gateway {
     /// Those in force: a reload puts others here.
     pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
-    pub(crate) access: Option<AccessLog>,
     /// What the supervisor has to hear of.
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
@@ -67,9 +65,7 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
-        log: Log::open(&settings.error_logfile, settings.log_level)
-            .expect("standard error is open"),
-        access: None,
+        log: Log::plain(settings.log_level).expect("standard error is open"),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),

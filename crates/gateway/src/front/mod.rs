@@ -81,9 +81,7 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
             }
         };
         let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = &gateway.access {
-            access.record(&gateway, &connection.local, &head, &story);
-        }
+        gateway.log.request(&gateway, &connection.local, &head, &story);
         match answered {
             Persistence::KeepAlive => phase = Phase::Idle,
             Persistence::Close => {
@@ -204,10 +202,10 @@ impl Connection {
     ) {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.peer));
         let page = page(refusal.status(), &refusal.to_string(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (&gateway.access, about) {
+        if let Some((head, story)) = about {
             story.status = refusal.status();
             story.sent = page.body_length;
-            access.record(gateway, &self.local, head, story);
+            gateway.log.request(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
         if self.socket.write_all(page.bytes.chunk()).await.is_ok() {

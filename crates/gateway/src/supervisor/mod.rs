@@ -42,11 +42,10 @@ pub(crate) use inbox::Inbox;
 use listeners::{Inherited, Opened};
 
 use crate::{
-    access_log::{self, AccessLog},
     front::Connections,
     gateway::{Budget, Gateway},
     listen,
-    log::Log,
+    log::{self, Log},
     pid_file::PidFile,
     pool::{Pool, Worker},
     settings::{Level, Mode, Settings, Settled, Sources},
@@ -83,12 +82,9 @@ fn serve(sources: Sources) -> Result<u8, String> {
         let _ = std::io::stdout().write_all(crate::settings::print(&chosen).as_bytes());
     }
     let readable = |error: std::io::Error| error.to_string();
-    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
-    let access = match &settings.access_logfile {
-        Some(file) if mode == Mode::Serve => {
-            Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?)
-        }
-        _ => None,
+    let log = match mode {
+        Mode::Serve => Log::open(&settings, &python(&settings))?,
+        Mode::Check | Mode::Print => Log::plain(settings.log_level).map_err(readable)?,
     };
     let nursery = nursery(&settings)?;
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
@@ -110,7 +106,6 @@ fn serve(sources: Sources) -> Result<u8, String> {
     let fleet = Fleet::new(target, settings.graceful_timeout);
     let gateway = Rc::new(Gateway {
         log,
-        access,
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
@@ -136,9 +131,6 @@ fn serve(sources: Sources) -> Result<u8, String> {
         supervisor.run(inherited).await
     });
     drop(runtime);
-    if let Some(access) = &gateway.access {
-        access.flush();
-    }
     drop(pid_file);
     code
 }
@@ -215,7 +207,7 @@ impl Supervisor {
             let accept = listen::accept(Rc::clone(&gateway), listener, self.stop.subscribe());
             self.accepting.push(tokio::task::spawn_local(accept));
         }
-        tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
+        tokio::task::spawn_local(log::keep_writing(Rc::clone(&gateway)));
         gateway.inbox.put(Event::Start);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -333,9 +325,6 @@ impl Supervisor {
             }
             Order::Reopen => {
                 gateway.log.reopen();
-                if let Some(Err(error)) = gateway.access.as_ref().map(AccessLog::reopen) {
-                    gateway.log.error(format_args!("access log not reopened: {error}"));
-                }
                 // Each writes to the error log by a descriptor of its own.
                 for child in self.children.values() {
                     let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), Signal::SIGUSR1);

@@ -93,6 +93,10 @@ pub(super) fn write_head(
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
+    if gateway.log.needs_response() {
+        // The application's own: what follows is ours.
+        story.response_fields.clone_from(&out);
+    }
     if !server {
         out.extend_from_slice(b"Server: ");
         out.extend_from_slice(SERVER.as_bytes());
@@ -122,9 +126,6 @@ pub(super) fn write_head(
     }
     out.extend_from_slice(persistence.field().as_bytes());
     out.extend_from_slice(b"\r\n");
-    if gateway.access.as_ref().is_some_and(crate::access_log::AccessLog::needs_response) {
-        story.response_fields.clone_from(&out);
-    }
     out.into()
 }
 

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         default: r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#,
         help: "That line, in gunicorn's %(atoms)s",
         read: |to, values| {
-            crate::access_log::Format::read(last(values))?;
+            crate::log::Format::read(last(values))?;
             last(values).clone_into(&mut to.access_logformat);
             Ok(())
         },
@@ -113,6 +113,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "udp://localhost:514",
         help: "Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram",
         read: |to, values| {
+            crate::log::check_syslog_address(last(values))?;
             to.syslog_addr = last(values).to_owned();
             Ok(())
         },
@@ -137,6 +138,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "user",
         help: "The facility they have there",
         read: |to, values| {
+            crate::log::check_syslog_facility(last(values))?;
             to.syslog_facility = last(values).to_owned();
             Ok(())
         },
@@ -161,6 +163,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
+            crate::log::check_statsd_address(last(values))?;
             to.statsd_host = Some(last(values).to_owned());
             Ok(())
         },
