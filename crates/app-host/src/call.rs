@@ -10,6 +10,7 @@ use crate::environ::Environs;
 use crate::errors;
 use crate::fault::{self, Fault};
 use crate::file_wrapper::FileWrapper;
+use crate::hooks::{Hooks, RequestHooks};
 use crate::input::Input;
 use crate::log::{self, Level};
 use crate::protocol::{Connection, Request};
@@ -25,6 +26,7 @@ pub(crate) fn serve(
     environs: &mut Environs,
     connection: &mut Connection,
     request: Request,
+    hooks: &Hooks,
 ) -> PyResult<KeepConnection> {
     let Request { id, keep, serial, params } = request;
     let mut story = Story::begin(params);
@@ -35,9 +37,20 @@ pub(crate) fn serve(
     let out = std::mem::take(&mut connection.out);
     let response = Response::new(connection.stream(), out, id, wishes.body, story);
     let start_response = Bound::new(py, StartResponse::new(response))?;
-    let result = match built {
-        Ok((environ, _)) => run(py, application, environ, &start_response, connection),
-        Err(error) => Err(Fault::Application(error)),
+    let (result, hooked) = match built {
+        Ok((environ, _)) => {
+            let hooked = hooks.begin(&environ);
+            if hooked.as_ref().is_some_and(RequestHooks::wants_response) {
+                start_response.try_borrow_mut()?.response()?.keep_told();
+            }
+            let result = hooked.as_ref().map_or(Ok(()), RequestHooks::before);
+            let result = match result {
+                Ok(()) => run(py, application, environ, &start_response, connection),
+                Err(error) => Err(Fault::Application(error)),
+            };
+            (result, hooked)
+        }
+        Err(error) => (Err(Fault::Application(error)), None),
     };
     // Fails if another thread of the application is inside `write`: then no end can be written, and
     // the caller closes the connection.
@@ -52,7 +65,13 @@ pub(crate) fn serve(
         log::entry(py, Level::Info, &line);
     }
     let broken = response.is_broken();
+    let told = response.take_told();
     connection.out = response.end(app_status);
+    if let Some(hooked) = hooked {
+        // The client need not wait for it. What can not be sent, the next write finds out.
+        let _ = py.detach(|| connection.flush());
+        hooked.after(told);
+    }
     Ok(if broken { KeepConnection::No } else { keep })
 }
 

@@ -66,14 +66,31 @@ impl Control {
         let pipe = pipe_from(py, CONTROL)?;
         let lifeline = pipe_from(py, LIFELINE)?;
         let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
-        let supervised = pipe.is_some();
+        let pipe = pipe.map(File::from);
+        let control = Control { pipe, lifeline, signals: None, signals_in: None, error_log };
+        control.handle_signals(py)?;
+        Ok(control)
+    }
+
+    /// For a worker that was forked with all of it.
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd) -> Control {
+        Control {
+            pipe: Some(pipe.into()),
+            lifeline: Some(lifeline),
+            signals: None,
+            signals_in: None,
+            error_log: ErrorLog::new(None),
+        }
+    }
+
+    pub(crate) fn handle_signals(&self, py: Python<'_>) -> PyResult<()> {
+        let supervised = self.is_supervised();
         PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
         let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
         for signal in [SIGTERM, SIGQUIT, SIGINT, SIGUSR1] {
             py.import("signal")?.call_method1("signal", (signal, &handler))?;
         }
-        let pipe = pipe.map(File::from);
-        Ok(Control { pipe, lifeline, signals: None, signals_in: None, error_log })
+        Ok(())
     }
 
     /// From now on signals are read by `wait`. One that asked for the log to be opened anew may have

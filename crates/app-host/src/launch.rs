@@ -29,6 +29,17 @@ pub fn logger_command(python: &Path, library: &Path) -> Command {
     command
 }
 
+/// What makes of an app-host a nursery.
+pub(crate) const NURSERY: &str = "nursery";
+
+/// The process that reads `config` (as `-c` names it) and forks workers. The caller adds the packet
+/// socket to it as standard input; its end is the nursery's.
+pub fn nursery_command(python: &Path, library: &Path, config: Option<&str>) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-c").arg(BOOT).arg(library).arg(NURSERY).args(config);
+    command
+}
+
 /// The library of the running program: see `library_for`.
 pub fn library() -> Option<PathBuf> {
     library_for(&std::env::current_exe().ok()?)

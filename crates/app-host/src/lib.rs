@@ -26,9 +26,12 @@
 mod launch; // how such a process is started: no Python on this side
 mod options;
 
+mod nursery; // gunicorn.conf.py is read, workers are forked
 mod boot; // the application is imported, signals and pipes are set up
 mod control; // what the gateway is told, and how it tells us to stop
 mod worker; // threads: accept, serve, drain
+
+mod hooks; // what gunicorn.conf.py wants to hear of
 
 mod call; // the application, its iterable, close()
 mod environ; // parameters to environ
@@ -43,7 +46,7 @@ mod start_response; // start_response and write
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe
 
-pub use launch::{command, library, library_for, logger_command};
+pub use launch::{command, library, library_for, logger_command, nursery_command};
 pub use options::{HostOptions, OptionsError};
 
 #[pyo3::pymodule(name = "causeway_app_host")]

@@ -12,6 +12,7 @@ use fastcgi::{MAX_CONTENT, OpenRecord, ProtocolStatus, RecordKind};
 use pyo3::prelude::*;
 
 use crate::file_wrapper::PlainFile;
+use crate::hooks::Told;
 use crate::story::Story;
 
 /// Copying more than this costs more than a second slice in the same write.
@@ -59,6 +60,8 @@ pub(crate) struct Response {
     /// Bytes the application produced beyond its Content-Length.
     surplus: u64,
     broken: bool,
+    /// What a hook will be told, where there is one.
+    told: Option<Told>,
     pub(crate) story: Story,
 }
 
@@ -71,8 +74,17 @@ impl Response {
         story: Story,
     ) -> Response {
         let state = State::Unset;
-        let (remaining, surplus, broken) = (None, 0, false);
-        Response { stream, request_id, out, state, rule, remaining, surplus, broken, story }
+        let (remaining, surplus, broken, told) = (None, 0, false, None);
+        Response { stream, request_id, out, state, rule, remaining, surplus, broken, told, story }
+    }
+
+    /// A hook wants to know how this went.
+    pub(crate) fn keep_told(&mut self) {
+        self.told = Some(Told::default());
+    }
+
+    pub(crate) fn take_told(&mut self) -> Told {
+        self.told.take().unwrap_or_default()
     }
 
     pub(crate) fn is_unset(&self) -> bool {
@@ -150,6 +162,9 @@ impl Response {
             if let Some(remaining) = &mut self.remaining {
                 *remaining -= copied;
             }
+            if let Some(told) = &mut self.told {
+                told.sent += copied;
+            }
         });
         self.note(result)
     }
@@ -176,6 +191,9 @@ impl Response {
         if self.rule == BodyRule::Sent {
             self.remaining = head.content_length;
         }
+        if let Some(told) = &mut self.told {
+            told.read(&head.lines);
+        }
         let record = OpenRecord::begin(&mut self.out, RecordKind::Stdout, self.request_id);
         self.out.extend_from_slice(&head.lines);
         self.story.write_timings(&mut self.out);
@@ -188,10 +206,15 @@ impl Response {
         if self.rule == BodyRule::Dropped {
             return &[];
         }
-        let Some(remaining) = &mut self.remaining else { return part };
-        let length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(part.len());
-        *remaining -= length as u64;
-        self.surplus += (part.len() - length) as u64;
+        let mut length = part.len();
+        if let Some(remaining) = &mut self.remaining {
+            length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(length);
+            *remaining -= length as u64;
+            self.surplus += (part.len() - length) as u64;
+        }
+        if let Some(told) = &mut self.told {
+            told.sent += length as u64;
+        }
         &part[..length]
     }
 

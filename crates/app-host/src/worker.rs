@@ -27,6 +27,7 @@ use pyo3::prelude::*;
 
 use crate::call;
 use crate::environ::Environs;
+use crate::hooks::Hooks;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
 use crate::protocol::{Connection, ConnectionError};
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     is_tcp: bool,
     listens: Listens,
     shared: Arc<Shared>,
+    hooks: Hooks,
 }
 
 /// Who else may accept from the listening socket.
@@ -156,10 +158,11 @@ impl Worker {
         listener: OwnedFd,
         listens: Listens,
         shared: Arc<Shared>,
+        hooks: Hooks,
     ) -> nix::Result<Worker> {
         let address: SockaddrStorage = getsockname(listener.as_raw_fd())?;
         let is_tcp = address.family() != Some(AddressFamily::Unix);
-        Ok(Worker { application, options, listener, is_tcp, listens, shared })
+        Ok(Worker { application, options, listener, is_tcp, listens, shared, hooks })
     }
 
     /// No new connection, no new request; what is in hand is finished.
@@ -219,7 +222,7 @@ impl Worker {
                 Err(error) => return complain(py, &error),
             };
             let application = self.application.bind(py);
-            match call::serve(py, application, environs, &mut connection, request) {
+            match call::serve(py, application, environs, &mut connection, request, &self.hooks) {
                 Ok(KeepConnection::Yes) => (),
                 Ok(KeepConnection::No) => return py.detach(|| connection.close()),
                 Err(error) => {

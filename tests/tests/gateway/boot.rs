@@ -59,28 +59,15 @@ fn an_application_that_is_not_there_is_exit_code_4() {
 #[test]
 fn an_interpreter_that_is_not_there() {
     let refused = "interpreter \"/no/python\" can not be started: No such file";
-    check_refused(&["--python", "/no/python", "app:application"], 3, refused);
+    check_refused(&["--python", "/no/python", "app:application"], 1, refused);
 }
 
 #[test]
 fn the_command_line_is_checked_first() {
-    check_refused(
-        &["--preload", "a:b"],
-        2,
-        "--preload is gunicorn's; causeway-gateway does not have it yet",
-    );
+    check_refused(&["--spew", "a:b"], 2, "--spew is gunicorn's; causeway-gateway does not have it");
     check_refused(&[], 2, "no application module specified");
     check_refused(&["-w", "x", "a:b"], 1, "Error: --workers: \"x\" is not a whole number");
     check_refused(&["-k", "gevent", "a:b"], 1, "\"gevent\" is gunicorn's");
-}
-
-#[test]
-fn a_configuration_file_here_is_refused_by_name() {
-    let setup = Setup::new(Listens::Tcp, &["a:b"]);
-    setup.write("gunicorn.conf.py", "workers = 3\n");
-    let mut gateway = setup.launch();
-    assert_eq!(gateway.exit_code(), Some(1));
-    assert!(gateway.log.last_line().contains("./gunicorn.conf.py is here"));
 }
 
 #[test]

@@ -224,24 +224,37 @@ fn upload(gateway: &Gateway, body: &[u8]) -> Response {
     stream.answer()
 }
 
-/// A worker that answers as the app-host does when it is told to stop in the moment in which a
-/// request begins to arrive: the moment itself can not be met from outside. After it, the real one.
-const LEAVES_ONCE: &str = r#"#!PYTHON
-import os, socket, struct, sys
-try:
-    os.mkdir("left")
-except FileExistsError:
-    os.execvp("PYTHON", ["PYTHON"] + sys.argv[1:])
-os.write(3, b"ready %d\n" % os.getpid())
-listener = socket.socket(fileno=0)
-connection, _ = listener.accept()
-arrived = 0
-while arrived < 100_000:
-    arrived += len(connection.recv(65536))
-connection.shutdown(socket.SHUT_RD)
-end_request, overloaded = 3, 2
-connection.sendall(struct.pack(">BBHHBxIB3x", 1, end_request, 1, 8, 0, 0, overloaded))
-connection.close()
+/// A first worker that answers as the app-host does when it is told to stop in the moment in which a
+/// request begins to arrive: the moment itself can not be met from outside. After it, the real ones.
+const LEAVES_ONCE: &str = r#"
+import fcntl, os, socket, stat, struct
+
+def post_fork(server, worker):
+    try:
+        os.mkdir("left")
+    except FileExistsError:
+        return
+    for number in range(3, 64):
+        try:
+            mode = os.fstat(number).st_mode
+        except OSError:
+            continue
+        if stat.S_ISFIFO(mode) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_WRONLY:
+            os.write(number, b"ready %d\n" % os.getpid())
+        elif stat.S_ISSOCK(mode):
+            found = socket.socket(fileno=os.dup(number))
+            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                listener = found
+    listener.setblocking(True)
+    connection, _ = listener.accept()
+    connection.setblocking(True)
+    arrived = 0
+    while arrived < 100_000:
+        arrived += len(connection.recv(65536))
+    connection.shutdown(socket.SHUT_RD)
+    end_request, overloaded = 3, 2
+    connection.sendall(struct.pack(">BBHHBxIB3x", 1, end_request, 1, 8, 0, 0, overloaded))
+    os._exit(0)
 "#;
 
 #[test]
@@ -249,19 +262,9 @@ fn what_a_leaving_worker_does_not_take_goes_to_the_next() {
     // In memory, and in a file.
     for length in [200_000, 3_000_000] {
         let fixtures = fixtures();
-        let flags = ["--chdir", fixtures.to_str().unwrap(), "app:application"];
-        let mut setup = Setup::new(Listens::Tcp, &flags);
-        let script = setup.scratch.path().join("python");
-        let interpreter = String::from_utf8(
-            std::process::Command::new(python())
-                .args(["-c", "import sys; print(sys.executable)"])
-                .output()
-                .unwrap()
-                .stdout,
-        );
-        setup.write("python", &LEAVES_ONCE.replace("PYTHON", interpreter.unwrap().trim()));
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        setup.command.arg("--python").arg(&script);
+        let flags = ["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
+        let setup = Setup::new(Listens::Tcp, &flags);
+        setup.write("gunicorn.conf.py", LEAVES_ONCE);
         let gateway = setup.launch();
         let body: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
         let answer = upload(&gateway, &body);

@@ -5,6 +5,7 @@
 mod stack; // starts it, talks to it, reads its log
 
 mod boot;
+mod config_file;
 mod failures;
 mod reading;
 mod serving;

@@ -157,6 +157,20 @@ impl Gateway {
         self.scratch.path()
     }
 
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.scratch().join(name), text).unwrap();
+    }
+
+    /// The child that is no worker.
+    pub(crate) fn kill_nursery(&self) {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        let workers = self.booted();
+        let children = fs::read_to_string(children).unwrap();
+        let mut children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        let nursery = children.find(|pid| !workers.contains(pid)).expect("there is one");
+        kill(Pid::from_raw(nursery), Signal::SIGKILL).unwrap();
+    }
+
     pub(crate) fn place(&self) -> &Place {
         self.place.get_or_init(|| match self.listens {
             Listens::Unix => {

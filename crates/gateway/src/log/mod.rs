@@ -218,9 +218,7 @@ impl Log {
     pub(crate) fn exchange(&self, outputs: Outputs) {
         self.flush();
         self.needs_response.set(outputs.need_response());
-        let old = self.outputs.replace(outputs);
-        // Without a thread, it is this one that waits.
-        let _ = thread::Builder::new().name("old logs".to_owned()).spawn(move || drop(old));
+        close(self.outputs.replace(outputs));
         self.look();
     }
 
@@ -247,6 +245,11 @@ fn write(lines: &mut Lines, level: Level, message: &str) {
             }
         }
     }
+}
+
+/// A thread waits for what they still have to write. Without one, it is this one that waits.
+pub(crate) fn close(outputs: Outputs) {
+    let _ = thread::Builder::new().name("old logs".to_owned()).spawn(move || drop(outputs));
 }
 
 /// Writes what waits, whenever something does. Runs for as long as the process does.

@@ -4,6 +4,7 @@
 use std::{io, path::Path};
 
 use nix::unistd::{Gid, Uid};
+use serde_json::Value;
 
 use super::{
     format::Format,
@@ -45,10 +46,7 @@ impl Outputs {
             troubles.push(trouble);
             None
         });
-        let is_pythons = settings.logconfig.is_some()
-            || settings.logconfig_json.is_some()
-            || settings.logconfig_dict.is_some();
-        if is_pythons {
+        if is_pythons(settings) {
             let logger = Logger::start(settings, python)?;
             let level = logger.level;
             return Ok(Outputs { level, lines: Lines::Python(logger), statsd, troubles });
@@ -128,6 +126,14 @@ impl Outputs {
             }
         }
     }
+}
+
+/// An empty dictionary is none, as in Python.
+fn is_pythons(settings: &Settings) -> bool {
+    let dictionary = settings.logconfig_dict.as_ref().and_then(Value::as_object);
+    settings.logconfig.is_some()
+        || settings.logconfig_json.is_some()
+        || dictionary.is_some_and(|it| !it.is_empty())
 }
 
 impl Ours {

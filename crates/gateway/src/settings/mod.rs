@@ -191,6 +191,17 @@ pub fn read(
     }
 }
 
+/// Every setting under its name, as hooks find it in `server.cfg`.
+pub(crate) fn for_hooks(settled: &Settled) -> serde_json::Value {
+    let mut values: serde_json::Map<_, _> = rows::rows()
+        .zip(&settled.chosen)
+        .map(|(row, chosen)| (row.name.to_owned(), row.in_python(&chosen.values)))
+        .collect();
+    values.insert("hooks".to_owned(), settled.settings.hooks.clone().into());
+    values.insert("wsgi_app".to_owned(), settled.settings.application.clone().into());
+    values.into()
+}
+
 /// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.
 pub fn print(chosen: &[Chosen]) -> String {
     let width = chosen.iter().map(|row| row.name.len()).max().unwrap_or(0);

@@ -8,6 +8,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -19,8 +20,18 @@ pub(crate) type WorkerId = u64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Everything listens.
+    /// Everything listens, and there is a nursery to fork from.
     Start,
+    /// With `--preload`: the application can not be imported.
+    NotPreloaded {
+        code: u8,
+        reason: String,
+    },
+    /// New settings, and a nursery to try them with.
+    Reload {
+        target: usize,
+        graceful: Duration,
+    },
     /// It has imported the application and waits for requests.
     Ready(WorkerId),
     /// Its own word on why it will not; it exits next.
@@ -56,6 +67,18 @@ pub(crate) enum Ended {
     Signal(i32),
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Code(code) => write!(f, "exited with code {code}"),
+            Ended::Signal(number) => {
+                let name = Signal::try_from(*number).map_or("an unknown signal", Signal::as_str);
+                write!(f, "was killed by {name}")
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Spawn(WorkerId),
@@ -66,6 +89,10 @@ pub(crate) enum Order {
     Reopen,
     /// Nobody can answer, and this is why; with none, somebody can again.
     Unavailable(Option<String>),
+    /// The workers of the last reload stand.
+    Adopt,
+    /// They do not, and will not be tried again.
+    Abandon,
     Say(Level, String),
     Exit(u8),
 }
@@ -116,13 +143,18 @@ pub(crate) struct Fleet {
     members: BTreeMap<WorkerId, Member>,
     next: WorkerId,
     generation: u64,
+    /// The last there was, given up or not.
+    latest: u64,
     /// The one to go back to while a reload is under way.
     proven: u64,
+    /// As many as that one has, and its patience.
+    proven_target: usize,
+    proven_graceful: Duration,
     phase: Phase,
+    /// Whether there is anything to fork workers from.
+    started: bool,
     /// A reload that failed: which one, and why. Said when its last worker has gone.
     given_up: Option<(u64, String)>,
-    /// Asked to reload before there was anything to keep serving meanwhile.
-    hung_up_early: bool,
     /// Workers in a row that did not live, and when the last of them ended.
     failures: u32,
     failed_at: Option<Instant>,
@@ -146,10 +178,13 @@ impl Fleet {
             members: BTreeMap::new(),
             next: 1,
             generation: 0,
+            latest: 0,
             proven: 0,
+            proven_target: target,
+            proven_graceful: graceful,
             phase: Phase::Starting,
+            started: false,
             given_up: None,
-            hung_up_early: false,
             failures: 0,
             failed_at: None,
             not_before: None,
@@ -159,7 +194,19 @@ impl Fleet {
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
         match event {
-            Event::Start | Event::Tick => (),
+            Event::Start => self.started = true,
+            Event::Tick => (),
+            Event::NotPreloaded { code, reason } => {
+                if self.phase == Phase::Starting {
+                    self.phase = Phase::Failing { code, reason };
+                    orders.push(Order::StopListening);
+                }
+            }
+            Event::Reload { target, graceful } => {
+                if matches!(self.phase, Phase::Starting | Phase::Serving) {
+                    self.reload(target, graceful);
+                }
+            }
             Event::Ready(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
                     && member.state == State::Booting
@@ -168,9 +215,6 @@ impl Fleet {
                     orders.push(Order::Unavailable(None));
                     if self.phase == Phase::Starting {
                         self.phase = Phase::Serving;
-                        if std::mem::take(&mut self.hung_up_early) {
-                            self.hang_up(&mut orders);
-                        }
                     }
                 }
             }
@@ -208,11 +252,8 @@ impl Fleet {
                 self.stop(QUICK, now, &mut orders);
                 self.tell_all(Signal::SIGQUIT, now, &mut orders);
             }
-            Event::Hangup => match self.phase {
-                Phase::Serving => self.hang_up(&mut orders),
-                Phase::Starting => self.hung_up_early = true,
-                Phase::Failing { .. } | Phase::Stopping { .. } => (),
-            },
+            // Its settings are read first.
+            Event::Hangup => (),
             Event::More => {
                 self.target += 1;
             }
@@ -242,10 +283,43 @@ impl Fleet {
             || self.members.values().any(|member| member.state != State::Ready)
     }
 
-    fn hang_up(&mut self, orders: &mut Vec<Order>) {
-        orders.push(Order::Say(Level::Info, "Hang up: Master".to_owned()));
-        self.generation += 1;
+    fn reload(&mut self, target: usize, graceful: Duration) {
+        self.latest = self.next_generation();
+        self.generation = self.latest;
+        (self.target, self.graceful) = (target, graceful);
+        self.started = true;
         self.not_before = None;
+    }
+
+    pub(crate) fn target(&self) -> usize {
+        self.target
+    }
+
+    /// The one workers are started in.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn proven(&self) -> u64 {
+        self.proven
+    }
+
+    /// The one the next reload will have.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.latest + 1
+    }
+
+    pub(crate) fn generation_of(&self, worker: WorkerId) -> u64 {
+        self.members.get(&worker).map_or(self.generation, |member| member.generation)
+    }
+
+    /// Whether workers of it may be wanted yet.
+    pub(crate) fn may_spawn(&self, generation: u64) -> bool {
+        generation == self.generation || generation == self.proven
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Failing { .. } | Phase::Stopping { .. })
     }
 
     fn exited(&mut self, worker: WorkerId, end: Ended, now: Instant, orders: &mut Vec<Order>) {
@@ -295,7 +369,9 @@ impl Fleet {
                 }
             }
             self.generation = self.proven;
+            (self.target, self.graceful) = (self.proven_target, self.proven_graceful);
             self.given_up = Some((generation, reason));
+            orders.push(Order::Abandon);
         } else if self.phase == Phase::Serving {
             self.back_off(now);
             let wait = self.not_before.map_or(0.0, |then| (then - now).as_secs_f64());
@@ -385,7 +461,11 @@ impl Fleet {
         let ready = |it: &Member| it.state == State::Ready;
         let current = self.of(|it| ready(it) && it.generation == generation);
         if current.len() >= self.target {
-            self.proven = generation;
+            if self.proven != generation {
+                self.proven = generation;
+                orders.push(Order::Adopt);
+            }
+            (self.proven_target, self.proven_graceful) = (self.target, self.graceful);
             for old in self.of(|it| it.generation != generation) {
                 match self.members[&old].state {
                     State::Ready => self.retire(old, now, orders),
@@ -404,7 +484,7 @@ impl Fleet {
     }
 
     fn spawn_missing(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        if self.not_before.is_some_and(|then| now < then) {
+        if !self.started || self.not_before.is_some_and(|then| now < then) {
             return;
         }
         self.not_before = None;

@@ -29,6 +29,11 @@ impl Case {
         self.fleet.on(event, self.now).into_iter().map(say).collect()
     }
 
+    fn reloads(&mut self) -> Vec<String> {
+        let target = self.fleet.target();
+        self.on(Event::Reload { target, graceful: Duration::from_secs(30) })
+    }
+
     fn after(&mut self, seconds: u64) -> Vec<String> {
         self.now += Duration::from_secs(seconds);
         self.on(Event::Tick)
@@ -57,6 +62,8 @@ fn say(order: Order) -> String {
         Order::Reopen => "reopen".to_owned(),
         Order::Unavailable(None) => "available".to_owned(),
         Order::Unavailable(Some(reason)) => format!("unavailable: {reason}"),
+        Order::Adopt => "adopt".to_owned(),
+        Order::Abandon => "abandon".to_owned(),
         Order::Say(_, text) => text,
         Order::Exit(code) => format!("exit {code}"),
     }
@@ -85,11 +92,10 @@ fn once_one_has_booted_another_that_does_not_is_tried_again() {
 #[test]
 fn a_reload_asked_for_while_starting_is_not_forgotten() {
     let mut case = start(2);
-    assert!(case.on(Event::Hangup).is_empty());
-    let orders = case.on(Event::Ready(1));
-    assert_eq!(orders, ["available", "Hang up: Master", "spawn 3", "spawn 4"]);
+    assert_eq!(case.reloads(), ["spawn 3", "spawn 4"]);
+    assert_eq!(case.on(Event::Ready(1)), ["available"]);
     case.on(Event::Ready(3));
-    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "TERM 2"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "adopt", "retire 1", "TERM 2"]);
 }
 
 #[test]
@@ -178,10 +184,10 @@ fn workers_killed_again_and_again_while_they_boot_are_a_failure_to_boot() {
 #[test]
 fn a_worker_killed_during_a_reload_is_replaced_and_the_reload_goes_on() {
     let mut case = serving(2);
-    case.on(Event::Hangup);
+    case.reloads();
     assert_eq!(case.is_killed(3).last().unwrap(), "spawn 5");
     assert_eq!(case.on(Event::Ready(4)), ["available"]);
-    assert_eq!(case.on(Event::Ready(5)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(5)), ["available", "adopt", "retire 1", "retire 2"]);
 }
 
 #[test]
@@ -212,9 +218,9 @@ fn a_crash_loop_of_ready_workers_backs_off_as_well() {
 #[test]
 fn a_reload_brings_all_new_workers_before_an_old_one_goes() {
     let mut case = serving(2);
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3", "spawn 4"]);
+    assert_eq!(case.reloads(), ["spawn 3", "spawn 4"]);
     assert_eq!(case.on(Event::Ready(3)), ["available"]);
-    assert_eq!(case.on(Event::Ready(4)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(4)), ["available", "adopt", "retire 1", "retire 2"]);
     assert_eq!(case.on(Event::Drained(1)), ["TERM 1"]);
     assert!(case.exits(1, 0).is_empty());
     assert_eq!(case.on(Event::Drained(2)), ["TERM 2"]);
@@ -225,24 +231,24 @@ fn a_reload_brings_all_new_workers_before_an_old_one_goes() {
 #[test]
 fn a_reload_that_can_not_boot_leaves_the_old_workers_and_has_the_last_word() {
     let mut case = serving(2);
-    case.on(Event::Hangup);
+    case.reloads();
     assert_eq!(case.on(Event::Ready(4)), ["available"]);
-    assert_eq!(case.refuses(3, 3, "SyntaxError: invalid syntax"), ["retire 4"]);
+    assert_eq!(case.refuses(3, 3, "SyntaxError: invalid syntax"), ["retire 4", "abandon"]);
     assert_eq!(case.on(Event::Drained(4)), ["TERM 4"]);
     assert_eq!(
         case.exits(4, 0),
         ["Reload failed, the old workers serve on. Reason: SyntaxError: invalid syntax"]
     );
     assert!(case.after(60).is_empty(), "nothing is tried again until the next hang-up");
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 5", "spawn 6"]);
+    assert_eq!(case.reloads(), ["spawn 5", "spawn 6"]);
     case.on(Event::Ready(5));
-    assert_eq!(case.on(Event::Ready(6)), ["available", "retire 1", "retire 2"]);
+    assert_eq!(case.on(Event::Ready(6)), ["available", "adopt", "retire 1", "retire 2"]);
 }
 
 #[test]
 fn an_old_worker_that_dies_during_a_failed_reload_is_replaced() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
+    case.reloads();
     assert!(case.is_killed(1).is_empty(), "the new one is on its way");
     let orders = case.refuses(2, 3, "broken");
     assert_eq!(orders.last().unwrap(), "spawn 3");
@@ -251,9 +257,9 @@ fn an_old_worker_that_dies_during_a_failed_reload_is_replaced() {
 #[test]
 fn two_reloads_in_a_row_end_with_the_last() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
-    assert_eq!(case.on(Event::Hangup), ["Hang up: Master", "spawn 3"]);
-    assert_eq!(case.on(Event::Ready(3)), ["available", "retire 1", "TERM 2"]);
+    case.reloads();
+    assert_eq!(case.reloads(), ["spawn 3"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available", "adopt", "retire 1", "TERM 2"]);
 }
 
 #[test]
@@ -288,8 +294,8 @@ fn a_stuck_worker_is_aborted_then_killed_and_replaced_meanwhile() {
 #[test]
 fn a_retiring_worker_is_not_waited_for_without_end() {
     let mut case = serving(1);
-    case.on(Event::Hangup);
-    assert_eq!(case.on(Event::Ready(2)), ["available", "retire 1"]);
+    case.reloads();
+    assert_eq!(case.on(Event::Ready(2)), ["available", "adopt", "retire 1"]);
     assert!(case.after(29).is_empty());
     assert_eq!(case.after(1), ["KILL 1"]);
 }

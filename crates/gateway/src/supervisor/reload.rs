@@ -1,0 +1,101 @@
+//! Settings and a nursery that might follow those in force: made aside, while everything old serves.
+//! Whatever is wrong with them costs a line in the log.
+
+use std::{collections::BTreeMap, env, path::PathBuf, process, rc::Rc};
+
+use serde_json::{Value, json};
+
+use super::nursery::{Nursery, Refusal, Seedling};
+use crate::{
+    log::{self, Outputs},
+    settings::{self, Contents, Mode, Settings, Settled, Sources},
+};
+
+/// What has been proven to be readable; that its workers boot is still to be seen.
+pub(crate) struct Candidate {
+    pub(super) settings: Rc<Settings>,
+    pub(super) nursery: Rc<Nursery>,
+}
+
+/// Everything a nursery is made from, whenever one is needed.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub(super) sources: Rc<Sources>,
+    pub(super) python: PathBuf,
+    pub(super) library: PathBuf,
+}
+
+impl Recipe {
+    pub(super) fn new(sources: Sources) -> Result<Recipe, String> {
+        let library = causeway_app_host::library()
+            .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
+        Ok(Recipe { python: python(sources.python()), library, sources: Rc::new(sources) })
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.sources.mode()
+    }
+
+    pub(super) fn sow(&self) -> Result<Seedling, String> {
+        Seedling::start(&self.python, &self.library, self.sources.config().as_ref())
+    }
+
+    pub(super) fn settle(
+        &self,
+        contents: Option<&Contents>,
+    ) -> Result<Settled, settings::SettingsError> {
+        self.sources.settle(contents, &|name| env::var(name).ok())
+    }
+
+    /// From the file to a nursery that could fork.
+    pub(super) async fn prepare(&self) -> Result<Box<Candidate>, String> {
+        let said = |refusal: Refusal| refusal.reason;
+        let nursery = self.sow()?.grow().map_err(|error| error.to_string())?;
+        let contents = nursery.read().await.map_err(said)?;
+        let settled = self.settle(contents.as_ref()).map_err(|error| error.to_string())?;
+        nursery.ask(configure(&settled)).await.map_err(said)?;
+        if settled.settings.preload_app {
+            nursery.ask(json!({"do": "preload"})).await.map_err(said)?;
+        }
+        let (settings, nursery) = (Rc::new(settled.settings), Rc::new(nursery));
+        Ok(Box::new(Candidate { settings, nursery }))
+    }
+
+    /// And logs, where a reload asks for other settings.
+    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Outputs), String> {
+        let candidate = self.prepare().await?;
+        let (settings, python) = (candidate.settings.as_ref().clone(), self.python.clone());
+        let opened = tokio::task::spawn_blocking(move || Outputs::open(&settings, &python)).await;
+        Ok((candidate, opened.map_err(|error| error.to_string())??))
+    }
+}
+
+/// What the nursery has to know of the settings.
+pub(super) fn configure(settled: &Settled) -> Value {
+    let settings = &settled.settings;
+    let environment: BTreeMap<&str, &str> =
+        settings.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    json!({
+        "do": "configure",
+        "settings": settings::for_hooks(settled),
+        "application": settings.application,
+        "chdir": settings.chdir,
+        "pythonpath": settings.pythonpath,
+        "environment": environment,
+        "logging": log::describe(settings),
+        "threads": settings.threads,
+        // None to begin with: TTIN may bring one.
+        "processes": settings.workers.max(1),
+        "pid": process::id(),
+    })
+}
+
+/// The interpreter whose packages the operator means.
+fn python(asked_for: Option<PathBuf>) -> PathBuf {
+    let environment = || Some(PathBuf::from(env::var_os("VIRTUAL_ENV")?).join("bin/python"));
+    let neighbour = || Some(env::current_exe().ok()?.parent()?.join("python3"));
+    asked_for
+        .or_else(|| environment().filter(|python| python.exists()))
+        .or_else(|| neighbour().filter(|python| python.exists()))
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
