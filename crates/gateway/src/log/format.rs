@@ -94,10 +94,10 @@ impl Format {
             let close =
                 close.ok_or_else(|| format!("\"{tail}\" does not begin with an %(atom)s"))?;
             let name = &tail[2..close];
-            let atom = atom(name)
-                .ok_or_else(|| format!("\"{}\" is no atom of the access log", &tail[..=close]))?;
+            let atom =
+                atom(name).ok_or_else(|| format!("\"%({name})s\" is no atom of the access log"))?;
             let (layout, length) = layout(&tail[close + 1..], &atom).ok_or_else(|| {
-                format!("\"{}\" is followed by no conversion it can have, as s", &tail[..=close])
+                format!("\"%({name})\" is followed by no conversion it can have, as s")
             })?;
             pieces.push(Piece::Atom(atom, layout));
             rest = &tail[close + 1 + length..];

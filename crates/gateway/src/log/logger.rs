@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Handlers may connect to something far away.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 /// For what it still has to write.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 /// Between two attempts to start it anew.
@@ -271,9 +271,9 @@ fn plain(batch: &[u8]) -> String {
         let atoms = &record["atoms"];
         // Writing to a String does not fail.
         let _ = if atoms.is_object() {
-            let [h, l, u, t, r, s, b] =
-                ["h", "l", "u", "t", "r", "s", "b"].map(|name| part(&atoms[name]));
-            writeln!(text, "{h} {l} {u} {t} \"{r}\" {s} {b}")
+            let who = ["h", "l", "u", "t"].map(|name| part(&atoms[name])).join(" ");
+            let what = ["r", "s", "b"].map(|name| part(&atoms[name]));
+            writeln!(text, "{who} \"{}\" {} {}", what[0], what[1], what[2])
         } else if record["message"].is_string() {
             let [pid, level, message] = ["pid", "level", "message"].map(|name| part(&record[name]));
             writeln!(text, "[{LogDate}] [{pid}] [{level}] {message}")

@@ -25,7 +25,7 @@ pub(crate) enum Notice {
         end: Ended,
     },
     /// A reload that can be tried; or why it can not.
-    Prepared(Result<(Box<Candidate>, Outputs), String>),
+    Prepared(Result<(Box<Candidate>, Box<Outputs>), String>),
     /// In place of a nursery that has ended.
     Replaced {
         generation: u64,

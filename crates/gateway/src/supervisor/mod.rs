@@ -99,7 +99,7 @@ struct Supervisor {
 /// What takes the place of what is in force, once the workers stand.
 struct Trial {
     settings: Rc<Settings>,
-    outputs: Outputs,
+    outputs: Box<Outputs>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -222,7 +222,10 @@ impl Supervisor {
         });
     }
 
-    fn prepared(&mut self, prepared: Result<(Box<Candidate>, Outputs), String>) -> Option<Event> {
+    fn prepared(
+        &mut self,
+        prepared: Result<(Box<Candidate>, Box<Outputs>), String>,
+    ) -> Option<Event> {
         let again = self.preparing.take() == Some(Again::Yes);
         if again && !self.fleet.is_leaving() {
             // What was prepared may be older than what was asked for last.
@@ -233,7 +236,7 @@ impl Supervisor {
             Ok((candidate, outputs)) => {
                 let Candidate { settings, nursery } = *candidate;
                 if let Err(reason) = self.rebind(&settings) {
-                    log::close(outputs);
+                    log::close(*outputs);
                     self.gave_up(&reason);
                     return None;
                 }
@@ -241,7 +244,7 @@ impl Supervisor {
                 let (target, graceful) = (settings.workers, settings.graceful_timeout);
                 self.nurseries.insert(self.fleet.next_generation(), nursery);
                 if let Some(before) = self.trial.replace(Trial { settings, outputs }) {
-                    log::close(before.outputs);
+                    log::close(*before.outputs);
                 }
                 Some(Event::Reload { target, graceful })
             }
@@ -291,7 +294,7 @@ impl Supervisor {
     /// The workers of a reload stand: its settings are the ones in force.
     fn adopt(&mut self) {
         let Some(Trial { settings, outputs }) = self.trial.take() else { return };
-        self.gateway.log.exchange(outputs);
+        self.gateway.log.exchange(*outputs);
         self.gateway.settings.replace(settings);
         self.settle();
     }
@@ -463,7 +466,7 @@ impl Supervisor {
             Order::Adopt => self.adopt(),
             Order::Abandon => {
                 if let Some(Trial { outputs, .. }) = self.trial.take() {
-                    log::close(outputs);
+                    log::close(*outputs);
                 }
                 self.settle();
             }

@@ -62,11 +62,11 @@ impl Recipe {
     }
 
     /// And logs, where a reload asks for other settings.
-    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Outputs), String> {
+    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Box<Outputs>), String> {
         let candidate = self.prepare().await?;
         let (settings, python) = (candidate.settings.as_ref().clone(), self.python.clone());
         let opened = tokio::task::spawn_blocking(move || Outputs::open(&settings, &python)).await;
-        Ok((candidate, opened.map_err(|error| error.to_string())??))
+        Ok((candidate, Box::new(opened.map_err(|error| error.to_string())??)))
     }
 }
 

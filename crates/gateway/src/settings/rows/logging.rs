@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Row] = &[
         help: "Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram",
         read: |to, values| {
             crate::log::check_syslog_address(last(values))?;
-            to.syslog_addr = last(values).to_owned();
+            last(values).clone_into(&mut to.syslog_addr);
             Ok(())
         },
         ..ROW
@@ -139,7 +139,7 @@ pub(super) const ROWS: &[Row] = &[
         help: "The facility they have there",
         read: |to, values| {
             crate::log::check_syslog_facility(last(values))?;
-            to.syslog_facility = last(values).to_owned();
+            last(values).clone_into(&mut to.syslog_facility);
             Ok(())
         },
         ..ROW
@@ -176,7 +176,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "What the names of metrics begin with",
         read: |to, values| {
-            to.statsd_prefix = last(values).to_owned();
+            last(values).clone_into(&mut to.statsd_prefix);
             Ok(())
         },
         ..ROW
@@ -188,7 +188,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "Tags of metrics, as Datadog has them, with commas between them",
         read: |to, values| {
-            to.dogstatsd_tags = last(values).to_owned();
+            last(values).clone_into(&mut to.dogstatsd_tags);
             Ok(())
         },
         ..ROW
