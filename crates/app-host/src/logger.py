@@ -207,17 +207,23 @@ def exception(message, error):
 
 
 def write(text):
-    """What `wsgi.errors` gets, as it is: to wherever the error log is a stream."""
-    handlers = [handler for handler in errors.handlers if getattr(handler, "stream", None)]
-    if not handlers:
+    """What `wsgi.errors` gets, as it is. gunicorn's rule: wherever the error log is a stream, its
+    first handler standing for standard error unless there is a file."""
+    if not settings:
         return False
+    handlers = errors.handlers
+    if settings["errorlog"] == "-":
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        handlers = handlers[1:]
     for handler in handlers:
-        handler.acquire()
-        try:
-            handler.stream.write(text)
-            handler.flush()
-        finally:
-            handler.release()
+        if getattr(handler, "stream", None):
+            handler.acquire()
+            try:
+                handler.stream.write(text)
+                handler.flush()
+            finally:
+                handler.release()
     return True
 
 

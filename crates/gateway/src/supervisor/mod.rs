@@ -159,7 +159,10 @@ impl Supervisor {
                 }
                 self.carry_out(order).await;
             }
-            gateway.log.count_workers(self.children.len());
+            if !self.fleet.is_leaving() {
+                // As gunicorn counts: what is replaced, and what replaces it, are one.
+                gateway.log.count_workers(self.children.len().min(self.fleet.target()));
+            }
         }
     }
 
