@@ -12,10 +12,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::dup2_stdin;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -28,6 +30,7 @@ use crate::launch::{LOGGER, NURSERY};
 use crate::log::{self, Level};
 use crate::nursery;
 use crate::options::HostOptions;
+use crate::stacks;
 use crate::worker::{Listens, Shared, Worker};
 
 const BOOT_FAILED: i32 = 3;
@@ -123,13 +126,18 @@ fn boot_alone(
 ) -> PyResult<Served> {
     let options = HostOptions::from_arguments(arguments)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let (listener, socket_file) = listener(options.bind.as_deref())?;
+    let (listener, socket_file) = listener(&options)?;
     // Before the application, which may print; after what a supervisor reads.
     enable_faulthandler(py)?;
     set_paths(py, &options)?;
     let application = load.getattr("load")?.call1((&options.application,));
     let application = application.inspect_err(|_| unlink(socket_file.as_deref()))?;
-    start(&application, options, listener, socket_file, Hooks::none(), control)
+    let place = options.bind.clone().unwrap_or_else(|| "standard input".to_owned());
+    let served = start(&application, options, listener, socket_file, Hooks::none(), control)?;
+    if !control.is_supervised() {
+        log::entry(py, Level::Info, &format_args!("Listening at: {place} ({})", process::id()));
+    }
+    Ok(served)
 }
 
 fn boot_forked(
@@ -199,7 +207,19 @@ impl Served {
                     unlink(self.socket_file.as_deref());
                     self.hooks.interrupted(py);
                     self.hooks.exit(py);
-                    return exit_at_once(py);
+                    return exit_at_once(py, 0);
+                }
+                Order::Abort => {
+                    self.hooks.aborted(py);
+                    self.hooks.exit(py);
+                    // gunicorn's code for it.
+                    return exit_at_once(py, 1);
+                }
+                Order::Stack(connection) => {
+                    let number = self.shared.serving(&connection);
+                    let thread = number.map(|number| self.threads[number].bind(py));
+                    let stack = stacks::of(py, thread).unwrap_or_else(|error| error.to_string());
+                    control.explain(py, &connection, &stack);
                 }
                 Order::Done => break,
             }
@@ -214,13 +234,13 @@ impl Served {
 
 /// With threads still inside the application, an ordinary exit would pull the interpreter away from
 /// under them. What was registered to run at exit runs, then the process is gone.
-fn exit_at_once(py: Python<'_>) -> PyResult<i32> {
+fn exit_at_once(py: Python<'_>, code: i32) -> PyResult<i32> {
     let _ = py.import("atexit")?.call_method0("_run_exitfuncs");
     for stream in ["stdout", "stderr"] {
         let _ = py.import("sys")?.getattr(stream)?.call_method0("flush");
     }
-    py.import("os")?.call_method1("_exit", (0,))?;
-    Ok(0)
+    py.import("os")?.call_method1("_exit", (code,))?;
+    Ok(code)
 }
 
 /// Where the traceback of every thread is written if the process is aborted (as a supervisor does
@@ -252,8 +272,8 @@ fn set_paths(py: Python<'_>, options: &HostOptions) -> PyResult<()> {
 }
 
 /// The socket to accept from: bound here, or standard input as FastCGI hands it over.
-fn listener(bind: Option<&str>) -> PyResult<(OwnedFd, Option<PathBuf>)> {
-    let (listener, socket_file) = match bind {
+fn listener(options: &HostOptions) -> PyResult<(OwnedFd, Option<PathBuf>)> {
+    let (listener, socket_file) = match &options.bind {
         None => (inherited()?, None),
         Some(bind) => {
             let refused =
@@ -261,7 +281,8 @@ fn listener(bind: Option<&str>) -> PyResult<(OwnedFd, Option<PathBuf>)> {
             match bind.strip_prefix("unix:") {
                 Some(path) => {
                     let path = Path::new(path);
-                    (bind_unix(path).map_err(refused)?, Some(std::path::absolute(path)?))
+                    let listener = bind_unix(path, options.umask).map_err(refused)?;
+                    (listener, Some(std::path::absolute(path)?))
                 }
                 None => (TcpListener::bind(bind).map_err(refused)?.into(), None),
             }
@@ -292,12 +313,15 @@ fn inherited() -> PyResult<OwnedFd> {
 }
 
 /// A socket file nobody listens on any more is in the way of nobody.
-fn bind_unix(path: &Path) -> std::io::Result<OwnedFd> {
+fn bind_unix(path: &Path, mode: u32) -> std::io::Result<OwnedFd> {
     let is_socket = path.symlink_metadata().is_ok_and(|facts| facts.file_type().is_socket());
     if is_socket && UnixStream::connect(path).is_err() {
         std::fs::remove_file(path)?;
     }
-    Ok(UnixListener::bind(path)?.into())
+    let before = umask(Mode::from_bits_truncate(mode));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    Ok(listener?.into())
 }
 
 fn unlink(socket_file: Option<&Path>) {
@@ -328,6 +352,7 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
-    control.failed(code, &message);
+    let place = load.getattr("place")?.call0()?;
+    control.failed(code, &format!("{message} {place}"));
     Ok(code)
 }

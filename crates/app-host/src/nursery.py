@@ -6,9 +6,20 @@
 # {"done": ...} or {"failed": CODE, "reason": TEXT}.
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
+
+# Whoever sends these to every process of the service means the gateway, which says what each has to do.
+NOT_FOR_US = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+]
 
 # A configuration with a large dictionary in it still fits.
 LONGEST = 1 << 20
@@ -27,6 +38,8 @@ class Nursery:
 
     def run(self):
         """Serves the gateway. In the nursery itself, gives its exit code; in a worker, the worker's."""
+        for number in NOT_FOR_US:
+            signal.signal(number, signal.SIG_IGN)
         while True:
             packet, descriptors, _, _ = socket.recv_fds(self.channel, LONGEST, 3)
             if not packet:
@@ -54,11 +67,12 @@ class Nursery:
             return {"failed": 1, "reason": str(error)}
         except self.python.load.ApplicationError as error:
             self.server.log.error("application could not be loaded: %s", error)
-            return {"failed": 4, "reason": " ".join(str(error).split())}
+            reason = " ".join(str(error).split())
+            return {"failed": 4, "reason": f"{reason} {self.python.load.place()}"}
         except BaseException as error:
             text, last = self.python.load.explain(error)
             print(text, end="", file=sys.stderr, flush=True)
-            return {"failed": 3, "reason": last}
+            return {"failed": 3, "reason": f"{last} {self.python.load.place()}"}
 
     def do_read(self, message):
         sys.path[:] = [os.getcwd()] + [folder for folder in sys.path if folder]
@@ -80,6 +94,8 @@ class Nursery:
         cfg = arbiter.Config(message["settings"], self.module)
         self.set_up_logging(cfg, message["logging"])
         self.server = arbiter.Server(cfg, self.python.logger.Logger(cfg), message["pid"])
+        self.title = message["settings"]["proc_name"] or message["application"]
+        set_title(f"nursery [{self.title}]")
 
     def set_up_logging(self, cfg, settings):
         if settings["logconfig_dict"]:
@@ -132,6 +148,9 @@ class Nursery:
             pre_fork = server.cfg.hook("pre_fork")
             if pre_fork is not None:
                 pre_fork(server, worker)
+            # What is still unwritten would be written by every worker again.
+            sys.stdout.flush()
+            sys.stderr.flush()
             # Twice, so that the worker becomes the gateway's own child, which waits for it.
             between = os.fork()
             if between == 0:
@@ -159,6 +178,9 @@ class Nursery:
         """Everything a worker does, from here to its end. Gives its exit code."""
         self.channel.close()
         os.setpgid(0, 0)
+        for number in NOT_FOR_US:
+            signal.signal(number, signal.SIG_DFL)
+        set_title(f"worker [{self.title}]")
         # Until the process between us and the gateway has gone.
         while os.getppid() == self.between:
             os.sched_yield()
@@ -167,6 +189,15 @@ class Nursery:
         return self.python.serve(
             listener, control, lifeline, worker, self.server, self.application, self.options
         )
+
+
+def set_title(title):
+    """As gunicorn: where setproctitle is installed, it is used."""
+    try:
+        from setproctitle import setproctitle
+    except ImportError:
+        return
+    setproctitle(f"causeway: {title}")
 
 
 def run(channel, config_name, python):

@@ -26,6 +26,9 @@ const ARBITER: &CStr = code!("arbiter.py");
 
 /// Serves the gateway at the other end of standard input until it closes. `config`: as `-c` has it.
 pub(crate) fn run(py: Python<'_>, config: Option<&OsString>) -> PyResult<i32> {
+    // Should the gateway die while something is imported here, nobody else ends it.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)?;
+    prctl::set_name(c"nursery").map_err(std::io::Error::from)?;
     // Away from 0: what the application starts would find it there.
     let channel = sys::inherit(0).ok_or_else(|| PyOSError::new_err("standard input is closed"))?;
     let channel = channel.try_clone()?.into_raw_fd();
@@ -57,6 +60,7 @@ fn serve(
     // Should the gateway die, nobody can be answered any more, and nobody would give up on a worker
     // that hangs.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)?;
+    prctl::set_name(c"app-host").map_err(std::io::Error::from)?;
     let gateway: i32 = option(options, "pid")?;
     if getppid().as_raw() != gateway {
         return Err(PyProcessLookupError::new_err("the gateway is gone"));
@@ -71,7 +75,9 @@ fn serve(
         processes: option(options, "processes")?,
         chdir: None,
         pythonpath: Vec::new(),
+        sendfile: option(options, "sendfile")?,
         bind: None,
+        umask: 0,
     };
     let control = Control::over(inherit(control)?, inherit(lifeline)?);
     let load = boot::module(py, LOAD, c"load")?;

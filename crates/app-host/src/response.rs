@@ -11,7 +11,9 @@ use std::sync::Arc;
 use fastcgi::{MAX_CONTENT, OpenRecord, ProtocolStatus, RecordKind};
 use pyo3::prelude::*;
 
+use crate::environ::{Peer, Wishes};
 use crate::file_wrapper::PlainFile;
+use crate::head::Head;
 use crate::hooks::Told;
 use crate::story::Story;
 
@@ -27,15 +29,6 @@ pub(crate) enum BodyRule {
     Sent,
     /// HEAD: the application may produce one; it goes nowhere.
     Dropped,
-}
-
-/// What start_response was given, checked and in its final form.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    /// `Status: 200 OK` and the fields, each with its line end.
-    pub(crate) lines: Vec<u8>,
-    pub(crate) content_length: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -60,6 +53,7 @@ pub(crate) struct Response {
     /// Bytes the application produced beyond its Content-Length.
     surplus: u64,
     broken: bool,
+    pub(crate) peer: Peer,
     /// What a hook will be told, where there is one.
     told: Option<Told>,
     pub(crate) story: Story,
@@ -70,12 +64,22 @@ impl Response {
         stream: Arc<UnixStream>,
         out: Vec<u8>,
         request_id: u16,
-        rule: BodyRule,
+        wishes: Wishes,
         story: Story,
     ) -> Response {
-        let state = State::Unset;
-        let (remaining, surplus, broken, told) = (None, 0, false, None);
-        Response { stream, request_id, out, state, rule, remaining, surplus, broken, told, story }
+        Response {
+            stream,
+            request_id,
+            out,
+            state: State::Unset,
+            rule: wishes.body,
+            remaining: None,
+            surplus: 0,
+            broken: false,
+            peer: wishes.peer,
+            told: None,
+            story,
+        }
     }
 
     /// A hook wants to know how this went.
@@ -109,6 +113,17 @@ impl Response {
         self.surplus
     }
 
+    /// CGI has one head, so only the gateway knows what an interim one is.
+    pub(crate) fn takes_early_hints(&self) -> bool {
+        self.peer == Peer::Gateway && !self.is_sent()
+    }
+
+    /// Sends an interim head. The final one, if it is set, still can be replaced.
+    pub(crate) fn send_early_hints(&mut self, py: Python<'_>, head: &Head) -> io::Result<()> {
+        fastcgi::stdout(&mut self.out, self.request_id, &head.lines);
+        self.write_out(py)
+    }
+
     /// Takes a head, or another in its place.
     pub(crate) fn set(&mut self, head: Head) {
         self.state = State::Set(head);
@@ -140,6 +155,10 @@ impl Response {
         if let Some(record) = self.begin_body() {
             record.seal(&mut self.out);
         }
+        self.write_out(py)
+    }
+
+    fn write_out(&mut self, py: Python<'_>) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
         }

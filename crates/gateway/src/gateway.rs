@@ -1,9 +1,9 @@
 //! What every connection, request and worker of this process shares. One thread, so plain cells.
 
-use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
+use std::{cell::Cell, cell::RefCell, rc::Rc};
 
 use crate::{
-    front::Connections,
+    front::{Complaints, Connections},
     log::Log,
     pool::Pool,
     settings::{self, Request, Settings},
@@ -19,8 +19,8 @@ pub(crate) struct Gateway {
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
     pub(crate) memory: Rc<Budget>,
-    /// Names already complained about: one line each, not one for each request.
-    pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
+    /// What clients' heads were complained of for: one line each, not one for each request.
+    pub(crate) complaints: RefCell<Complaints>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
     pub(crate) script_name: Vec<u8>,
 }
@@ -28,6 +28,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
+    }
+
+    /// `--env` is the application's environment, and this variable is read there.
+    pub(crate) fn script_name<'a>(&'a self, settings: &'a Settings) -> &'a [u8] {
+        let set = settings.env.iter().rev().find(|(name, _)| name == "SCRIPT_NAME");
+        set.map_or(&self.script_name, |(_, value)| value.as_bytes())
     }
 }
 
@@ -70,7 +76,7 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(1024)),
-        dropped_names: RefCell::default(),
+        complaints: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),
     }

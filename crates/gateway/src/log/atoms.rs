@@ -98,12 +98,12 @@ impl Atoms<'_> {
                 out.push(b' ');
                 latin1(head.target(), quoting, out);
                 out.push(b' ');
-                return latin1(head.protocol().as_bytes(), quoting, out);
+                return latin1(head.protocol(), quoting, out);
             }
             'm' => return latin1(head.method(), quoting, out),
             'U' => return latin1(&self.path(), quoting, out),
             'q' => return latin1(head.query(), quoting, out),
-            'H' => return latin1(head.protocol().as_bytes(), quoting, out),
+            'H' => return latin1(head.protocol(), quoting, out),
             'f' => return self.joined(b"referer", quoting, out),
             'a' => return self.joined(b"user-agent", quoting, out),
             _ => write!(out, "-"),

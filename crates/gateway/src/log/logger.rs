@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use super::{
     atoms::Atoms,
     courier::{Carry, Courier},
+    outputs::from_chdir,
     syslog,
 };
 use crate::{
@@ -48,7 +49,7 @@ pub(super) struct Logger {
 /// What the Python side has to know, in the logger process and in the workers (see the app-host's
 /// `logger.py`). Paths are absolute: workers change their folder.
 pub(crate) fn describe(settings: &Settings) -> Value {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = |path: &Path| from_chdir(settings, path);
     let file = |destination: &Destination| match destination {
         Destination::Standard => "-".into(),
         Destination::File(path) => absolute(path),
@@ -88,11 +89,13 @@ impl Logger {
         let library = causeway_app_host::library()
             .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
         let folders = settings.chdir.iter().chain(&settings.pythonpath);
+        let folders = folders.map(|folder| from_chdir(settings, folder));
         let configuration =
             json!({ "settings": describe(settings), "path": folders.collect::<Vec<_>>() });
         let mut launch = Launch {
             python: python.to_owned(),
             library,
+            folder: settings.chdir.clone(),
             environment: settings.env.clone(),
             configuration: line(&configuration),
         };
@@ -156,6 +159,7 @@ fn now() -> f64 {
 struct Launch {
     python: PathBuf,
     library: PathBuf,
+    folder: Option<PathBuf>,
     environment: Vec<(String, String)>,
     configuration: Vec<u8>,
 }
@@ -175,6 +179,7 @@ impl Launch {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             // Ctrl-C in a terminal is for the gateway.
             .process_group(0)
+            .current_dir(self.folder.as_deref().unwrap_or_else(|| Path::new(".")))
             .envs(self.environment.iter().map(|(key, value)| (key, value)));
         let child = command
             .spawn()

@@ -90,6 +90,11 @@ impl Log {
         self.complain_of_statsd(trouble);
     }
 
+    /// For what costs something to find out.
+    pub(crate) fn says_debug(&self) -> bool {
+        self.outputs.borrow().level == Level::Debug
+    }
+
     pub(crate) fn debug(&self, message: impl fmt::Display) {
         self.say(Level::Debug, message);
     }

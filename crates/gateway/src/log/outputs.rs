@@ -1,7 +1,10 @@
 //! Where lines, requests and figures go: what one set of settings says about it, opened. A reload opens
 //! another and exchanges the two, so everything in here may be opened on another thread.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use nix::unistd::{Gid, Uid};
 use serde_json::Value;
@@ -52,9 +55,10 @@ impl Outputs {
             return Ok(Outputs { level, lines: Lines::Python(logger), statsd, troubles });
         }
         let requests = settings.access_logfile.as_ref();
-        let requests = requests.map(|file| Sink::open(file, Standard::Output));
+        let requests = requests.map(|file| Sink::open(&placed(settings, file), Standard::Output));
         let lines = Lines::Ours(Ours {
-            errors: Sink::open(&settings.error_logfile, Standard::Error).map_err(readable)?,
+            errors: Sink::open(&placed(settings, &settings.error_logfile), Standard::Error)
+                .map_err(readable)?,
             requests: requests.transpose().map_err(readable)?,
             syslog: Syslog::open(settings)?,
             format: Format::read(&settings.access_logformat)?,
@@ -126,6 +130,19 @@ impl Outputs {
             }
         }
     }
+}
+
+fn placed(settings: &Settings, destination: &Destination) -> Destination {
+    match destination {
+        Destination::Standard => Destination::Standard,
+        Destination::File(path) => Destination::File(from_chdir(settings, path)),
+    }
+}
+
+/// As this process will name it once these settings are in force.
+pub(super) fn from_chdir(settings: &Settings, path: &Path) -> PathBuf {
+    let path = settings.chdir.as_ref().map_or_else(|| path.to_owned(), |here| here.join(path));
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// An empty dictionary is none, as in Python.

@@ -39,7 +39,7 @@ pub struct Settings {
     /// Requests a worker answers before it is replaced; none: for ever.
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
-    /// How long a request may take; none: for ever.
+    /// How long a worker may be silent over a request, from when it got it; none: for ever.
     pub timeout: Option<Duration>,
     pub graceful_timeout: Duration,
     /// None: as suits the listener, see `front::idle_limit`.

@@ -101,6 +101,11 @@ async fn listen(worker: WorkerId, control: Receiver, inbox: &Inbox) {
                 let reason = reason.unwrap_or("it did not say why").to_owned();
                 inbox.put(Event::Refused { worker, code, reason });
             }
+            (Some("stack"), Some(connection), Some(stack)) => {
+                let connection = connection.to_owned();
+                let stack = serde_json::from_str(stack).unwrap_or_else(|_| stack.to_owned());
+                inbox.put(Event::Explained { worker, connection, stack });
+            }
             // A later app-host may have more to say than we understand.
             _ => (),
         }

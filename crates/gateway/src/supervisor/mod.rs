@@ -4,10 +4,13 @@
 //! `fleet.rs`; here are the processes, the listeners and the clock.
 
 mod child; // one worker process
+mod fate; // how it ended, and by whom
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
 mod listeners; // opening what connections come in by
+mod memory; // how large a worker is
 mod nursery; // the process workers are forked from
+mod overdue; // what takes one too long
 mod reap; // children that have ended
 mod reload; // settings and a nursery that might follow
 mod signals; // gunicorn's, as events
@@ -28,12 +31,15 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use child::Started;
+use fate::OomKills;
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
 use inbox::Notice;
 use listeners::{Inherited, Opened};
+use memory::Memory;
 use nursery::Nursery;
+use overdue::Overdue;
 use reload::{Candidate, Recipe};
 pub use start::run;
 
@@ -42,7 +48,7 @@ use crate::{
     listen::{self, Listener},
     log::{self, Outputs},
     pool::Worker,
-    settings::{Address, Level, Settings},
+    settings::{Address, Settings},
     sys,
 };
 
@@ -55,6 +61,8 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The hook of the very end, which nobody may hold up for ever.
 const FAREWELL: Duration = Duration::from_secs(30);
 
+type Children = HashMap<WorkerId, Child>;
+
 /// A worker's process.
 struct Child {
     generation: u64,
@@ -66,8 +74,32 @@ struct Child {
     socket: Option<OwnedFd>,
     settings: Rc<Settings>,
     heard: JoinHandle<()>,
-    /// Held open for as long as this process lives.
-    _lifeline: OwnedFd,
+    /// Held open for as long as this process lives. What is written to it is an order.
+    lifeline: OwnedFd,
+    /// The last signal it was sent by us.
+    sent: Option<Signal>,
+    /// It does not answer: signals alone reach it.
+    is_deaf: bool,
+}
+
+impl Child {
+    /// Never waits: there are fewer orders than its pipe can hold.
+    fn order(&self, order: &str) {
+        // It may have gone a moment ago.
+        let _ = nix::unistd::write(&self.lifeline, format!("{order}\n").as_bytes());
+    }
+
+    fn send(&mut self, signal: Signal) {
+        match self.pid {
+            None => self.told = Some(signal),
+            // Its own way out, with the hooks there are for it.
+            Some(_) if signal == Signal::SIGABRT && !self.is_deaf => self.order("abort"),
+            Some(pid) => {
+                self.sent = Some(signal);
+                kill(pid, signal);
+            }
+        }
+    }
 }
 
 /// A listener at work.
@@ -83,7 +115,7 @@ struct Supervisor {
     gateway: Rc<Gateway>,
     fleet: Fleet,
     recipe: Recipe,
-    children: HashMap<WorkerId, Child>,
+    children: Children,
     accepting: Vec<Accepting>,
     /// By the fleet's generations: the one in force, a candidate, and those that still have workers.
     nurseries: HashMap<u64, Rc<Nursery>>,
@@ -94,6 +126,9 @@ struct Supervisor {
     /// Workers that `nworkers_changed` has heard of.
     counted: Option<usize>,
     next_backlog: Instant,
+    overdue: Overdue,
+    memory: Memory,
+    oom_kills: OomKills,
 }
 
 /// What takes the place of what is in force, once the workers stand.
@@ -232,6 +267,9 @@ impl Supervisor {
         let again = self.preparing.take() == Some(Again::Yes);
         if again && !self.fleet.is_leaving() {
             // What was prepared may be older than what was asked for last.
+            if let Ok((_, outputs)) = prepared {
+                log::close(*outputs);
+            }
             self.prepare();
             return None;
         }
@@ -297,8 +335,15 @@ impl Supervisor {
     /// The workers of a reload stand: its settings are the ones in force.
     fn adopt(&mut self) {
         let Some(Trial { settings, outputs }) = self.trial.take() else { return };
-        self.gateway.log.exchange(*outputs);
-        self.gateway.settings.replace(settings);
+        let gateway = &self.gateway;
+        if let Some(folder) = &settings.chdir
+            && let Err(error) = std::env::set_current_dir(folder)
+        {
+            let folder = folder.display();
+            gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
+        }
+        gateway.log.exchange(*outputs);
+        gateway.settings.replace(settings);
         self.settle();
     }
 
@@ -349,10 +394,19 @@ impl Supervisor {
         }
     }
 
-    async fn say_goodbye(&self) {
-        if let Some(nursery) = self.nursery(self.fleet.generation()) {
-            let _ = tokio::time::timeout(FAREWELL, nursery.ask(hook("on_exit", &[]))).await;
-        }
+    /// `on_exit`, and whatever else the nursery does at its end.
+    async fn say_goodbye(&mut self) {
+        let Some(nursery) = self.nurseries.remove(&self.fleet.generation()) else { return };
+        self.nurseries.clear();
+        let pid = nursery.pid;
+        let goodbye = async {
+            let _ = nursery.ask(hook("on_exit", &[])).await;
+            drop(nursery);
+            while !matches!(self.gateway.inbox.take().await, Notice::Reaped { pid: it, .. } if it == pid)
+            {
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, goodbye).await;
     }
 
     fn sweep(&mut self) {
@@ -363,15 +417,9 @@ impl Supervisor {
             self.next_backlog = now + BACKLOG_PERIOD;
             self.count_backlog();
         }
-        let Some(timeout) = gateway.settings().timeout else { return };
-        for (worker, requests) in gateway.pool.stuck(timeout, now) {
-            let (pid, requests) = (worker.pid, requests.join(", "));
-            let message = format!(
-                "WORKER TIMEOUT (pid:{pid}) silent for {}s over {requests}",
-                timeout.as_secs()
-            );
-            gateway.log.say(Level::Critical, message);
-            gateway.inbox.put(Event::Stuck(worker.id));
+        self.overdue.look(gateway, &mut self.children, now);
+        if self.memory.look(gateway, now) {
+            self.oom_kills.look(now);
         }
     }
 
@@ -393,6 +441,9 @@ impl Supervisor {
                     gateway.log.debug(format_args!("Worker ready (pid: {pid})"));
                 }
                 gateway.pool.ready(*worker);
+                if let Some(entry) = gateway.pool.find(*worker) {
+                    self.memory.look_at(&entry);
+                }
             }
             Event::Used(worker) => {
                 if let Some(pid) = self.pid(*worker) {
@@ -403,34 +454,22 @@ impl Supervisor {
             }
             Event::Exited { worker, end } => {
                 let Some(child) = self.children.remove(worker) else { return };
-                let held = gateway.pool.find(*worker).map(|it| it.in_hand()).unwrap_or_default();
-                gateway.pool.remove(*worker, *end);
+                self.overdue.forget(*worker);
                 // Without a process there is nothing to say: why there is none was said.
                 let Some(pid) = child.pid else { return };
+                let entry = gateway.pool.find(*worker);
+                let now = Instant::now();
+                let (level, line) =
+                    fate::tell(&child, entry.as_deref(), *end, &mut self.oom_kills, now);
+                gateway.log.say(level, line);
+                gateway.pool.remove(*worker, *end);
                 self.tell(
                     child.generation,
                     json!({"do": "hook", "hook": "child_exit", "arguments": [], "worker": worker, "pid": pid}),
                 );
-                let held = match held.len() {
-                    0 => String::new(),
-                    _ => format!(" It held {}", held.join(", ")),
-                };
-                match end {
-                    Ended::Code(0) => gateway.log.info(format_args!("Worker exiting (pid: {pid})")),
-                    Ended::Code(code) => gateway
-                        .log
-                        .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
-                    Ended::Signal(number) => {
-                        let name = Signal::try_from(*number)
-                            .map_or_else(|_| number.to_string(), |signal| signal.to_string());
-                        let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
-                        let level = match *number {
-                            nix::libc::SIGTERM | nix::libc::SIGQUIT => Level::Info,
-                            _ => Level::Error,
-                        };
-                        gateway.log.say(level, message);
-                    }
-                }
+            }
+            Event::Explained { worker, connection, stack } => {
+                self.overdue.heard(gateway, *worker, connection, stack);
             }
             _ => (),
         }
@@ -443,10 +482,7 @@ impl Supervisor {
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
                 if let Some(child) = self.children.get_mut(&worker) {
-                    match child.pid {
-                        Some(pid) => kill(pid, signal),
-                        None => child.told = Some(signal),
-                    }
+                    child.send(signal);
                 }
             }
             Order::StopListening => {
@@ -473,6 +509,7 @@ impl Supervisor {
                 }
                 self.settle();
             }
+            Order::Replant(delay) => self.replace(self.fleet.generation(), delay),
             Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
             Order::Say(level, message) => gateway.log.say(level, message),
             Order::Exit(_) => unreachable!("the loop ends with it"),
@@ -504,7 +541,9 @@ impl Supervisor {
                     socket: Some(socket),
                     settings,
                     heard,
-                    _lifeline: lifeline,
+                    lifeline,
+                    sent: None,
+                    is_deaf: false,
                 };
                 self.children.insert(worker, child);
             }
@@ -522,7 +561,7 @@ impl Supervisor {
         gateway.log.info(format_args!("Booting worker with pid: {pid}"));
         child.pid = Some(pid);
         if let Some(signal) = child.told {
-            kill(pid, signal);
+            child.send(signal);
         }
         let settings = &child.settings;
         let most = settings
@@ -575,7 +614,14 @@ impl Supervisor {
         }
         match with {
             Ok(candidate) => {
+                if !self.fleet.has_started() {
+                    candidate.nursery.tell(hook("when_ready", &[]));
+                    self.gateway.inbox.put(Event::Start);
+                }
                 self.nurseries.insert(generation, candidate.nursery);
+            }
+            Err(reason) if !self.fleet.has_started() => {
+                self.gateway.inbox.put(Event::NotPreloaded { code: 3, reason });
             }
             Err(reason) => {
                 self.gateway.log.error(format_args!("no nursery can be started: {reason}"));

@@ -69,6 +69,7 @@ impl Seedling {
         python: &Path,
         library: &Path,
         config: Option<&ConfigFile>,
+        folder: &Path,
     ) -> Result<Seedling, String> {
         let failed = |error: io::Error| format!("no channel to the nursery: {error}");
         let (channel, theirs) =
@@ -80,6 +81,7 @@ impl Seedling {
         }
         let config = config.map(ConfigFile::to_argument);
         let child = causeway_app_host::nursery_command(python, library, config.as_deref())
+            .current_dir(folder)
             .stdin(Stdio::from(theirs))
             // Ctrl-C in a terminal is for the gateway, which then says what each has to do.
             .process_group(0)

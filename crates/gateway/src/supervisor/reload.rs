@@ -23,13 +23,22 @@ pub(super) struct Recipe {
     pub(super) sources: Rc<Sources>,
     pub(super) python: PathBuf,
     pub(super) library: PathBuf,
+    /// Where this program was started: what `-c` names is named from here, always.
+    here: PathBuf,
 }
 
 impl Recipe {
     pub(super) fn new(sources: Sources) -> Result<Recipe, String> {
         let library = causeway_app_host::library()
             .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
-        Ok(Recipe { python: python(sources.python()), library, sources: Rc::new(sources) })
+        let here = env::current_dir().map_err(|error| format!("the current folder: {error}"))?;
+        let asked_for = sources.python().map(|python| match python.components().count() {
+            1 => python,
+            // The nursery is started from another folder, perhaps.
+            _ => here.join(python),
+        });
+        let python = causeway_app_host::interpreter(asked_for);
+        Ok(Recipe { python, library, here, sources: Rc::new(sources) })
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -37,14 +46,23 @@ impl Recipe {
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {
-        Seedling::start(&self.python, &self.library, self.sources.config().as_ref())
+        let config = self.sources.config(&self.here);
+        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here)
     }
 
     pub(super) fn settle(
         &self,
         contents: Option<&Contents>,
     ) -> Result<Settled, settings::SettingsError> {
-        self.sources.settle(contents, &|name| env::var(name).ok())
+        let mut settled = self.sources.settle(contents, &|name| env::var(name).ok())?;
+        if let Some(folder) = &mut settled.settings.chdir {
+            *folder = self.here.join(&*folder);
+            if !folder.is_dir() {
+                let reason = format!("--chdir: can't chdir to \"{}\"", folder.display());
+                return Err(settings::SettingsError::Value(reason));
+            }
+        }
+        Ok(settled)
     }
 
     /// From the file to a nursery that could fork.
@@ -81,6 +99,7 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "application": settings.application,
         "chdir": settings.chdir,
         "pythonpath": settings.pythonpath,
+        "sendfile": settings.sendfile,
         "environment": environment,
         "logging": log::describe(settings),
         "threads": settings.threads,
@@ -88,14 +107,4 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "processes": settings.workers.max(1),
         "pid": process::id(),
     })
-}
-
-/// The interpreter whose packages the operator means.
-fn python(asked_for: Option<PathBuf>) -> PathBuf {
-    let environment = || Some(PathBuf::from(env::var_os("VIRTUAL_ENV")?).join("bin/python"));
-    let neighbour = || Some(env::current_exe().ok()?.parent()?.join("python3"));
-    asked_for
-        .or_else(|| environment().filter(|python| python.exists()))
-        .or_else(|| neighbour().filter(|python| python.exists()))
-        .unwrap_or_else(|| PathBuf::from("python3"))
 }

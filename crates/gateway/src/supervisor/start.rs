@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     env,
     ffi::CString,
     io::{self, Write},
@@ -18,9 +18,12 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::{
     Inbox, Supervisor,
-    fleet::Fleet,
+    fate::OomKills,
+    fleet::{BootFailure, Fleet},
     listeners,
+    memory::Memory,
     nursery::{Refusal, Seedling},
+    overdue::Overdue,
     reap,
     reload::{Recipe, configure},
 };
@@ -99,7 +102,16 @@ fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
 fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Failure> {
     let readable = |error: io::Error| error.to_string();
     let settings = &settled.settings;
+    if let Some(folder) = &settings.chdir {
+        // Logs, sockets and the pid file are named from there.
+        let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
+        env::set_current_dir(folder).map_err(failed)?;
+    }
     let log = Log::open(settings, &recipe.python)?;
+    if log.says_debug() {
+        let all = settings::print(&settled.chosen);
+        log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
+    }
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
@@ -108,14 +120,16 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
     let Some(inherited) = listeners::inherit(settings, &log) else { return Ok(1) };
     name_process(settings)?;
     let inbox = Rc::new(Inbox::default());
-    let fleet = Fleet::new(settings.workers, settings.graceful_timeout);
+    let boot_failure =
+        if settings.exit_on_boot_failure { BootFailure::Ends } else { BootFailure::IsTriedAgain };
+    let fleet = Fleet::new(settings.workers, settings.graceful_timeout, boot_failure);
     let gateway = Rc::new(Gateway {
         log,
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(MEMORY)),
-        dropped_names: RefCell::new(HashSet::new()),
+        complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
     });
@@ -136,6 +150,9 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
             preparing: None,
             counted: None,
             next_backlog: Instant::now(),
+            overdue: Overdue::default(),
+            memory: Memory::new(),
+            oom_kills: OomKills::watch(),
         };
         supervisor.run(inherited).await
     });
