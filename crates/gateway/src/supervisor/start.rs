@@ -113,6 +113,9 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
     }
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
+    for line in settled.without_effect() {
+        log.info(line);
+    }
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
