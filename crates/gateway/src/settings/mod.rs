@@ -28,6 +28,7 @@ pub use sources::{Chosen, Source, Sources};
 
 /// gunicorn's names, in the order of its manual.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch an operator has")]
 pub struct Settings {
     /// `module:callable`.
     pub application: String,

@@ -223,7 +223,7 @@ pub enum ProxyProtocol {
 }
 
 pub(super) fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "off" | "false" | "0" | "none" | "" => Ok(ProxyProtocol::Off),
         "v1" => Ok(ProxyProtocol::V1),
         "v2" => Ok(ProxyProtocol::V2),

@@ -22,10 +22,7 @@ use std::{path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Address, Mode, Settings,
-    address::{address, statsd},
-    folder::absolute,
-    in_python, readers as read,
+    Address, Mode, Settings, address::address, folder::absolute, in_python, readers as read,
 };
 
 pub(super) struct Row {

@@ -225,7 +225,7 @@ impl Fleet {
             Event::Start => self.started = true,
             Event::Tick | Event::Explained { .. } => (),
             Event::NotPreloaded { code, reason } => {
-                self.not_preloaded(code, reason, now, &mut orders)
+                self.not_preloaded(code, reason, now, &mut orders);
             }
             Event::Reload { target, graceful } => {
                 if matches!(self.phase, Phase::Starting | Phase::Serving) {

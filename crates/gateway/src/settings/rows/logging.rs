@@ -1,6 +1,6 @@
 //! gunicorn's "Logging": what is said, and where.
 
-use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, statsd, text};
+use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         default: r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#,
         help: "That line, in gunicorn's %(atoms)s",
         read: |to, values| {
-            crate::access_log::Format::read(last(values))?;
+            crate::log::Format::read(last(values))?;
             last(values).clone_into(&mut to.access_logformat);
             Ok(())
         },
@@ -134,7 +134,8 @@ pub(super) const ROWS: &[Row] = &[
         default: "udp://localhost:514",
         help: "Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram",
         read: |to, values| {
-            to.syslog_addr = last(values).to_owned();
+            crate::log::check_syslog_address(last(values))?;
+            last(values).clone_into(&mut to.syslog_addr);
             Ok(())
         },
         ..ROW
@@ -158,7 +159,8 @@ pub(super) const ROWS: &[Row] = &[
         default: "user",
         help: "The facility they have there",
         read: |to, values| {
-            to.syslog_facility = last(values).to_owned();
+            crate::log::check_syslog_facility(last(values))?;
+            last(values).clone_into(&mut to.syslog_facility);
             Ok(())
         },
         ..ROW
@@ -183,8 +185,9 @@ pub(super) const ROWS: &[Row] = &[
         typed: in_python::statsd,
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
+            crate::log::check_statsd_address(last(values))?;
             to.statsd_host = text(values);
-            statsd(last(values)).map(drop)
+            Ok(())
         },
         ..ROW
     },
@@ -196,7 +199,7 @@ pub(super) const ROWS: &[Row] = &[
         unset: Some(|_| "".into()),
         help: "What the names of metrics begin with",
         read: |to, values| {
-            to.statsd_prefix = last(values).to_owned();
+            last(values).clone_into(&mut to.statsd_prefix);
             Ok(())
         },
         ..ROW
@@ -209,7 +212,7 @@ pub(super) const ROWS: &[Row] = &[
         unset: Some(|_| "".into()),
         help: "Tags of metrics, as Datadog has them, with commas between them",
         read: |to, values| {
-            to.dogstatsd_tags = last(values).to_owned();
+            last(values).clone_into(&mut to.dogstatsd_tags);
             Ok(())
         },
         ..ROW

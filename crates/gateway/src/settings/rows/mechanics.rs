@@ -17,9 +17,10 @@ pub(super) const ROWS: &[Row] = &[
         typed: |folder| absolute(folder.as_ref()).to_string_lossy().into(),
         help: "Where the application is loaded from [default: here]",
         read: |to, values| {
-            let folder = absolute(last(values).as_ref());
-            if !folder.is_dir() {
-                return Err(format!("can't chdir to \"{}\"", last(values)));
+            let folder = PathBuf::from(last(values));
+            // From where another is looked at, `Recipe::settle` knows.
+            if folder.is_absolute() && !folder.is_dir() {
+                return Err(format!("can't chdir to \"{}\"", folder.display()));
             }
             to.chdir = Some(folder);
             Ok(())
