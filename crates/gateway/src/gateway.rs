@@ -4,7 +4,7 @@ use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
 
 use crate::{
     access_log::AccessLog,
-    front::Connections,
+    front::{Connections, tls::Terms},
     log::Log,
     pool::Pool,
     settings::{self, Request, Settings},
@@ -20,6 +20,8 @@ pub(crate) struct Gateway {
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
+    /// What those that begin now agree to, where TLS is spoken.
+    pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
     /// Names already complained about: one line each, not one for each request.
     pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
@@ -73,6 +75,7 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
         dropped_names: RefCell::default(),
         script_name: Vec::new(),

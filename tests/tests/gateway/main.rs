@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
+mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 
 mod boot;
@@ -11,3 +12,4 @@ mod serving;
 mod signals;
 mod sockets;
 mod timing;
+mod tls;

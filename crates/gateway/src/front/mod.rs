@@ -9,6 +9,7 @@ mod connections; // all of them, with their deadlines
 mod head; // strict RFC 9112
 mod pages; // small pages of our own
 mod socket; // TCP or unix, with a deadline
+pub(crate) mod tls; // and with TLS over it
 
 use std::{rc::Rc, time::Duration};
 
@@ -54,10 +55,19 @@ fn idle_limit(gateway: &Gateway, peer: Peer) -> Duration {
 }
 
 pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, local: Rc<Local>) {
-    let socket = Socket::new(stream, gateway.connections.enter());
+    let mut socket = Socket::new(stream, gateway.connections.enter());
+    let secured = gateway.tls.now();
+    let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
+    if let Some(config) = secured {
+        // In a box: connections without TLS are not to carry the room for it.
+        match Box::pin(tls::greet(&gateway, socket, peer, config)).await {
+            Some(secured) => socket = secured,
+            None => return,
+        }
+    }
     let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
     let mut connection = Connection { socket, buffer, peer, local, is_last: false };
-    let limits = Limits::new(&gateway.settings(), connection.is_trusted(&gateway));
+    let limits = Limits::new(&gateway.settings(), connection.is_trusted(&gateway), scheme);
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {

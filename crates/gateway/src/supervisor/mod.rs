@@ -43,7 +43,7 @@ use listeners::{Inherited, Opened};
 
 use crate::{
     access_log::{self, AccessLog},
-    front::Connections,
+    front::{Connections, tls},
     gateway::{Budget, Gateway},
     listen,
     log::Log,
@@ -90,7 +90,9 @@ fn serve(sources: Sources) -> Result<u8, String> {
         }
         _ => None,
     };
+    let terms = tls::Terms::read(&settings)?;
     let nursery = nursery(&settings)?;
+    tls::complain(&settings, &log);
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
     let mut inherited = None;
     let mut pid_file = None;
@@ -114,6 +116,7 @@ fn serve(sources: Sources) -> Result<u8, String> {
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: terms,
         memory: Rc::new(Budget::new(MEMORY)),
         dropped_names: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
@@ -275,6 +278,7 @@ impl Supervisor {
                 }
                 gateway.pool.ready(*worker);
             }
+            Event::Hangup => gateway.tls.renew(&gateway.settings(), &gateway.log),
             Event::Used(worker) => {
                 if let Some(child) = self.children.get(worker) {
                     gateway.log.info(format_args!(

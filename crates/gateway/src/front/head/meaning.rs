@@ -27,7 +27,7 @@ pub(super) fn interpret(
         host: None,
         script_name: None,
         framing: Framing::Length(0),
-        scheme: Scheme::Http,
+        scheme: limits.scheme,
         keep_alive: line.version == Version::Http11,
         expects_continue: false,
         bytes,
@@ -67,7 +67,7 @@ pub(super) fn interpret(
         (false, length) => Framing::Length(length.unwrap_or(0)),
     };
     head.host = seen.host;
-    head.scheme = seen.scheme.unwrap_or(Scheme::Http);
+    head.scheme = seen.scheme.unwrap_or(limits.scheme);
     head.keep_alive = match (seen.close, seen.keep_alive) {
         (true, _) => false,
         (false, true) => true,

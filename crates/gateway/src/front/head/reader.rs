@@ -8,8 +8,8 @@ use http1::{
     is_field_value, is_token, request_line,
 };
 
-use super::{Head, Refusal, bad, invalid_header, meaning};
-use crate::settings::Settings;
+use super::{Head, Refusal, Scheme, bad, invalid_header, meaning};
+use crate::{front::tls, settings::Settings};
 
 /// The bounds of a head, and whether the peer may speak for others.
 pub(crate) struct Limits {
@@ -17,10 +17,12 @@ pub(crate) struct Limits {
     pub(super) fields: usize,
     pub(super) field: usize,
     pub(super) trusted: bool,
+    /// Unless one who is trusted says otherwise.
+    pub(super) scheme: Scheme,
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &Settings, trusted: bool) -> Limits {
+    pub(crate) fn new(settings: &Settings, trusted: bool, scheme: Scheme) -> Limits {
         /// The longest line gunicorn's own parser takes.
         const LONGEST: usize = 8190;
         Limits {
@@ -28,6 +30,7 @@ impl Limits {
             fields: settings.limit_request_fields,
             field: settings.limit_request_field_size,
             trusted,
+            scheme,
         }
     }
 }
@@ -81,6 +84,9 @@ impl<'a> HeadReader<'a> {
     }
 
     fn request_line(&self, buffer: &[u8]) -> Result<Option<RequestLine>, Refusal> {
+        if buffer.first() == Some(&tls::HANDSHAKE) {
+            return Err(bad("TLS was sent to a port that speaks plain HTTP (certfile is not set)"));
+        }
         // RFC 9112 §2.2: one empty line before it, from clients that end a body with a line end.
         let start = match buffer {
             [b'\r', b'\n', b'\r' | b'\n', ..] | [b'\n', ..] | [b'\r', 0..=9 | 11..=255, ..] => {

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { line: 200, fields: 8, field: 100, trusted: false };
+const LIMITS: Limits =
+    Limits { line: 200, fields: 8, field: 100, trusted: false, scheme: Scheme::Http };
 
 fn read_pieces(pieces: &[&[u8]], limits: &Limits) -> Result<Option<(Head, BytesMut)>, Refusal> {
     let mut reader = HeadReader::new(limits);
