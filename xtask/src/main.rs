@@ -12,6 +12,7 @@ mod directives;
 mod down;
 mod fuzz;
 mod logs;
+mod losses;
 mod status;
 mod table;
 mod test;
@@ -51,6 +52,8 @@ enum Command {
     Directives(directives::Options),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
+    /// Count the requests that are lost when workers come and go under load
+    Losses(losses::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
+            Command::Losses(options) => losses::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use xtask::application::Application;
+use xtask::peers;
 use xtask::programs;
 use xtask::progress::Progress;
 use xtask::python::Python;
@@ -40,9 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in Application::names() {
         Application::named(&name)?.environment(&python, Progress::Shown)?;
     }
+    peers::gunicorn(Progress::Shown)?;
     if options.real {
-        let gunicorn = workspace::root().join("tests/conf/peers.txt");
-        python.environment("venv-peers", &[gunicorn], Progress::Shown)?;
         let real = ["--package", "e2e", "--features", "real", "--test", "real"];
         cargo_test(&real, &[], &options.arguments)?;
         // The same journeys through the real ones: what passes here is a fact about HTTP and not a habit

@@ -1,5 +1,6 @@
 //! Starting an app-host. Runs in the gateway, in tests, in a launcher: nothing here may touch Python.
 
+use std::env;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,9 +19,30 @@ pub fn command(python: &Path, library: &Path, options: &HostOptions) -> Command 
     command
 }
 
+/// What makes of an app-host a nursery.
+pub(crate) const NURSERY: &str = "nursery";
+
+/// The process that reads `config` (as `-c` names it) and forks workers. The caller adds the packet
+/// socket to it as standard input; its end is the nursery's.
+pub fn nursery_command(python: &Path, library: &Path, config: Option<&str>) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-c").arg(BOOT).arg(library).arg(NURSERY).args(config);
+    command
+}
+
+/// The interpreter whose packages the operator means.
+pub fn interpreter(asked_for: Option<PathBuf>) -> PathBuf {
+    let environment = || Some(PathBuf::from(env::var_os("VIRTUAL_ENV")?).join("bin/python"));
+    let neighbour = || Some(env::current_exe().ok()?.parent()?.join("python3"));
+    asked_for
+        .or_else(|| environment().filter(|python| python.exists()))
+        .or_else(|| neighbour().filter(|python| python.exists()))
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
+
 /// The library of the running program: see `library_for`.
 pub fn library() -> Option<PathBuf> {
-    library_for(&std::env::current_exe().ok()?)
+    library_for(&env::current_exe().ok()?)
 }
 
 /// The library cargo built next to `program`: `target/PROFILE/` holds programs, its `deps/` test

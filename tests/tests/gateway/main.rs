@@ -4,12 +4,20 @@
 
 mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
+mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod boot;
+mod config_file;
+mod environ;
 mod failures;
+mod faults;
+mod memory;
+mod queue;
 mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod strictness;
+mod timeouts;
 mod timing;
 mod tls;

@@ -24,14 +24,15 @@ pub enum ConfigFile {
 }
 
 impl ConfigFile {
-    pub(super) fn find(named: Option<&str>) -> Option<ConfigFile> {
+    /// `here`: where this program was started, whatever its folder is by now.
+    pub(super) fn find(named: Option<&str>, here: &Path) -> Option<ConfigFile> {
         const DEFAULT: &str = "./gunicorn.conf.py";
         match named {
             Some(name) => Some(match name.strip_prefix("python:") {
                 Some(module) => ConfigFile::Module(module.to_owned()),
                 None => ConfigFile::Path(name.strip_prefix("file:").unwrap_or(name).into()),
             }),
-            None => Path::new(DEFAULT).is_file().then(|| ConfigFile::Path(DEFAULT.into())),
+            None => here.join(DEFAULT).is_file().then(|| ConfigFile::Path(DEFAULT.into())),
         }
     }
 

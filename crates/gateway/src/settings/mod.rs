@@ -39,7 +39,7 @@ pub struct Settings {
     /// Requests a worker answers before it is replaced; none: for ever.
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
-    /// How long a request may take; none: for ever.
+    /// How long a worker may be silent over a request, from when it got it; none: for ever.
     pub timeout: Option<Duration>,
     pub graceful_timeout: Duration,
     /// None: as suits the listener, see `front::idle_limit`.
@@ -189,6 +189,17 @@ pub fn read(
         command_line::Parsed::Print(text) => Ok(Request::Print(text)),
         command_line::Parsed::Given(given) => Sources::new(given, environment).map(Request::Run),
     }
+}
+
+/// Every setting under its name, as hooks find it in `server.cfg`.
+pub(crate) fn for_hooks(settled: &Settled) -> serde_json::Value {
+    let mut values: serde_json::Map<_, _> = rows::rows()
+        .zip(&settled.chosen)
+        .map(|(row, chosen)| (row.name.to_owned(), row.in_python(&chosen.values)))
+        .collect();
+    values.insert("hooks".to_owned(), settled.settings.hooks.clone().into());
+    values.insert("wsgi_app".to_owned(), settled.settings.application.clone().into());
+    values.into()
 }
 
 /// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.

@@ -109,10 +109,31 @@ pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
         if part == "*" {
             return Ok(Trusted::Everyone);
         }
-        let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-        networks.push(network.map_err(|_| format!("\"{part}\" is not an address or a network"))?);
+        networks.push(network(part)?);
     }
     Ok(Trusted::Networks(networks))
+}
+
+/// As Python's `ip_network` reads it: an address, or one with the length of its mask, or with the mask.
+fn network(text: &str) -> Result<IpNet, String> {
+    let wrong = || format!("\"{text}\" is not an address or a network");
+    let network = match text.split_once('/') {
+        None => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| wrong())?,
+        Some((address, mask)) if mask.contains('.') => {
+            let (address, mask) = (address.parse(), mask.parse());
+            let network = IpNet::with_netmask(
+                IpAddr::V4(address.map_err(|_| wrong())?),
+                IpAddr::V4(mask.map_err(|_| wrong())?),
+            );
+            network.map_err(|_| wrong())?
+        }
+        Some(_) => text.parse().map_err(|_| wrong())?,
+    };
+    if network.addr() != network.network() {
+        let meant = network.trunc();
+        return Err(format!("\"{text}\" has host bits set; the network is {meant}"));
+    }
+    Ok(network)
 }
 
 /// `KEY=VALUE`.
@@ -192,11 +213,11 @@ pub enum ProxyProtocol {
 }
 
 pub(super) fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "off" | "false" => Ok(ProxyProtocol::Off),
+    match text.trim().to_ascii_lowercase().as_str() {
+        "off" | "false" | "0" | "none" => Ok(ProxyProtocol::Off),
         "v1" => Ok(ProxyProtocol::V1),
         "v2" => Ok(ProxyProtocol::V2),
-        "auto" | "true" => Ok(ProxyProtocol::Auto),
+        "auto" | "true" | "1" => Ok(ProxyProtocol::Auto),
         _ => Err(format!("\"{text}\" is not off, v1, v2 or auto")),
     }
 }
@@ -294,6 +315,9 @@ mod tests {
         assert!(!trusted.includes("11.0.0.1".parse().unwrap()));
         assert_eq!(super::trusted("10.0.0.1,*"), Ok(Trusted::Everyone));
         assert!(super::trusted("example.org").is_err());
+        assert!(super::trusted("192.168.0.0/255.255.0.0,fe80::/10").is_ok());
+        let error = super::trusted("192.168.1.1/24").unwrap_err();
+        assert_eq!(error, "\"192.168.1.1/24\" has host bits set; the network is 192.168.1.0/24");
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod workers;
 
 use std::{path::PathBuf, time::Duration};
 
+use serde_json::Value;
+
 use super::{Settings, address::address, readers as read};
 
 pub(super) struct Row {
@@ -53,6 +55,23 @@ pub(super) enum Takes {
     Json,
     /// A function, in a configuration file only.
     Hook,
+}
+
+impl Row {
+    /// What was typed, with the type it has in Python.
+    pub(super) fn in_python(&self, values: &[String]) -> Value {
+        let number = |text: &str| text.parse::<i64>().map_or_else(|_| text.into(), Value::from);
+        match self.takes {
+            Takes::Nothing => (!values.is_empty()).into(),
+            Takes::Inverted => (last(values) != "off" && last(values) != "false").into(),
+            Takes::Many(_) => values.into(),
+            Takes::Json => serde_json::from_str(last(values)).unwrap_or_default(),
+            Takes::Hook => Value::Null,
+            Takes::One(_) | Takes::Optional(..) => {
+                values.last().map_or(Value::Null, |text| number(text))
+            }
+        }
+    }
 }
 
 /// What most rows have in common.

@@ -1,7 +1,11 @@
 //! Which of several places speaks: the command line, then `GUNICORN_CMD_ARGS`, then the configuration
 //! file, then a setting's own environment variable, then its default. Lists are replaced, not merged.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     Environment, Mode, Settings, SettingsError, Settled,
@@ -67,9 +71,9 @@ impl Sources {
     }
 
     /// Where settings are to be read from; by default from `./gunicorn.conf.py`, if there is one.
-    pub fn config(&self) -> Option<ConfigFile> {
+    pub fn config(&self, here: &Path) -> Option<ConfigFile> {
         let named = self.given.config.as_deref().or(self.arguments.config.as_deref());
-        ConfigFile::find(named)
+        ConfigFile::find(named, here)
     }
 
     /// The interpreter that was asked for. It reads the configuration file, which can not name it.

@@ -3,7 +3,10 @@
 
 use std::{process, time::Duration};
 
-use super::{fleet::Event, inbox::Inbox};
+use super::{
+    fleet::Event,
+    inbox::{Inbox, Notice},
+};
 use crate::{
     listen::{self, BindError, Listener},
     log::Log,
@@ -100,7 +103,7 @@ async fn wait(inbox: &Inbox) -> Waited {
     let stopped = async {
         loop {
             match inbox.take().await {
-                Event::Terminate | Event::Quit => return,
+                Notice::Event(Event::Terminate | Event::Quit) => return,
                 other => heard.push(other),
             }
         }
@@ -109,8 +112,8 @@ async fn wait(inbox: &Inbox) -> Waited {
         Ok(()) => Waited::Stopped,
         Err(_) => Waited::InFull,
     };
-    for event in heard {
-        inbox.put(event);
+    for notice in heard {
+        inbox.put_notice(notice);
     }
     waited
 }

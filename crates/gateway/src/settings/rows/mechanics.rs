@@ -11,7 +11,8 @@ pub(super) const ROWS: &[Row] = &[
         help: "Where the application is loaded from [default: here]",
         read: |to, values| {
             let folder = PathBuf::from(last(values));
-            if !folder.is_dir() {
+            // From where another is looked at, `Recipe::settle` knows.
+            if folder.is_absolute() && !folder.is_dir() {
                 return Err(format!("can't chdir to \"{}\"", folder.display()));
             }
             to.chdir = Some(folder);

@@ -63,7 +63,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--max-worker-memory"],
         takes: One("BYTES"),
         default: "0",
-        help: "Memory of a worker, beyond which a new one takes its place, as in 512M; 0: never",
+        help: "Resident memory of a worker, beyond which a new one takes its place, one at a time, as in \
+               512M; 0: never",
         read: |to, values| {
             read::bytes(last(values)).map(|value| to.max_worker_memory = unless_zero(value))
         },
@@ -74,7 +75,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--exit-on-boot-failure"],
         takes: Nothing,
         default: "",
-        help: "As gunicorn does, end when the first workers can not boot, rather than try again",
+        help: "As gunicorn does, end with code 3 or 4 when the first workers can not boot, rather than \
+               answer 503 and try again",
         read: |to, _| {
             to.exit_on_boot_failure = true;
             Ok(())

@@ -8,7 +8,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--limit-request-line"],
         takes: One("BYTES"),
         default: "4094",
-        help: "Longest request line; 0: the most there is, 8190",
+        help: "Longest request line; 0: the most there is, 65536",
         read: |to, values| {
             let limit = read::number(last(values), 0)?;
             to.limit_request_line = unless_zero(limit);

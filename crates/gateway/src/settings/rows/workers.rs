@@ -57,7 +57,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-t", "--timeout"],
         takes: One("SECONDS"),
         default: "30",
-        help: "How long a worker may be silent over a request before it is killed; 0: for ever",
+        help: "How long a request may take to its answer's first byte, and between two pieces of it; \
+               beyond it gets 504, and its worker is replaced; 0: for ever",
         read: |to, values| read::seconds(last(values)).map(|value| to.timeout = unless_zero(value)),
         ..ROW
     },
@@ -85,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         takes: One("N"),
         default: "1000",
         help: "Client connections for each gthread worker, beyond which none is accepted",
-        read: |to, values| read::number(last(values), 0).map(|value| to.worker_connections = value),
+        read: |to, values| read::number(last(values), 1).map(|value| to.worker_connections = value),
         ..ROW
     },
 ];
