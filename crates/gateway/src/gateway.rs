@@ -7,8 +7,9 @@ use crate::{
     front::Connections,
     log::Log,
     pool::Pool,
+    reloader::Reloader,
     settings::{self, Request, Settings},
-    supervisor::Inbox,
+    supervisor::{Census, Inbox},
 };
 
 pub(crate) struct Gateway {
@@ -21,6 +22,8 @@ pub(crate) struct Gateway {
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
     pub(crate) memory: Rc<Budget>,
+    pub(crate) census: Census,
+    pub(crate) reloader: Reloader,
     /// Names already complained about: one line each, not one for each request.
     pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
@@ -64,7 +67,8 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let Ok(Request::Run(sources)) = settings::read(arguments, &|_| None) else {
         panic!("{flags:?} are flags");
     };
-    let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
+    let settled = sources.settle(None, &|_| None).expect("flags have values");
+    let settings = settled.settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
         log: Log::open(&settings.error_logfile, settings.log_level)
@@ -74,6 +78,8 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(1024)),
+        census: Census::new(settled.chosen),
+        reloader: Reloader::default(),
         dropped_names: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),

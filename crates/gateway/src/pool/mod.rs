@@ -233,6 +233,10 @@ impl Pool {
         stuck
     }
 
+    pub(crate) fn workers(&self) -> Vec<Rc<Worker>> {
+        self.inner.workers.borrow().clone()
+    }
+
     /// Everything in workers' hands, for lines that have to say who holds them.
     pub(crate) fn in_hand(&self) -> Vec<String> {
         self.inner.workers.borrow().iter().flat_map(|worker| worker.in_hand()).collect()
@@ -275,6 +279,31 @@ impl Worker {
             .iter()
             .filter_map(|slot| slot.held.borrow().as_ref().map(ToString::to_string))
             .collect()
+    }
+
+    pub(crate) fn each_held(&self, mut each: impl FnMut(&Held)) {
+        for slot in &self.slots {
+            slot.held.borrow().as_ref().into_iter().for_each(&mut each);
+        }
+    }
+
+    pub(crate) fn has_booted(&self) -> bool {
+        self.state.get() != State::Booting
+    }
+
+    /// Whether it is killed over a request.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.slots.iter().any(|slot| slot.overdue.get())
+    }
+
+    /// How long it has said nothing although it should.
+    pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
+        let since = self.slots.iter().filter_map(|slot| slot.silent_since.get()).min()?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    pub(crate) fn served(&self) -> u64 {
+        self.served.get()
     }
 
     /// They were closed on the other side. Whoever leases one makes it anew.

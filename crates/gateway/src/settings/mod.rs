@@ -191,6 +191,26 @@ pub fn read(
     }
 }
 
+/// Every setting for a program to read. Of the application's environment only the names: it is where
+/// passwords are.
+pub fn describe(chosen: &[Chosen]) -> serde_json::Map<String, serde_json::Value> {
+    use rows::Takes;
+    use serde_json::{Value, json};
+    let row = |name| rows::rows().find(|row| row.name == name).map(|row| row.takes);
+    let one = |text: &str| text.parse::<u64>().map_or_else(|_| json!(text), Value::from);
+    let value = |chosen: &Chosen| match (row(chosen.name), chosen.values.as_slice()) {
+        (Some(Takes::Nothing | Takes::Hook), values) => json!(!values.is_empty()),
+        (Some(Takes::Inverted), values) => json!(!values.iter().any(|value| value == "off")),
+        (Some(Takes::Many(_)), values) if chosen.name == "raw_env" => {
+            values.iter().map(|text| json!(text.split('=').next())).collect()
+        }
+        (Some(Takes::Many(_)), values) => json!(values),
+        (_, []) => Value::Null,
+        (_, [.., last]) => one(last),
+    };
+    chosen.iter().map(|chosen| (chosen.name.to_owned(), value(chosen))).collect()
+}
+
 /// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.
 pub fn print(chosen: &[Chosen]) -> String {
     let width = chosen.iter().map(|row| row.name.len()).max().unwrap_or(0);

@@ -13,7 +13,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::settings::Level;
+use crate::{listen::Doors, settings::Level};
 
 pub(crate) type WorkerId = u64;
 
@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Drained(WorkerId),
     /// It has answered as many requests as it may.
     Used(WorkerId),
+    /// Somebody wants another one in its place.
+    Dismissed(WorkerId),
     /// It has been silent over a request for too long.
     Stuck(WorkerId),
     /// No client connection is left. Only said once we have stopped listening.
@@ -47,6 +49,10 @@ pub(crate) enum Event {
     More,
     Fewer,
     Reopen,
+    /// Another master is to be started. Not for the fleet to do.
+    Upgrade,
+    /// No workers until HUP or TTIN; another master has the same sockets.
+    Withdraw,
     Tick,
 }
 
@@ -63,6 +69,8 @@ pub(crate) enum Order {
     Retire(WorkerId),
     Kill(WorkerId, Signal),
     StopListening,
+    /// Nobody is let in any more, or is again.
+    SetDoors(Doors),
     Reopen,
     /// Nobody can answer, and this is why; with none, somebody can again.
     Unavailable(Option<String>),
@@ -112,6 +120,10 @@ enum Phase {
 
 pub(crate) struct Fleet {
     target: usize,
+    /// What `target` is again after HUP.
+    configured: usize,
+    /// Told to do without workers, and since when those who are here are waited for.
+    withdrawn: Option<Instant>,
     graceful: Duration,
     members: BTreeMap<WorkerId, Member>,
     next: WorkerId,
@@ -142,6 +154,8 @@ impl Fleet {
     pub(crate) fn new(target: usize, graceful: Duration) -> Fleet {
         Fleet {
             target,
+            configured: target,
+            withdrawn: None,
             graceful,
             members: BTreeMap::new(),
             next: 1,
@@ -159,7 +173,7 @@ impl Fleet {
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
         match event {
-            Event::Start | Event::Tick => (),
+            Event::Start | Event::Upgrade | Event::Tick => (),
             Event::Ready(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
                     && member.state == State::Booting
@@ -190,6 +204,11 @@ impl Fleet {
                     member.used = true;
                 }
             }
+            Event::Dismissed(worker) => match self.members.get(&worker).map(|it| it.state) {
+                Some(State::Ready) => self.retire(worker, now, &mut orders),
+                Some(State::Booting) => self.tell(worker, Signal::SIGTERM, now, &mut orders),
+                Some(State::Retiring | State::Leaving | State::Aborted) | None => (),
+            },
             Event::Stuck(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
                     && member.state != State::Aborted
@@ -201,6 +220,8 @@ impl Fleet {
             Event::Quiet => {
                 if matches!(self.phase, Phase::Stopping { .. }) {
                     self.tell_all(Signal::SIGTERM, now, &mut orders);
+                } else if self.withdrawn.is_some() {
+                    self.target = 0;
                 }
             }
             Event::Terminate => self.stop(self.graceful, now, &mut orders),
@@ -215,6 +236,15 @@ impl Fleet {
             },
             Event::More => {
                 self.target += 1;
+                self.come_back(&mut orders);
+            }
+            Event::Withdraw => {
+                if matches!(self.phase, Phase::Starting | Phase::Serving)
+                    && self.withdrawn.is_none()
+                {
+                    self.withdrawn = Some(now);
+                    orders.push(Order::SetDoors(Doors::Shut));
+                }
             }
             Event::Fewer => {
                 // As gunicorn: the last one stays, and none stays none.
@@ -223,6 +253,9 @@ impl Fleet {
                 }
             }
             Event::Reopen => orders.push(Order::Reopen),
+        }
+        if self.withdrawn.is_some_and(|since| now - since >= self.graceful) {
+            self.target = 0;
         }
         self.enforce_patience(now, &mut orders);
         match self.phase {
@@ -238,11 +271,25 @@ impl Fleet {
     /// Whether time alone can make something happen.
     pub(crate) fn needs_ticks(&self) -> bool {
         self.not_before.is_some()
+            || (self.withdrawn.is_some() && self.target > 0)
             || !matches!(self.phase, Phase::Serving)
             || self.members.values().any(|member| member.state != State::Ready)
     }
 
+    /// How many there should be.
+    pub(crate) fn target(&self) -> usize {
+        self.target
+    }
+
+    fn come_back(&mut self, orders: &mut Vec<Order>) {
+        if self.withdrawn.take().is_some() {
+            orders.push(Order::SetDoors(Doors::Open));
+        }
+    }
+
     fn hang_up(&mut self, orders: &mut Vec<Order>) {
+        self.target = self.configured;
+        self.come_back(orders);
         orders.push(Order::Say(Level::Info, "Hang up: Master".to_owned()));
         self.generation += 1;
         self.not_before = None;

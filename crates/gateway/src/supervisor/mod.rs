@@ -3,10 +3,13 @@
 //! It never reads a request and never waits for one. What there is to decide is decided in
 //! `fleet.rs`; here are the processes, the listeners and the clock.
 
+mod census; // what others may ask
 mod child; // one worker process
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
-mod listeners; // opening what connections come in by
+mod listeners; // what connections come in by
+mod lifecycle; // the process among others: systemd, a master before or after it, its files
+mod reexec; // another master, with our sockets
 mod signals; // gunicorn's, as events
 
 use std::{
@@ -35,20 +38,23 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
+pub(crate) use census::Census;
 use child::{Nursery, Started};
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
-use listeners::{Inherited, Opened};
+use lifecycle::Lifecycle;
+use listeners::{Inherited, Listeners, Opened};
 
 use crate::{
     access_log::{self, AccessLog},
+    daemon::{Side, Terminal},
     front::Connections,
     gateway::{Budget, Gateway},
-    listen,
+    listen::Doors,
     log::Log,
-    pid_file::PidFile,
     pool::{Pool, Worker},
+    reloader::{self, Reloader},
     settings::{Level, Mode, Settings, Settled, Sources},
 };
 
@@ -60,18 +66,25 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// gunicorn's codes: 0 after a stop, 1 for what is wrong with the settings, 3 and 4 for workers that
 /// can not start.
 pub fn run(sources: Sources) -> ExitCode {
-    match serve(sources) {
-        Ok(code) => ExitCode::from(code),
+    let terminal = &mut Terminal::default();
+    match serve(sources, terminal) {
+        Ok(code) => {
+            terminal.tell(code, None);
+            ExitCode::from(code)
+        }
         Err(message) => {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "Error: {message}");
+            if !terminal.tell(1, Some(&message)) {
+                use std::io::Write as _;
+                let _ = writeln!(std::io::stderr(), "Error: {message}");
+            }
             ExitCode::from(1)
         }
     }
 }
 
-fn serve(sources: Sources) -> Result<u8, String> {
+fn serve(sources: Sources, terminal: &mut Terminal) -> Result<u8, String> {
     let mode = sources.mode();
+    let mut lifecycle = Lifecycle::begin()?;
     let environment = |name: &str| env::var(name).ok();
     if sources.config().is_some() {
         return Err("gunicorn.conf.py is not read yet".to_owned());
@@ -82,6 +95,12 @@ fn serve(sources: Sources) -> Result<u8, String> {
         use std::io::Write as _;
         let _ = std::io::stdout().write_all(crate::settings::print(&chosen).as_bytes());
     }
+    if mode == Mode::Serve {
+        match lifecycle.settle(&settings)? {
+            Side::Foreground(code) => return Ok(code),
+            Side::Daemon(detached) => *terminal = detached,
+        }
+    }
     let readable = |error: std::io::Error| error.to_string();
     let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
     let access = match &settings.access_logfile {
@@ -90,13 +109,14 @@ fn serve(sources: Sources) -> Result<u8, String> {
         }
         _ => None,
     };
+    terminal.silence().map_err(readable)?;
     let nursery = nursery(&settings)?;
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
     let mut inherited = None;
-    let mut pid_file = None;
     if mode == Mode::Serve {
-        pid_file = settings.pid.as_deref().map(PidFile::create).transpose()?;
-        inherited = listeners::inherit(&settings, &log);
+        lifecycle.write_pid_file(&settings)?;
+        lifecycle.give_files(&settings)?;
+        inherited = listeners::inherit(&settings, &mut lifecycle.inheritance, &log);
         if inherited.is_none() {
             return Ok(1);
         }
@@ -115,6 +135,8 @@ fn serve(sources: Sources) -> Result<u8, String> {
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(MEMORY)),
+        census: Census::new(chosen),
+        reloader: Reloader::default(),
         dropped_names: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settings)),
@@ -130,16 +152,15 @@ fn serve(sources: Sources) -> Result<u8, String> {
             nursery,
             mode,
             children: HashMap::new(),
-            accepting: Vec::new(),
-            stop: watch::Sender::new(false),
+            listeners: Listeners::default(),
+            lifecycle,
         };
-        supervisor.run(inherited).await
+        supervisor.run(inherited, terminal).await
     });
     drop(runtime);
     if let Some(access) = &gateway.access {
         access.flush();
     }
-    drop(pid_file);
     code
 }
 
@@ -184,12 +205,16 @@ struct Supervisor {
     nursery: Nursery,
     mode: Mode,
     children: HashMap<WorkerId, Child>,
-    accepting: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
+    listeners: Listeners,
+    lifecycle: Lifecycle,
 }
 
 impl Supervisor {
-    async fn run(mut self, inherited: Option<Inherited>) -> Result<u8, String> {
+    async fn run(
+        mut self,
+        inherited: Option<Inherited>,
+        terminal: &Terminal,
+    ) -> Result<u8, String> {
         let gateway = Rc::clone(&self.gateway);
         signals::watch(&gateway, &gateway.inbox)
             .map_err(|error| format!("signals can not be watched: {error}"))?;
@@ -211,9 +236,18 @@ impl Supervisor {
             let kind = if gateway.settings().threads > 1 { "gthread" } else { "sync" };
             gateway.log.info(format_args!("Using worker: {kind}"));
         }
-        for listener in listeners {
-            let accept = listen::accept(Rc::clone(&gateway), listener, self.stop.subscribe());
-            self.accepting.push(tokio::task::spawn_local(accept));
+        if self.mode == Mode::Serve {
+            self.lifecycle.opened(&gateway, &listeners)?;
+        }
+        self.listeners
+            .accept(&gateway, listeners)
+            .map_err(|error| format!("sockets can not be kept: {error}"))?;
+        if self.mode == Mode::Serve {
+            self.lifecycle.listening(&gateway, &self.listeners);
+            terminal.tell(0, None);
+            // A daemon's streams lead nowhere from here on.
+            gateway.log.reopen();
+            tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
         }
         tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
         gateway.inbox.put(Event::Start);
@@ -226,6 +260,7 @@ impl Supervisor {
                 () = gateway.connections.emptied() => Event::Quiet,
                 _ = ticks.tick() => {
                     self.sweep();
+                    self.lifecycle.look_for_parent(&gateway, &mut self.listeners);
                     Event::Tick
                 }
             };
@@ -246,6 +281,7 @@ impl Supervisor {
                     }
                     self.carry_out(order).await;
                 }
+                gateway.census.target.set(self.fleet.target());
             }
         }
     }
@@ -274,7 +310,10 @@ impl Supervisor {
                     gateway.log.debug(format_args!("Worker ready (pid: {})", child.pid));
                 }
                 gateway.pool.ready(*worker);
+                self.lifecycle.serving(gateway, &self.listeners);
             }
+            Event::Upgrade => self.lifecycle.upgrade(gateway, &self.listeners),
+            Event::Hangup => census::count(&gateway.census.reloads),
             Event::Used(worker) => {
                 if let Some(child) = self.children.get(worker) {
                     gateway.log.info(format_args!(
@@ -320,16 +359,24 @@ impl Supervisor {
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
                 if let Some(child) = self.children.get(&worker) {
+                    if matches!(signal, Signal::SIGKILL | Signal::SIGABRT) {
+                        census::count(&gateway.census.killed);
+                    }
                     // It may have gone a moment ago.
                     let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), signal);
                 }
             }
             Order::StopListening => {
-                self.stop.send_replace(true);
-                for accepting in self.accepting.drain(..) {
-                    let _ = accepting.await;
-                }
+                let queue = self.lifecycle.stopping(gateway);
+                self.listeners.close(queue).await;
                 gateway.connections.stop(Instant::now());
+            }
+            Order::SetDoors(doors) => {
+                self.listeners.set_doors(doors);
+                match doors {
+                    Doors::Open => gateway.connections.resume(),
+                    Doors::Shut | Doors::Closed(_) => gateway.connections.stop(Instant::now()),
+                }
             }
             Order::Reopen => {
                 gateway.log.reopen();
@@ -341,7 +388,12 @@ impl Supervisor {
                     let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), Signal::SIGUSR1);
                 }
             }
-            Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
+            Order::Unavailable(reason) => {
+                if let Some(reason) = &reason {
+                    self.lifecycle.say_status(gateway, reason);
+                }
+                gateway.pool.set_unavailable(reason);
+            }
             Order::Say(level, message) => gateway.log.say(level, message),
             Order::Exit(_) => unreachable!("the loop ends with it"),
         }
@@ -353,6 +405,7 @@ impl Supervisor {
         match self.nursery.spawn(worker, &settings, &gateway.inbox) {
             Ok(Started { pid, socket, lifeline }) => {
                 gateway.log.info(format_args!("Booting worker with pid: {pid}"));
+                census::count(&gateway.census.spawned);
                 let most = settings
                     .max_requests
                     .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
