@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use xtask::progress::Progress;
-use xtask::python::{Environment, Python};
+use xtask::python::Environment;
 use xtask::recipe::{Recipe, Timing};
 
 use crate::apps;
@@ -154,15 +154,14 @@ async fn start_gateway(recipe: &Recipe, kind: Gateway, timing: Timing) -> Result
 
 /// gunicorn lives in an environment of its own, and finds the application's packages by path.
 fn gunicorn(recipe: &Recipe) -> Result<Command> {
-    let requirements = xtask::workspace::root().join("tests/conf/peers.txt");
-    let peers = Python::find()?.environment("venv-peers", &[requirements], Progress::Quiet)?;
+    let program = xtask::peers::gunicorn(Progress::Quiet)?;
     let bin = recipe
         .python
         .parent()
         .and_then(|bin| bin.parent())
         .context("an interpreter lies in ENV/bin")?;
     let packages = Environment { folder: bin.to_owned() }.packages()?;
-    let mut command = Command::new(peers.program("gunicorn"));
+    let mut command = Command::new(program);
     command.arg("--no-control-socket").arg("--pythonpath").arg(packages);
     recipe.gateway_flags(&mut command);
     Ok(command)

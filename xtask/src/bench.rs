@@ -14,6 +14,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use xtask::application::Application;
+use xtask::peers;
 use xtask::programs;
 use xtask::progress::Progress;
 use xtask::python::{Environment, Python};
@@ -93,14 +94,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let mut samples = Vec::new();
     let mut footprints = Vec::new();
     for subject in &subjects {
-        let peers = Python::find()?.environment(
-            "venv-peers",
-            &[workspace::root().join("tests/conf/peers.txt")],
-            Progress::Shown,
-        )?;
         let real = Programs::Real {
             nginx: find("nginx").context("seen above")?,
-            gunicorn: peers.program("gunicorn"),
+            gunicorn: peers::gunicorn(Progress::Shown)?,
         };
         let ours = Programs::Ours { folder: built.clone() };
         let mut pairs =

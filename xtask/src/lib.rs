@@ -5,6 +5,7 @@
 pub mod workspace;
 
 pub mod application;
+pub mod peers;
 pub mod programs;
 pub mod python;
 
@@ -17,3 +18,10 @@ pub mod probe;
 pub mod process;
 pub mod progress;
 pub mod sys;
+
+pub mod hop; // a program that was started
+pub mod load; // requests, each accounted for
+pub mod log;
+pub mod scratch;
+pub mod server; // one that reads gunicorn's flags
+pub mod wire;

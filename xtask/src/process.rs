@@ -38,6 +38,12 @@ impl Process {
         Process::of(self.pid) == Some(self)
     }
 
+    /// As the kernel knows it, which is what the process calls itself.
+    pub fn name(self) -> Option<String> {
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).ok()?;
+        Some(name.trim_end().to_owned())
+    }
+
     /// Sends a signal, unless the process is gone.
     pub fn signal(self, signal: Signal) {
         if self.alive() {

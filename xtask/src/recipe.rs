@@ -95,6 +95,8 @@ impl Recipe {
     pub fn gateway(&self, program: &Path, timing: Timing) -> Command {
         let mut command = Command::new(program);
         command.arg("--python").arg(&self.python);
+        // A chain that is broken says so and ends, rather than wait for somebody to mend it.
+        command.arg("--exit-on-boot-failure");
         if timing == Timing::On {
             command.arg("--server-timing");
         }

@@ -1,19 +1,23 @@
-//! From an interpreter to a worker: paths, the socket, the application, threads; then waiting for
-//! the order to stop.
+//! From an interpreter to a worker: the application, threads; then waiting for the order to stop.
+//!
+//! Alone (`run`), it finds paths and a socket itself. Forked from the nursery (`serve`), it has both,
+//! and perhaps the application; and it calls the hooks of gunicorn.conf.py.
 //!
 //! Exit codes are gunicorn's: 3, the worker could not boot; 4, the application could not be loaded
 //! (its module could). The last line on standard error says why.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, CString, OsString};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::dup2_stdin;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -21,8 +25,12 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
+use crate::hooks::Hooks;
+use crate::launch::NURSERY;
 use crate::log::{self, Level};
+use crate::nursery;
 use crate::options::HostOptions;
+use crate::stacks;
 use crate::worker::{Listens, Shared, Worker};
 
 const BOOT_FAILED: i32 = 3;
@@ -31,21 +39,71 @@ const APPLICATION_FAILED: i32 = 4;
 /// What `boot.py` calls. Gives the process's exit code.
 #[pyfunction]
 pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<i32> {
+    if let [first, rest @ ..] = &arguments[..]
+        && first == NURSERY
+    {
+        return nursery::run(py, rest.first());
+    }
     let mut control = Control::take_over(py)?;
-    let load =
-        PyModule::from_code(py, LOAD, c"causeway_app_host/load.py", c"causeway_app_host.load")?;
-    match boot(py, &load, arguments, &mut control) {
+    let load = module(py, LOAD, c"load")?;
+    match boot_alone(py, &load, arguments, &mut control) {
         Ok(served) => served.until_stopped(py, &mut control),
         Err(_) if boot_was_ended() => Ok(0),
         Err(error) => failed(py, &load, &error, &mut control),
     }
 }
 
-const LOAD: &std::ffi::CStr =
-    match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("load.py"), "\0").as_bytes()) {
-        Ok(text) => text,
-        Err(_) => panic!("load.py holds a NUL"),
+/// What the nursery calls in a worker it has forked. Gives the process's exit code.
+pub(crate) fn serve(
+    py: Python<'_>,
+    load: &Bound<'_, PyModule>,
+    forked: Forked<'_>,
+    mut control: Control,
+) -> PyResult<i32> {
+    control.handle_signals(py)?;
+    let leave = forked.hooks.clone();
+    let code = match boot_forked(py, load, forked, &mut control) {
+        Ok(served) => served.until_stopped(py, &mut control)?,
+        Err(_) if boot_was_ended() => 0,
+        Err(error) => failed(py, load, &error, &mut control)?,
     };
+    leave.exit(py);
+    Ok(code)
+}
+
+/// What a worker has from its nursery.
+pub(crate) struct Forked<'py> {
+    pub(crate) options: HostOptions,
+    pub(crate) listener: OwnedFd,
+    pub(crate) hooks: Hooks,
+    /// With `--preload`.
+    pub(crate) application: Option<Bound<'py, PyAny>>,
+}
+
+/// A file of ours in Python.
+pub(crate) fn module<'py>(
+    py: Python<'py>,
+    code: &CStr,
+    name: &CStr,
+) -> PyResult<Bound<'py, PyModule>> {
+    let name = name.to_str().map_err(std::io::Error::other)?;
+    let file = CString::new(format!("causeway_app_host/{name}.py"))?;
+    let name = CString::new(format!("causeway_app_host.{name}"))?;
+    PyModule::from_code(py, code, &file, &name)
+}
+
+/// Python code that is part of the library.
+macro_rules! code {
+    ($file:literal) => {
+        match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!($file), "\0").as_bytes()) {
+            Ok(text) => text,
+            Err(_) => panic!(concat!($file, " holds a NUL")),
+        }
+    };
+}
+pub(crate) use code;
+
+pub(crate) const LOAD: &CStr = code!("load.py");
 
 /// Threads that serve.
 struct Served {
@@ -54,9 +112,10 @@ struct Served {
     threads: Vec<Py<PyAny>>,
     /// A socket file we made, and unlink.
     socket_file: Option<PathBuf>,
+    hooks: Hooks,
 }
 
-fn boot(
+fn boot_alone(
     py: Python<'_>,
     load: &Bound<'_, PyModule>,
     arguments: Vec<OsString>,
@@ -64,22 +123,60 @@ fn boot(
 ) -> PyResult<Served> {
     let options = HostOptions::from_arguments(arguments)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let (listener, socket_file) = listener(options.bind.as_deref())?;
+    let (listener, socket_file) = listener(&options)?;
     // Before the application, which may print; after what a supervisor reads.
     enable_faulthandler(py)?;
     set_paths(py, &options)?;
     let application = load.getattr("load")?.call1((&options.application,));
     let application = application.inspect_err(|_| unlink(socket_file.as_deref()))?;
+    let place = options.bind.clone().unwrap_or_else(|| "standard input".to_owned());
+    let served = start(&application, options, listener, socket_file, Hooks::none(), control)?;
+    if !control.is_supervised() {
+        log::entry(py, Level::Info, &format_args!("Listening at: {place} ({})", process::id()));
+    }
+    Ok(served)
+}
+
+fn boot_forked(
+    py: Python<'_>,
+    load: &Bound<'_, PyModule>,
+    forked: Forked<'_>,
+    control: &mut Control,
+) -> PyResult<Served> {
+    let Forked { options, listener, hooks, application } = forked;
+    enable_faulthandler(py)?;
+    let listener = not_blocking(listener)?;
+    hooks.forked(py)?;
+    let application = match application {
+        Some(application) => application,
+        None => load.getattr("load")?.call1((&options.application,))?,
+    };
+    hooks.has_application(py, &application)?;
+    start(&application, options, listener, None, hooks, control)
+}
+
+fn start(
+    application: &Bound<'_, PyAny>,
+    options: HostOptions,
+    listener: OwnedFd,
+    socket_file: Option<PathBuf>,
+    hooks: Hooks,
+    control: &mut Control,
+) -> PyResult<Served> {
+    let py = application.py();
     let shared = Arc::new(Shared::new(options.threads).map_err(std::io::Error::from)?);
     let threads = options.threads;
     let listens = if control.is_supervised() { Listens::Alone } else { Listens::WithOthers };
-    let worker = Worker::new(application.unbind(), options, listener, listens, Arc::clone(&shared));
+    let application = application.clone().unbind();
+    let worker =
+        Worker::new(application, options, listener, listens, Arc::clone(&shared), hooks.clone());
     let worker = Bound::new(py, worker.map_err(std::io::Error::from)?)?;
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
+    control.imported(py, None);
     control.ready();
-    Ok(Served { worker: worker.unbind(), shared, threads, socket_file })
+    Ok(Served { worker: worker.unbind(), shared, threads, socket_file, hooks })
 }
 
 /// Real Python threads: their state lives as long as they do, and libraries find them where they
@@ -106,7 +203,21 @@ impl Served {
                 }
                 Order::Quit => {
                     unlink(self.socket_file.as_deref());
-                    return exit_at_once(py);
+                    self.hooks.interrupted(py);
+                    self.hooks.exit(py);
+                    return exit_at_once(py, 0);
+                }
+                Order::Abort => {
+                    self.hooks.aborted(py);
+                    self.hooks.exit(py);
+                    // gunicorn's code for it.
+                    return exit_at_once(py, 1);
+                }
+                Order::Stack(connection) => {
+                    let number = self.shared.serving(&connection);
+                    let thread = number.map(|number| self.threads[number].bind(py));
+                    let stack = stacks::of(py, thread).unwrap_or_else(|error| error.to_string());
+                    control.explain(py, &connection, &stack);
                 }
                 Order::Done => break,
             }
@@ -121,13 +232,13 @@ impl Served {
 
 /// With threads still inside the application, an ordinary exit would pull the interpreter away from
 /// under them. What was registered to run at exit runs, then the process is gone.
-fn exit_at_once(py: Python<'_>) -> PyResult<i32> {
+fn exit_at_once(py: Python<'_>, code: i32) -> PyResult<i32> {
     let _ = py.import("atexit")?.call_method0("_run_exitfuncs");
     for stream in ["stdout", "stderr"] {
         let _ = py.import("sys")?.getattr(stream)?.call_method0("flush");
     }
-    py.import("os")?.call_method1("_exit", (0,))?;
-    Ok(0)
+    py.import("os")?.call_method1("_exit", (code,))?;
+    Ok(code)
 }
 
 /// Where the traceback of every thread is written if the process is aborted (as a supervisor does
@@ -159,8 +270,8 @@ fn set_paths(py: Python<'_>, options: &HostOptions) -> PyResult<()> {
 }
 
 /// The socket to accept from: bound here, or standard input as FastCGI hands it over.
-fn listener(bind: Option<&str>) -> PyResult<(OwnedFd, Option<PathBuf>)> {
-    let (listener, socket_file) = match bind {
+fn listener(options: &HostOptions) -> PyResult<(OwnedFd, Option<PathBuf>)> {
+    let (listener, socket_file) = match &options.bind {
         None => (inherited()?, None),
         Some(bind) => {
             let refused =
@@ -168,17 +279,22 @@ fn listener(bind: Option<&str>) -> PyResult<(OwnedFd, Option<PathBuf>)> {
             match bind.strip_prefix("unix:") {
                 Some(path) => {
                     let path = Path::new(path);
-                    (bind_unix(path).map_err(refused)?, Some(std::path::absolute(path)?))
+                    let listener = bind_unix(path, options.umask).map_err(refused)?;
+                    (listener, Some(std::path::absolute(path)?))
                 }
                 None => (TcpListener::bind(bind).map_err(refused)?.into(), None),
             }
         }
     };
-    // Several threads, and perhaps processes, wait for the same connection; one gets it.
+    Ok((not_blocking(listener)?, socket_file))
+}
+
+/// Several threads, and perhaps processes, wait for the same connection; one gets it.
+fn not_blocking(listener: OwnedFd) -> PyResult<OwnedFd> {
     let flags = fcntl(&listener, FcntlArg::F_GETFL).map_err(std::io::Error::from)?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(&listener, FcntlArg::F_SETFL(flags)).map_err(std::io::Error::from)?;
-    Ok((listener, socket_file))
+    Ok(listener)
 }
 
 /// Moved away from 0: a process the application starts would find it as its standard input.
@@ -195,12 +311,15 @@ fn inherited() -> PyResult<OwnedFd> {
 }
 
 /// A socket file nobody listens on any more is in the way of nobody.
-fn bind_unix(path: &Path) -> std::io::Result<OwnedFd> {
+fn bind_unix(path: &Path, mode: u32) -> std::io::Result<OwnedFd> {
     let is_socket = path.symlink_metadata().is_ok_and(|facts| facts.file_type().is_socket());
     if is_socket && UnixStream::connect(path).is_err() {
         std::fs::remove_file(path)?;
     }
-    Ok(UnixListener::bind(path)?.into())
+    let before = umask(Mode::from_bits_truncate(mode));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    Ok(listener?.into())
 }
 
 fn unlink(socket_file: Option<&Path>) {
@@ -231,6 +350,8 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
-    control.failed(code, &message);
+    control.imported(py, Some(&value));
+    let place = load.getattr("place")?.call0()?;
+    control.failed(code, &format!("{message} {place}"));
     Ok(code)
 }

@@ -10,8 +10,11 @@ use crate::environ::Environs;
 use crate::errors;
 use crate::fault::{self, Fault};
 use crate::file_wrapper::FileWrapper;
+use crate::fork;
+use crate::hooks::{Hooks, RequestHooks};
 use crate::input::Input;
 use crate::log::{self, Level};
+use crate::options::HostOptions;
 use crate::protocol::{Connection, Request};
 use crate::response::Response;
 use crate::start_response::{StartResponse, body_part};
@@ -20,12 +23,14 @@ use crate::story::Story;
 /// Serves one request. What is left in the connection's buffer is the response's end. Answers
 /// whether the connection can carry another.
 pub(crate) fn serve(
-    py: Python<'_>,
     application: &Bound<'_, PyAny>,
+    options: &HostOptions,
     environs: &mut Environs,
     connection: &mut Connection,
     request: Request,
+    hooks: &Hooks,
 ) -> PyResult<KeepConnection> {
+    let py = application.py();
     let Request { id, keep, serial, params } = request;
     let mut story = Story::begin(params);
     let input = Input::new(connection.body(), serial);
@@ -33,12 +38,26 @@ pub(crate) fn serve(
     let wishes = built.as_ref().map(|(_, wishes)| *wishes).unwrap_or_default();
     story.call(wishes.server_timing);
     let out = std::mem::take(&mut connection.out);
-    let response = Response::new(connection.stream(), out, id, wishes.body, story);
+    let response = Response::new(connection.stream(), out, id, wishes, story);
     let start_response = Bound::new(py, StartResponse::new(response))?;
-    let result = match built {
-        Ok((environ, _)) => run(py, application, environ, &start_response, connection),
-        Err(error) => Err(Fault::Application(error)),
+    let (result, hooked) = match built {
+        Ok((environ, _)) => {
+            let hooked = hooks.begin(&environ);
+            if hooked.as_ref().is_some_and(RequestHooks::wants_response) {
+                start_response.try_borrow_mut()?.response()?.keep_told();
+            }
+            let result = hooked.as_ref().map_or(Ok(()), RequestHooks::before);
+            let result = match result {
+                Ok(()) => run(application, options, environ, &start_response, connection),
+                Err(error) => Err(Fault::Application(error)),
+            };
+            (result, hooked)
+        }
+        Err(error) => (Err(Fault::Application(error)), None),
     };
+    if fork::is_child() {
+        fork::end_child(py, &result, &start_response)?;
+    }
     // Fails if another thread of the application is inside `write`: then no end can be written, and
     // the caller closes the connection.
     let mut this = start_response.try_borrow_mut()?;
@@ -52,17 +71,26 @@ pub(crate) fn serve(
         log::entry(py, Level::Info, &line);
     }
     let broken = response.is_broken();
+    let told = response.take_told();
     connection.out = response.end(app_status);
+    if let Some(hooked) = hooked {
+        // The client need not wait for it. What can not be sent, the next write finds out.
+        let _ = py.detach(|| connection.flush());
+        hooked.after(told);
+    }
     Ok(if broken { KeepConnection::No } else { keep })
 }
 
 fn run(
-    py: Python<'_>,
     application: &Bound<'_, PyAny>,
+    options: &HostOptions,
     environ: Bound<'_, PyDict>,
     start_response: &Bound<'_, StartResponse>,
     connection: &Connection,
 ) -> Result<(), Fault> {
+    let py = application.py();
+    let early_hints = start_response.getattr(intern!(py, "early_hints"))?;
+    environ.set_item(intern!(py, "wsgi.early_hints"), early_hints)?;
     let iterable = application.call1((environ, start_response))?;
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         // By index: the application may still hold the list, and change it while a write is waited
@@ -80,7 +108,7 @@ fn run(
         }
         return check_started(start_response);
     }
-    let sent = send(py, &iterable, start_response, connection);
+    let sent = send(&iterable, options, start_response, connection);
     let closed = close(py, &iterable);
     match (sent, closed) {
         (Ok(()), Err(error)) => {
@@ -96,12 +124,14 @@ fn run(
 /// Sends what is not a plain list: each part before the next is asked for, and all of it before
 /// `close`, in which applications do what the client need not wait for.
 fn send(
-    py: Python<'_>,
     iterable: &Bound<'_, PyAny>,
+    options: &HostOptions,
     start_response: &Bound<'_, StartResponse>,
     connection: &Connection,
 ) -> Result<(), Fault> {
-    if let Ok(wrapper) = iterable.cast::<FileWrapper>()
+    let py = iterable.py();
+    if options.sendfile
+        && let Ok(wrapper) = iterable.cast::<FileWrapper>()
         && let Some(plain) = wrapper.get().plain_file(py)
     {
         check_started(start_response)?;
@@ -112,7 +142,13 @@ fn send(
     for (index, part) in iterable.try_iter()?.enumerate() {
         if append(py, &part?, start_response)? == Appended::Something {
             let mut this = start_response.try_borrow_mut().map_err(PyErr::from)?;
-            this.response()?.flush(py)?;
+            let response = this.response()?;
+            response.flush(py)?;
+            // PEP 3333: what Content-Length promised has been sent, and there is no end to some
+            // iterables. One that ends where it should is still asked once more, as elsewhere.
+            if response.surplus() > 0 {
+                break;
+            }
         }
         // An endless response ends when its client leaves. Not looked for before the second part:
         // most responses have one.

@@ -1,15 +1,17 @@
 //! Being supervised: what the gateway is told, and the ways in which we are told to stop.
 //!
-//! - `CAUSEWAY_CONTROL_FD`: a pipe of lines to the gateway, `ready PID` or `failed CODE MESSAGE`.
-//! - `CAUSEWAY_LIFELINE_FD`: a pipe from it that nobody writes to. Its end means the gateway is gone,
-//!   however it died, and nobody will send TERM any more.
+//! - `CAUSEWAY_CONTROL_FD`: a pipe of lines to the gateway, `ready PID`, `failed CODE MESSAGE`, or
+//!   `stack CONNECTION TEXT`.
+//! - `CAUSEWAY_LIFELINE_FD`: a pipe of lines from it. `stack CONNECTION`: say where the request that
+//!   came on that connection is. `abort`: leave now, whatever is in hand. Its end means the gateway is
+//!   gone, however it died, and nobody will send TERM any more.
 //! - TERM: finish what is in hand. QUIT: at once. INT likewise when alone; under a gateway a Ctrl-C
 //!   is the gateway's to decide about.
 //! - `CAUSEWAY_ERRORLOG`: the file our standard error is. USR1: it was moved away, open it anew.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -20,8 +22,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
-use crate::log::ErrorLog;
+use crate::imports::Imports;
+use crate::log::{self, ErrorLog, Level};
 use crate::sys;
 
 const CONTROL: &str = "CAUSEWAY_CONTROL_FD";
@@ -39,25 +43,48 @@ const SERVING: u8 = 2;
 /// A signal has ended the boot.
 const ENDED: u8 = 3;
 
+const SIGNALS: [i32; 4] = [SIGTERM, SIGQUIT, SIGINT, SIGUSR1];
+static HANDLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// In a process the application has forked: a signal to it is not one to us, whose pipe it would be
+/// told in, and it means again what it means to any process. Unless the application has a handler.
+pub(crate) fn forget_signals(py: Python<'_>) -> PyResult<()> {
+    let signals = py.import("signal")?;
+    signals.call_method1("set_wakeup_fd", (-1,))?;
+    for signal in SIGNALS {
+        let current = signals.call_method1("getsignal", (signal,))?;
+        if HANDLER.get(py).is_some_and(|ours| current.is(ours)) {
+            signals.call_method1("signal", (signal, signals.getattr("SIG_DFL")?))?;
+        }
+    }
+    Ok(())
+}
+
 /// What the main thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Finish what is in hand.
     Stop,
     /// At once.
     Quit,
+    /// At once, over a request that takes too long.
+    Abort,
+    /// Where the request on this connection is.
+    Stack(String),
     /// The threads have ended.
     Done,
 }
 
 pub(crate) struct Control {
     pipe: Option<File>,
-    lifeline: Option<OwnedFd>,
+    lifeline: Option<BufReader<File>>,
     /// Signal numbers, one byte each, written by the interpreter's handler. `None` while booting.
     signals: Option<File>,
     /// The interpreter knows it by number only: it must stay open.
     signals_in: Option<OwnedFd>,
     error_log: ErrorLog,
+    /// With `--reload`.
+    imports: Option<Imports>,
 }
 
 impl Control {
@@ -66,14 +93,35 @@ impl Control {
         let pipe = pipe_from(py, CONTROL)?;
         let lifeline = pipe_from(py, LIFELINE)?;
         let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
-        let supervised = pipe.is_some();
+        let pipe = pipe.map(File::from);
+        let lifeline = lifeline.map(orders);
+        let control =
+            Control { pipe, lifeline, signals: None, signals_in: None, imports: None, error_log };
+        control.handle_signals(py)?;
+        Ok(control)
+    }
+
+    /// For a worker that was forked with all of it.
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd, error_log: Option<OsString>) -> Control {
+        Control {
+            pipe: Some(pipe.into()),
+            lifeline: Some(orders(lifeline)),
+            signals: None,
+            signals_in: None,
+            imports: None,
+            error_log: ErrorLog::new(error_log),
+        }
+    }
+
+    pub(crate) fn handle_signals(&self, py: Python<'_>) -> PyResult<()> {
+        let supervised = self.is_supervised();
         PHASE.store(if supervised { SUPERVISED } else { ALONE }, Ordering::SeqCst);
         let handler = pyo3::wrap_pyfunction!(on_signal, py)?;
-        for signal in [SIGTERM, SIGQUIT, SIGINT, SIGUSR1] {
-            py.import("signal")?.call_method1("signal", (signal, &handler))?;
+        let handler = HANDLER.get_or_init(py, || handler.unbind().into_any());
+        for signal in SIGNALS {
+            py.import("signal")?.call_method1("signal", (signal, handler))?;
         }
-        let pipe = pipe.map(File::from);
-        Ok(Control { pipe, lifeline, signals: None, signals_in: None, error_log })
+        Ok(())
     }
 
     /// From now on signals are read by `wait`. One that asked for the log to be opened anew may have
@@ -92,6 +140,24 @@ impl Control {
         Ok(())
     }
 
+    /// From now on the gateway hears of everything that is imported.
+    pub(crate) fn tell_imports(&mut self, imports: Imports) {
+        self.imports = Some(imports);
+    }
+
+    /// What was imported since it was last said; also where an import failed.
+    pub(crate) fn imported(&mut self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) {
+        let Some(imports) = &self.imports else { return };
+        match imports.news(py, error) {
+            Ok(lines) => self.tell(&lines),
+            // The application has broken what it takes; it is told once, and served on.
+            Err(error) => {
+                self.imports = None;
+                log::entry(py, Level::Warning, &format_args!("--reload sees no more: {error}"));
+            }
+        }
+    }
+
     /// Whether a gateway started us, which gives each of its workers a socket of its own.
     pub(crate) fn is_supervised(&self) -> bool {
         self.pipe.is_some()
@@ -107,6 +173,14 @@ impl Control {
         self.tell(&format!("failed {code} {message}\n"));
     }
 
+    /// The gateway hears where a request is.
+    pub(crate) fn explain(&mut self, py: Python<'_>, connection: &str, stack: &str) {
+        // As JSON, which has no line ends in it.
+        let stack = py.import("json").and_then(|json| json.call_method1("dumps", (stack,)));
+        let stack = stack.map(|text| text.to_string()).unwrap_or_default();
+        self.tell(&format!("stack {connection} {stack}\n"));
+    }
+
     fn tell(&mut self, line: &str) {
         if let Some(pipe) = &mut self.pipe {
             let _ = pipe.write_all(line.as_bytes());
@@ -118,12 +192,14 @@ impl Control {
         loop {
             let readable = py.detach(|| self.poll(done))?;
             py.check_signals()?;
+            self.imported(py, None);
             if let Some(order) = self.next_signal(py) {
                 return Ok(order);
             }
-            if readable.lifeline {
-                self.lifeline = None;
-                return Ok(Order::Stop);
+            if readable.lifeline
+                && let Some(order) = self.next_order()
+            {
+                return Ok(order);
             }
             if readable.done {
                 return Ok(Order::Done);
@@ -134,9 +210,17 @@ impl Control {
     fn poll(&self, done: BorrowedFd<'_>) -> std::io::Result<Readable> {
         let mut events = vec![PollFd::new(done, PollFlags::POLLIN)];
         events.extend(self.signals.as_ref().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
-        let lifeline = self.lifeline.as_ref();
+        let lifeline = self.lifeline.as_ref().map(BufReader::get_ref);
+        // Orders that came along with the one before.
+        let has_more = self.lifeline.as_ref().is_some_and(|lifeline| !lifeline.buffer().is_empty());
+        let patience = match &self.imports {
+            _ if has_more => PollTimeout::ZERO,
+            // Views are imported when they are asked for first.
+            Some(_) => PollTimeout::from(1000_u16),
+            None => PollTimeout::NONE,
+        };
         events.extend(lifeline.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut events, PollTimeout::NONE) {
+        match poll(&mut events, patience) {
             Ok(_) => (),
             Err(Errno::EINTR) => return Ok(Readable { lifeline: false, done: false }),
             Err(error) => return Err(error.into()),
@@ -144,7 +228,24 @@ impl Control {
         // POLLHUP is what an end without a byte shows as.
         let is_ready = |event: &PollFd<'_>| event.any().unwrap_or(false);
         let lifeline = lifeline.is_some() && events.last().is_some_and(is_ready);
-        Ok(Readable { lifeline, done: events.first().is_some_and(is_ready) })
+        Ok(Readable { lifeline: lifeline || has_more, done: events.first().is_some_and(is_ready) })
+    }
+
+    /// Blocks for no longer than it takes to write a line, which the gateway does at once.
+    fn next_order(&mut self) -> Option<Order> {
+        let mut line = String::new();
+        match self.lifeline.as_mut()?.read_line(&mut line) {
+            Ok(0) | Err(_) => {
+                self.lifeline = None;
+                Some(Order::Stop)
+            }
+            Ok(_) => match line.trim_end().split_once(' ') {
+                Some(("stack", connection)) => Some(Order::Stack(connection.to_owned())),
+                None if line.trim_end() == "abort" => Some(Order::Abort),
+                // A later gateway may have more to say than we understand.
+                _ => None,
+            },
+        }
     }
 
     fn next_signal(&mut self, py: Python<'_>) -> Option<Order> {
@@ -161,6 +262,10 @@ impl Control {
         }
         None
     }
+}
+
+fn orders(lifeline: OwnedFd) -> BufReader<File> {
+    BufReader::new(File::from(lifeline))
 }
 
 struct Readable {

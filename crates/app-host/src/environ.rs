@@ -30,6 +30,18 @@ const KEPT_VALUE: usize = 256;
 pub(crate) struct Wishes {
     pub(crate) body: BodyRule,
     pub(crate) server_timing: ServerTiming,
+    pub(crate) peer: Peer,
+}
+
+/// Who speaks FastCGI to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// It says so, by `CAUSEWAY_GATEWAY`: it names everything as gunicorn does, and knows interim
+    /// heads.
+    Gateway,
+    /// Any other, nginx for one.
+    #[default]
+    WebServer,
 }
 
 pub(crate) struct Environs {
@@ -105,8 +117,12 @@ impl Environs {
                 // What CONTENT_LENGTH and CONTENT_TYPE say already; PEP 3333 knows no such names.
                 b"HTTP_CONTENT_LENGTH" | b"HTTP_CONTENT_TYPE" => continue,
                 _ if name.starts_with(b"CAUSEWAY_") => {
-                    if name == b"CAUSEWAY_SERVER_TIMING" && value == b"on" {
-                        wishes.server_timing = ServerTiming::On;
+                    match name {
+                        b"CAUSEWAY_GATEWAY" => wishes.peer = Peer::Gateway,
+                        b"CAUSEWAY_SERVER_TIMING" if value == b"on" => {
+                            wishes.server_timing = ServerTiming::On;
+                        }
+                        _ => (),
                     }
                     continue;
                 }
@@ -119,12 +135,14 @@ impl Environs {
         if !has_method {
             return Err(PyValueError::new_err("a request without REQUEST_METHOD"));
         }
-        self.derive(py, &environ, params, &seen)?;
+        if wishes.peer == Peer::WebServer {
+            self.derive(py, &environ, params, &seen)?;
+        }
         Ok((environ, wishes))
     }
 
-    /// What other web servers than the gateway call differently. nginx's `fastcgi_params` has the
-    /// whole path as SCRIPT_NAME, since to PHP that is the script.
+    /// What web servers call differently, or leave out. nginx's `fastcgi_params` has the whole path
+    /// as SCRIPT_NAME, since to PHP that is the script.
     fn derive(
         &mut self,
         py: Python<'_>,
@@ -154,6 +172,29 @@ impl Environs {
                 _ => b"http",
             };
             self.set(py, environ, b"wsgi.url_scheme", scheme)?;
+        }
+        self.derive_server(py, environ, params)
+    }
+
+    /// PEP 3333: SERVER_NAME and SERVER_PORT are never empty. nginx's name is, unless it is given
+    /// one.
+    fn derive_server(
+        &mut self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        params: &Params,
+    ) -> PyResult<()> {
+        let given = |name: &[u8]| params.get(name).filter(|value| !value.is_empty());
+        let (host, port) = given(b"HTTP_HOST").map(split_host).unwrap_or_default();
+        if given(b"SERVER_NAME").is_none() {
+            let host = if host.is_empty() { given(b"SERVER_ADDR") } else { Some(host) };
+            self.set(py, environ, b"SERVER_NAME", host.unwrap_or(b"localhost"))?;
+        }
+        if given(b"SERVER_PORT").is_none() {
+            let scheme = environ.get_item(intern!(py, "wsgi.url_scheme"))?;
+            let is_https = scheme.is_some_and(|scheme| scheme.eq("https").unwrap_or(false));
+            let usual: &[u8] = if is_https { b"443" } else { b"80" };
+            self.set(py, environ, b"SERVER_PORT", if port.is_empty() { usual } else { port })?;
         }
         Ok(())
     }
@@ -202,6 +243,15 @@ fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
+    }
+}
+
+/// Name and port. The brackets of an IPv6 address hold colons of their own.
+fn split_host(host: &[u8]) -> (&[u8], &[u8]) {
+    let after_brackets = host.iter().rposition(|byte| *byte == b']').unwrap_or(0);
+    match host[after_brackets..].iter().position(|byte| *byte == b':') {
+        Some(at) => (&host[..after_brackets + at], &host[after_brackets + at + 1..]),
+        None => (host, b""),
     }
 }
 

@@ -11,8 +11,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::head::Head;
 use crate::log::{self, Level};
-use crate::response::{Head, Response};
+use crate::response::Response;
 use crate::story::Story;
 
 const PAGE: &[u8] = b"<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  \

@@ -42,18 +42,18 @@ impl Input {
 
 #[pymethods]
 impl Input {
-    #[pyo3(signature = (size = None, /))]
+    #[pyo3(signature = (size = None))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         self.take(py, bound(size).map_or(Wanted::All, Wanted::Bytes))
     }
 
-    #[pyo3(signature = (size = None, /))]
+    #[pyo3(signature = (size = None))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         self.line(py, size)
     }
 
     /// `hint`: no further line once so many bytes were read. 0, like a negative number, is none.
-    #[pyo3(signature = (hint = None, /))]
+    #[pyo3(signature = (hint = None))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let enough = bound(hint).filter(|hint| *hint > 0).unwrap_or(usize::MAX);
         let lines = PyList::empty(py);

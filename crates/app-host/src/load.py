@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import os
+import sys
 import traceback
 
 
@@ -72,3 +73,14 @@ def explain(error):
     text = "".join(traceback.format_exception(type(error), error, own))
     last = traceback.format_exception_only(type(error), error)[-1]
     return text, " ".join(last.split())
+
+
+def place():
+    """Where the application was looked for, and by what: most that does not boot is in the wrong
+    folder, or the wrong environment."""
+    try:
+        here = os.getcwd()
+    except OSError as error:
+        here = str(error)
+    first = sys.path[0] if sys.path else ""
+    return f'(in "{here}", sys.path[0] "{first}", interpreter "{sys.executable}")'

@@ -18,8 +18,12 @@ pub struct HostOptions {
     pub chdir: Option<PathBuf>,
     /// Before `sys.path`, behind `chdir`.
     pub pythonpath: Vec<PathBuf>,
+    /// Whether files given to `wsgi.file_wrapper` are read without Python, by their descriptors.
+    pub sendfile: bool,
     /// `unix:PATH` or `HOST:PORT`, for a process that is not handed a listening socket.
     pub bind: Option<String>,
+    /// What others may not do with the socket file of `bind`. As with gunicorn, nothing.
+    pub umask: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +48,9 @@ impl HostOptions {
             processes: 1,
             chdir: None,
             pythonpath: Vec::new(),
+            sendfile: true,
             bind: None,
+            umask: 0,
         }
     }
 
@@ -59,8 +65,12 @@ impl HostOptions {
         for path in &self.pythonpath {
             arguments.extend(["--pythonpath".into(), path.into()]);
         }
+        if !self.sendfile {
+            arguments.push("--no-sendfile".into());
+        }
         if let Some(bind) = &self.bind {
             arguments.extend(["--bind".into(), bind.into()]);
+            arguments.extend(["--umask".into(), format!("{:o}", self.umask).into()]);
         }
         arguments.push((&self.application).into());
         arguments
@@ -72,22 +82,27 @@ impl HostOptions {
         let mut options = HostOptions::new("");
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
-            let argument = argument.to_string_lossy().into_owned();
-            let value = |value: Option<OsString>| {
-                value.ok_or_else(|| OptionsError::NoValue(argument.clone()))
+            let text = argument.to_string_lossy().into_owned();
+            // `--name VALUE` or `--name=VALUE`.
+            let (name, mut given) = match text.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.into())),
+                _ => (text.as_str(), None),
             };
-            match argument.as_str() {
-                "--threads" => options.threads = count(&argument, &value(arguments.next())?)?,
-                "--processes" => options.processes = count(&argument, &value(arguments.next())?)?,
-                "--chdir" => options.chdir = Some(value(arguments.next())?.into()),
-                "--pythonpath" => options.pythonpath.push(value(arguments.next())?.into()),
-                "--bind" => {
-                    let bind = value(arguments.next())?;
-                    options.bind = Some(bind.to_string_lossy().into_owned());
-                }
-                _ if argument.starts_with('-') => return Err(OptionsError::Unknown(argument)),
-                _ if options.application.is_empty() => options.application = argument,
-                _ => return Err(OptionsError::SecondApplication(argument)),
+            let mut value = || {
+                let value: Option<OsString> = given.take().or_else(|| arguments.next());
+                value.ok_or_else(|| OptionsError::NoValue(name.to_owned()))
+            };
+            match name {
+                "--threads" => options.threads = count(name, &value()?)?,
+                "--processes" => options.processes = count(name, &value()?)?,
+                "--chdir" => options.chdir = Some(value()?.into()),
+                "--pythonpath" => options.pythonpath.push(value()?.into()),
+                "--no-sendfile" => options.sendfile = false,
+                "--bind" | "-b" => options.bind = Some(value()?.to_string_lossy().into_owned()),
+                "--umask" => options.umask = mode(name, &value()?)?,
+                _ if name.starts_with('-') => return Err(OptionsError::Unknown(text)),
+                _ if options.application.is_empty() => options.application = text,
+                _ => return Err(OptionsError::SecondApplication(text)),
             }
         }
         if options.application.is_empty() {
@@ -99,8 +114,15 @@ impl HostOptions {
 
 fn count(option: &str, value: &OsString) -> Result<usize, OptionsError> {
     let number = value.to_str().and_then(|value| value.parse().ok()).filter(|number| *number > 0);
-    number.ok_or_else(|| OptionsError::Number {
-        option: option.to_owned(),
-        value: value.to_string_lossy().into_owned(),
-    })
+    number.ok_or_else(|| not_a_number(option, value))
+}
+
+fn mode(option: &str, value: &OsString) -> Result<u32, OptionsError> {
+    let mode = value.to_str().and_then(|value| u32::from_str_radix(value, 8).ok());
+    mode.filter(|mode| *mode <= 0o777).ok_or_else(|| not_a_number(option, value))
+}
+
+fn not_a_number(option: &str, value: &OsString) -> OptionsError {
+    let value = value.to_string_lossy().into_owned();
+    OptionsError::Number { option: option.to_owned(), value }
 }

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use fastcgi::{MAX_CONTENT, OpenRecord, ProtocolStatus, RecordKind};
 use pyo3::prelude::*;
 
+use crate::environ::{Peer, Wishes};
 use crate::file_wrapper::PlainFile;
+use crate::head::Head;
+use crate::hooks::Told;
 use crate::story::Story;
 
 /// Copying more than this costs more than a second slice in the same write.
@@ -26,15 +29,6 @@ pub(crate) enum BodyRule {
     Sent,
     /// HEAD: the application may produce one; it goes nowhere.
     Dropped,
-}
-
-/// What start_response was given, checked and in its final form.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    /// `Status: 200 OK` and the fields, each with its line end.
-    pub(crate) lines: Vec<u8>,
-    pub(crate) content_length: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -59,6 +53,9 @@ pub(crate) struct Response {
     /// Bytes the application produced beyond its Content-Length.
     surplus: u64,
     broken: bool,
+    pub(crate) peer: Peer,
+    /// What a hook will be told, where there is one.
+    told: Option<Told>,
     pub(crate) story: Story,
 }
 
@@ -67,12 +64,31 @@ impl Response {
         stream: Arc<UnixStream>,
         out: Vec<u8>,
         request_id: u16,
-        rule: BodyRule,
+        wishes: Wishes,
         story: Story,
     ) -> Response {
-        let state = State::Unset;
-        let (remaining, surplus, broken) = (None, 0, false);
-        Response { stream, request_id, out, state, rule, remaining, surplus, broken, story }
+        Response {
+            stream,
+            request_id,
+            out,
+            state: State::Unset,
+            rule: wishes.body,
+            remaining: None,
+            surplus: 0,
+            broken: false,
+            peer: wishes.peer,
+            told: None,
+            story,
+        }
+    }
+
+    /// A hook wants to know how this went.
+    pub(crate) fn keep_told(&mut self) {
+        self.told = Some(Told::default());
+    }
+
+    pub(crate) fn take_told(&mut self) -> Told {
+        self.told.take().unwrap_or_default()
     }
 
     pub(crate) fn is_unset(&self) -> bool {
@@ -95,6 +111,17 @@ impl Response {
 
     pub(crate) fn surplus(&self) -> u64 {
         self.surplus
+    }
+
+    /// CGI has one head, so only the gateway knows what an interim one is.
+    pub(crate) fn takes_early_hints(&self) -> bool {
+        self.peer == Peer::Gateway && !self.is_sent()
+    }
+
+    /// Sends an interim head. The final one, if it is set, still can be replaced.
+    pub(crate) fn send_early_hints(&mut self, py: Python<'_>, head: &Head) -> io::Result<()> {
+        fastcgi::stdout(&mut self.out, self.request_id, &head.lines);
+        self.write_out(py)
     }
 
     /// Takes a head, or another in its place.
@@ -128,6 +155,10 @@ impl Response {
         if let Some(record) = self.begin_body() {
             record.seal(&mut self.out);
         }
+        self.write_out(py)
+    }
+
+    fn write_out(&mut self, py: Python<'_>) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -149,6 +180,9 @@ impl Response {
         let result = result.map(|copied| {
             if let Some(remaining) = &mut self.remaining {
                 *remaining -= copied;
+            }
+            if let Some(told) = &mut self.told {
+                told.sent += copied;
             }
         });
         self.note(result)
@@ -176,6 +210,9 @@ impl Response {
         if self.rule == BodyRule::Sent {
             self.remaining = head.content_length;
         }
+        if let Some(told) = &mut self.told {
+            told.read(&head.lines);
+        }
         let record = OpenRecord::begin(&mut self.out, RecordKind::Stdout, self.request_id);
         self.out.extend_from_slice(&head.lines);
         self.story.write_timings(&mut self.out);
@@ -188,10 +225,15 @@ impl Response {
         if self.rule == BodyRule::Dropped {
             return &[];
         }
-        let Some(remaining) = &mut self.remaining else { return part };
-        let length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(part.len());
-        *remaining -= length as u64;
-        self.surplus += (part.len() - length) as u64;
+        let mut length = part.len();
+        if let Some(remaining) = &mut self.remaining {
+            length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(length);
+            *remaining -= length as u64;
+            self.surplus += (part.len() - length) as u64;
+        }
+        if let Some(told) = &mut self.told {
+            told.sent += length as u64;
+        }
         &part[..length]
     }
 

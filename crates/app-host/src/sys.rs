@@ -73,3 +73,13 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: it is borrowed for the one call only; if Python closed it meanwhile, that is an error.
     unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }
+
+/// Makes `number` stand for what `other` stands for. It stays with whoever owns it.
+pub(crate) fn replace(number: RawFd, other: RawFd) -> io::Result<()> {
+    // SAFETY: dup3 touches no memory. `number` changes its meaning for its owner, who is ours, and
+    // who would get an error from a socket that is broken just the same.
+    match unsafe { libc::dup3(other, number, libc::O_CLOEXEC) } {
+        -1 => Err(Errno::last().into()),
+        _ => Ok(()),
+    }
+}

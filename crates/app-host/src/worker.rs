@@ -9,11 +9,12 @@
 
 use std::io::ErrorKind;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use fastcgi::KeepConnection;
 use nix::errno::Errno;
@@ -27,6 +28,8 @@ use pyo3::prelude::*;
 
 use crate::call;
 use crate::environ::Environs;
+use crate::fork;
+use crate::hooks::Hooks;
 use crate::log::{self, Level};
 use crate::options::HostOptions;
 use crate::protocol::{Connection, ConnectionError};
@@ -41,6 +44,7 @@ pub(crate) struct Worker {
     is_tcp: bool,
     listens: Listens,
     shared: Arc<Shared>,
+    hooks: Hooks,
 }
 
 /// Who else may accept from the listening socket.
@@ -108,6 +112,23 @@ impl Slot {
         *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
     }
 
+    /// `None` where there is none, or where its thread is just changing it.
+    fn number(&self) -> Option<RawFd> {
+        let stream = match self.stream.try_lock() {
+            Ok(stream) => stream,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        stream.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn is_named(&self, connection: &str) -> bool {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = stream.as_ref().and_then(|stream| stream.peer_addr().ok());
+        let name = peer.as_ref().and_then(SocketAddr::as_abstract_name);
+        name.is_some_and(|name| name.escape_ascii().to_string() == connection)
+    }
+
     fn shut_if_waiting(&self) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting =
@@ -136,6 +157,11 @@ impl Shared {
         })
     }
 
+    /// The thread that has the connection whose other end goes by this name.
+    pub(crate) fn serving(&self, connection: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.is_named(connection))
+    }
+
     fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         let _ = self.stop.write(1);
@@ -156,10 +182,11 @@ impl Worker {
         listener: OwnedFd,
         listens: Listens,
         shared: Arc<Shared>,
+        hooks: Hooks,
     ) -> nix::Result<Worker> {
         let address: SockaddrStorage = getsockname(listener.as_raw_fd())?;
         let is_tcp = address.family() != Some(AddressFamily::Unix);
-        Ok(Worker { application, options, listener, is_tcp, listens, shared })
+        Ok(Worker { application, options, listener, is_tcp, listens, shared, hooks })
     }
 
     /// No new connection, no new request; what is in hand is finished.
@@ -218,8 +245,9 @@ impl Worker {
                 Ok(None) => return,
                 Err(error) => return complain(py, &error),
             };
-            let application = self.application.bind(py);
-            match call::serve(py, application, environs, &mut connection, request) {
+            let (application, options) = (self.application.bind(py), &self.options);
+            let hooks = &self.hooks;
+            match call::serve(application, options, environs, &mut connection, request, hooks) {
                 Ok(KeepConnection::Yes) => (),
                 Ok(KeepConnection::No) => return py.detach(|| connection.close()),
                 Err(error) => {
@@ -233,12 +261,21 @@ impl Worker {
 
 #[pymethods]
 impl Worker {
-    fn __call__(&self, py: Python<'_>, number: usize) -> PyResult<()> {
-        let ends = EndOfThread(&self.shared);
-        let slot = &self.shared.slots[number];
-        let mut environs = Environs::new(py, &self.options)?;
+    fn after_fork_in_child(&self, py: Python<'_>) -> PyResult<()> {
+        let connections = self.shared.slots.iter().filter_map(Slot::number);
+        fork::begin_child(py, connections.chain([self.listener.as_raw_fd()]))
+    }
+
+    fn __call__(slf: &Bound<'_, Self>, number: usize) -> PyResult<()> {
+        let (this, py) = (slf.get(), slf.py());
+        let ends = EndOfThread(&this.shared);
+        if number == 0 {
+            fork::watch(slf)?;
+        }
+        let slot = &this.shared.slots[number];
+        let mut environs = Environs::new(py, &this.options)?;
         loop {
-            let socket = match py.detach(|| self.accept()) {
+            let socket = match py.detach(|| this.accept()) {
                 Ok(Some(socket)) => socket,
                 Ok(None) => break,
                 Err(error) => {
@@ -249,12 +286,12 @@ impl Worker {
             // A panic ends the connection it came up in, not the thread. The environs may be half
             // changed by it.
             let served = catch_unwind(AssertUnwindSafe(|| {
-                self.serve(py, &mut environs, slot, socket);
+                this.serve(py, &mut environs, slot, socket);
             }));
             slot.connect(None);
             if served.is_err() {
                 log::entry(py, Level::Error, &"Closing a connection after a panic");
-                environs = Environs::new(py, &self.options)?;
+                environs = Environs::new(py, &this.options)?;
             }
         }
         drop(ends);

@@ -24,7 +24,8 @@ impl ResponseHead {
         &self.block[self.reason.clone()]
     }
 
-    /// Names and values in the sender's order and spelling, without `Status`.
+    /// Names and values in the sender's order and spelling, without the first `Status`: a second one
+    /// is a field like any other.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let slice = |range: &Range<usize>| &self.block[range.clone()];
         self.fields.iter().map(move |(name, value)| (slice(name), slice(value)))
@@ -111,7 +112,8 @@ fn parse(block: &Bytes) -> Result<Option<(ResponseHead, usize)>, HeadError> {
                 return Ok(Some((head, end)));
             }
             Some(FieldLine::Field(field)) => {
-                if block[field.name.clone()].eq_ignore_ascii_case(b"status") {
+                let is_status = block[field.name.clone()].eq_ignore_ascii_case(b"status");
+                if is_status && status.is_none() {
                     status = Some(read_status(block, field.value)?);
                 } else {
                     fields.push((field.name, field.value));
@@ -191,6 +193,12 @@ mod tests {
         assert_eq!(status("Location: /there\n\n"), 302);
         assert_eq!(status("Location: /there\nStatus: 201\n\n"), 201);
         assert_eq!(status("\r\n"), 200);
+    }
+
+    #[test]
+    fn a_second_status_is_a_field() {
+        let (head, _) = read("Status: 200 OK\r\nstatus: 404 no\r\n\r\n").unwrap().unwrap();
+        assert_eq!((head.status, head.field("Status")), (200, Some(&b"404 no"[..])));
     }
 
     #[test]

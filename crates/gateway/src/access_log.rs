@@ -5,8 +5,6 @@
 
 use std::{cell::RefCell, fmt::Write as _, io, rc::Rc, time::Duration};
 
-use tokio::sync::Notify;
-
 use crate::{
     clock::AccessDate,
     dispatch::params,
@@ -22,7 +20,6 @@ pub(crate) struct AccessLog {
     format: Format,
     sink: RefCell<Sink>,
     waiting: RefCell<Vec<u8>>,
-    filled: Notify,
 }
 
 /// Beyond this, lines are written at once: the log may not grow without bound in memory.
@@ -102,7 +99,6 @@ impl AccessLog {
             format: Format::read(format).expect("the settings read it before"),
             sink: RefCell::new(Sink::open(destination, Standard::Output)?),
             waiting: RefCell::default(),
-            filled: Notify::new(),
         })
     }
 
@@ -126,7 +122,7 @@ impl AccessLog {
         if is_full {
             self.flush();
         } else if was_empty {
-            self.filled.notify_one();
+            gateway.access_filled.notify_one();
         }
     }
 
@@ -146,12 +142,13 @@ impl AccessLog {
 
 /// Writes what waits, whenever something does. Runs for as long as the process does.
 pub(crate) async fn keep_writing(gateway: Rc<Gateway>) {
-    let Some(access) = &gateway.access else { return };
     loop {
-        access.filled.notified().await;
+        gateway.access_filled.notified().await;
         // Whatever is ready now comes first, and its lines leave in the same write.
         tokio::task::yield_now().await;
-        access.flush();
+        if let Some(access) = gateway.access() {
+            access.flush();
+        }
     }
 }
 
@@ -207,12 +204,12 @@ impl Line<'_> {
                 out.push(b' ');
                 escaped(head.target(), out);
                 out.push(b' ');
-                return out.extend_from_slice(head.protocol().as_bytes());
+                return out.extend_from_slice(head.protocol());
             }
             'm' => return escaped(head.method(), out),
             'U' => return escaped(&params::unquote(head.path()), out),
             'q' => return escaped(head.query(), out),
-            'H' => return out.extend_from_slice(head.protocol().as_bytes()),
+            'H' => return out.extend_from_slice(head.protocol()),
             'f' => return value(head.field(b"referer"), out),
             'a' => return value(head.field(b"user-agent"), out),
             _ => write!(text, "-"),

@@ -81,7 +81,7 @@ impl Terminal {
         let Some(mut detached) = self.detached.borrow_mut().take() else { return false };
         // They may have gone.
         if let Some(why) = why {
-            let _ = writeln!(detached.terminal, "Error: {why}");
+            let _ = writeln!(detached.terminal, "{why}");
         }
         let _ = detached.waiting.write_all(&[code]);
         true

@@ -1,10 +1,12 @@
 //! What every connection, request and worker of this process shares. One thread, so plain cells.
 
-use std::{cell::Cell, cell::RefCell, collections::HashSet, rc::Rc};
+use std::{cell::Cell, cell::RefCell, rc::Rc};
+
+use tokio::sync::Notify;
 
 use crate::{
     access_log::AccessLog,
-    front::Connections,
+    front::{Complaints, Connections},
     log::Log,
     pool::Pool,
     reloader::Reloader,
@@ -16,23 +18,42 @@ pub(crate) struct Gateway {
     /// Those in force: a reload puts others here.
     pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
-    pub(crate) access: Option<AccessLog>,
+    /// Exchanged by a reload, as the settings are.
+    pub(crate) access: RefCell<Option<Rc<AccessLog>>>,
+    /// Lines wait to be written.
+    pub(crate) access_filled: Notify,
     /// What the supervisor has to hear of.
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
     pub(crate) memory: Rc<Budget>,
     pub(crate) census: Census,
-    pub(crate) reloader: Reloader,
-    /// Names already complained about: one line each, not one for each request.
-    pub(crate) dropped_names: RefCell<HashSet<Vec<u8>>>,
+    pub(crate) reloader: Rc<Reloader>,
+    /// What clients' heads were complained of for: one line each, not one for each request.
+    pub(crate) complaints: RefCell<Complaints>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
     pub(crate) script_name: Vec<u8>,
 }
 
 impl Gateway {
+    pub(crate) fn access(&self) -> Option<Rc<AccessLog>> {
+        self.access.borrow().clone()
+    }
+
+    pub(crate) fn set_access(&self, access: Option<Rc<AccessLog>>) {
+        if let Some(before) = self.access.replace(access) {
+            before.flush();
+        }
+    }
+
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
+    }
+
+    /// `--env` is the application's environment, and this variable is read there.
+    pub(crate) fn script_name<'a>(&'a self, settings: &'a Settings) -> &'a [u8] {
+        let set = settings.env.iter().rev().find(|(name, _)| name == "SCRIPT_NAME");
+        set.map_or(&self.script_name, |(_, value)| value.as_bytes())
     }
 }
 
@@ -67,20 +88,20 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let Ok(Request::Run(sources)) = settings::read(arguments, &|_| None) else {
         panic!("{flags:?} are flags");
     };
-    let settled = sources.settle(None, &|_| None).expect("flags have values");
-    let settings = settled.settings;
+    let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
         log: Log::open(&settings.error_logfile, settings.log_level)
             .expect("standard error is open"),
-        access: None,
+        access: RefCell::new(None),
+        access_filled: Notify::new(),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
         memory: Rc::new(Budget::new(1024)),
-        census: Census::new(settled.chosen),
-        reloader: Reloader::default(),
-        dropped_names: RefCell::default(),
+        census: Census::default(),
+        reloader: Rc::default(),
+        complaints: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),
     }

@@ -1,6 +1,7 @@
 //! Where connections come from: sockets bound here, or handed over by whoever started us.
 
 use std::{
+    future::poll_fn,
     io,
     net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
     os::{
@@ -12,6 +13,7 @@ use std::{
     },
     path::{Path, PathBuf},
     rc::Rc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -25,7 +27,7 @@ use tokio::{
 use crate::{
     front::{self, Stream},
     gateway::Gateway,
-    settings::{Address, Settings},
+    settings::{Address, Settings, WorkerClass},
     story::Peer,
     sys,
 };
@@ -272,6 +274,7 @@ pub(crate) async fn accept(
     let begin = |stream, peer| {
         tokio::task::spawn_local(front::serve(
             Rc::clone(&gateway),
+            gateway.connections.enter(),
             stream,
             peer,
             Rc::clone(&local),
@@ -291,7 +294,7 @@ pub(crate) async fn accept(
         let now = *doors.borrow_and_update();
         let accepted = tokio::select! {
             biased;
-            accepted = accepting.accept(), if now == Doors::Open => accepted,
+            accepted = accepting.accept(&gateway), if now == Doors::Open => accepted,
             changed = doors.changed() => match (changed, *doors.borrow()) {
                 (Ok(()), Doors::Open | Doors::Shut) => continue,
                 (Ok(()), Doors::Closed(Queue::Shared)) => return,
@@ -335,16 +338,37 @@ enum Accepting {
 }
 
 impl Accepting {
-    async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
+    /// The next connection, once there may be another.
+    async fn accept(&mut self, gateway: &Gateway) -> io::Result<(Stream, Peer)> {
+        poll_fn(|context| {
+            if !gateway.connections.have_room(most_connections(&gateway.settings()), context) {
+                return Poll::Pending;
+            }
+            self.poll_accept(context)
+        })
+        .await
+    }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
         match self {
-            Accepting::Tcp(socket) => {
-                let (stream, peer): (_, SocketAddr) = socket.accept().await?;
-                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
-            }
+            Accepting::Tcp(socket) => socket
+                .poll_accept(context)
+                .map_ok(|(stream, peer): (_, SocketAddr)| (Stream::Tcp(stream), Peer::Tcp(peer))),
             Accepting::Unix(socket) => {
-                let (stream, _) = socket.accept().await?;
-                Ok((Stream::Unix(stream), Peer::Unix))
+                socket.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), Peer::Unix))
             }
+        }
+    }
+}
+
+/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
+/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
+fn most_connections(settings: &Settings) -> usize {
+    match settings.worker_class {
+        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
+        // With no worker at all, requests wait for the one that TTIN brings.
+        WorkerClass::Sync | WorkerClass::Gthread => {
+            settings.worker_connections.saturating_mul(settings.workers.max(1))
         }
     }
 }

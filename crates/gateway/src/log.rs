@@ -4,7 +4,7 @@
 //! dies. Must not know who speaks.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     clock::LogDate,
-    settings::{Destination, Level},
+    settings::{Destination, Level, Settings},
 };
 
 /// An open log, which can be opened anew after it was moved away.
@@ -63,17 +63,20 @@ impl Sink {
 }
 
 pub(crate) struct Log {
-    level: Level,
+    level: Cell<Level>,
     sink: RefCell<Sink>,
 }
 
 impl Log {
     pub(crate) fn open(destination: &Destination, level: Level) -> io::Result<Log> {
-        Ok(Log { level, sink: RefCell::new(Sink::open(destination, Standard::Error)?) })
+        Ok(Log {
+            level: Cell::new(level),
+            sink: RefCell::new(Sink::open(destination, Standard::Error)?),
+        })
     }
 
     pub(crate) fn say(&self, level: Level, message: impl fmt::Display) {
-        if level < self.level {
+        if level < self.level.get() {
             return;
         }
         let (pid, name) = (process::id(), level.name());
@@ -95,6 +98,14 @@ impl Log {
 
     pub(crate) fn error(&self, message: impl fmt::Display) {
         self.say(Level::Error, message);
+    }
+
+    /// The old file stays where the new one can not be had.
+    pub(crate) fn reconfigure(&self, settings: &Settings) -> io::Result<()> {
+        self.level.set(settings.log_level);
+        let sink = Sink::open(&settings.error_logfile, Standard::Error)?;
+        self.sink.replace(sink);
+        Ok(())
     }
 
     pub(crate) fn reopen(&self) {

@@ -26,8 +26,9 @@ impl PidFile {
                 path.display()
             ));
         }
-        write(path)
-            .map_err(|error| format!("pid file '{}' can not be written: {error}", path.display()))?;
+        write(path).map_err(|error| {
+            format!("pid file '{}' can not be written: {error}", path.display())
+        })?;
         Ok(PidFile { path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) })
     }
 

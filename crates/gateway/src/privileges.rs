@@ -5,11 +5,11 @@
 //! again; nothing it starts has even that. Files made before (logs, the pid file, unix sockets) are
 //! given to whom we become.
 
-use std::{ffi::CString, fmt, io, path::Path};
+use std::{ffi::CString, fmt, io, path::Path, process::Command};
 
 use nix::{
     sys::prctl,
-    unistd::{Gid, Group, Uid, User, chown, initgroups, setgroups, setresgid, setresuid},
+    unistd::{Gid, Group, Uid, User, chown, getgrouplist, setgroups, setresgid, setresuid},
 };
 
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
 pub(crate) struct Identity {
     uid: Uid,
     gid: Gid,
-    /// Whose other groups we join as well.
-    others: Option<CString>,
+    /// With `--initgroups`, every group of the user; else that one alone.
+    groups: Vec<Gid>,
     keeps_low_ports: bool,
 }
 
@@ -46,13 +46,18 @@ impl Identity {
                 Uid::effective()
             ));
         }
-        let others = entry.filter(|_| settings.initgroups).map(|entry| CString::new(entry.name));
-        let others = others.transpose().map_err(|_| "--user has a NUL in it")?;
+        let groups = match entry.filter(|_| settings.initgroups) {
+            None => vec![gid],
+            Some(entry) => {
+                let name = CString::new(entry.name).map_err(|_| "--user has a NUL in it")?;
+                getgrouplist(&name, gid).map_err(|error| format!("--initgroups: {error}"))?
+            }
+        };
         let keeps_low_ports = settings
             .bind
             .iter()
             .any(|address| matches!(address, Address::Tcp { port, .. } if *port < 1024));
-        Ok(Some(Identity { uid, gid, others, keeps_low_ports }))
+        Ok(Some(Identity { uid, gid, groups, keeps_low_ports }))
     }
 
     /// Gives them a file of ours.
@@ -60,12 +65,17 @@ impl Identity {
         Ok(chown(path, Some(self.uid), Some(self.gid))?)
     }
 
+    /// Has a process that is about to be started be them from its beginning. Once we are them
+    /// ourselves, it is so anyway.
+    pub(crate) fn start_as(&self, command: &mut Command) {
+        if Uid::effective().is_root() {
+            sys::run_as(command, self.uid, self.gid, self.groups.clone());
+        }
+    }
+
     /// From here on there is no way back.
     pub(crate) fn assume(&self) -> io::Result<()> {
-        match &self.others {
-            Some(name) => initgroups(name, self.gid)?,
-            None => setgroups(&[self.gid])?,
-        }
+        setgroups(&self.groups)?;
         setresgid(self.gid, self.gid, self.gid)?;
         let keeps = self.keeps_low_ports && !self.uid.is_root();
         if keeps {

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::front::Introduction;
 use trace::{TraceContext, write_server_timing};
 
-/// Who sent it, as far as the socket tells.
+/// Who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Unix,
@@ -26,7 +27,9 @@ impl fmt::Display for Peer {
 }
 
 pub(crate) struct Story {
+    /// The client: behind a PROXY protocol, not who connected.
     pub(crate) peer: Peer,
+    pub(crate) introduction: Option<Introduction>,
     /// The head was complete.
     pub(crate) arrived: Instant,
     /// The body too: from here on it may wait for a worker.
@@ -48,6 +51,7 @@ impl Story {
     pub(crate) fn begin(peer: Peer) -> Story {
         Story {
             peer,
+            introduction: None,
             arrived: Instant::now(),
             admitted: None,
             leased: None,

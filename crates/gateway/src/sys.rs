@@ -1,6 +1,9 @@
 //! The system calls nobody wraps safely. Everything `unsafe` of this crate is here.
 
-#![expect(unsafe_code, reason = "fork, exec hooks, capabilities, localtime_r, inherited descriptors")]
+#![expect(
+    unsafe_code,
+    reason = "fork, exec hooks, capabilities, localtime_r, descriptors by number"
+)]
 
 use std::{
     io,
@@ -14,9 +17,9 @@ use std::{
 
 use nix::{
     libc,
-    sys::{prctl, signal::Signal},
-    unistd::ForkResult,
+    unistd::{ForkResult, Gid, Uid, setgroups, setresgid, setresuid},
 };
+use tokio::io::unix::AsyncFd;
 
 /// A moment as the wall clock shows it here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,33 +54,11 @@ pub(crate) fn local_time(unix_seconds: i64) -> LocalTime {
     }
 }
 
-/// Where the worker finds its end of the control pipe.
-pub(crate) const CONTROL_FD: RawFd = 3;
-/// Where the worker finds its end of the lifeline.
-pub(crate) const LIFELINE_FD: RawFd = 4;
-
-/// Puts the two pipes where the worker looks for them, and has the kernel end the worker should this
-/// process die without a word. At once: what it is working on can reach nobody any more, and a worker
-/// that hangs would otherwise stay for ever, since nobody is left who would give up on it. And has it
-/// ignore USR1 until it knows what that means: it would die of it.
-pub(crate) fn hand_over(command: &mut Command, control: OwnedFd, lifeline: OwnedFd) {
-    let hook = move || {
-        // Beyond both targets (see `child.rs`), so that neither call overwrites the other's source.
-        for (from, to) in [(&control, CONTROL_FD), (&lifeline, LIFELINE_FD)] {
-            // SAFETY: dup2 is async-signal-safe, and the descriptors are open.
-            if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        // SAFETY: signal is async-signal-safe, and sets no handler of ours.
-        if unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) } == libc::SIG_ERR {
-            return Err(io::Error::last_os_error());
-        }
-        prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)
-    };
-    // SAFETY: the hook calls only dup2, signal and prctl, which are async-signal-safe, and allocates
-    // nothing.
-    unsafe { command.pre_exec(hook) };
+/// A descriptor the runtime watches. Not blocking already.
+pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: it is owned, so it stays the same open descriptor for as long as it is watched.
+    let watched = unsafe { AsyncFd::register(descriptor) };
+    watched.map_err(io::Error::from)
 }
 
 /// Takes over a descriptor this process was started with. `None`: it is not open.
@@ -168,11 +149,22 @@ pub(crate) fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
     unsafe { command.pre_exec(hook) };
 }
 
+/// Has the child become somebody else before it is anything.
+pub(crate) fn run_as(command: &mut Command, uid: Uid, gid: Gid, groups: Vec<Gid>) {
+    let hook = move || {
+        setgroups(&groups)?;
+        setresgid(gid, gid, gid)?;
+        setresuid(uid, uid, uid)?;
+        Ok(())
+    };
+    // SAFETY: the hook calls only setgroups, setresgid and setresuid, of which the child's only thread
+    // makes system calls, and allocates nothing.
+    unsafe { command.pre_exec(hook) };
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Read, os::fd::IntoRawFd, process::Stdio};
-
-    use nix::fcntl::{FcntlArg, fcntl};
+    use std::{fs::File, os::fd::IntoRawFd};
 
     use super::*;
 
@@ -182,26 +174,6 @@ mod tests {
         let time = local_time(1_000_000_000);
         assert_eq!((time.year, time.month), (2001, 9));
         assert!(time.offset.abs() <= 14 * 60);
-    }
-
-    #[test]
-    fn the_pipes_arrive_where_the_worker_looks_and_usr1_is_not_its_end() {
-        let (control_read, control_write) = nix::unistd::pipe().unwrap();
-        let (lifeline_read, lifeline_write) = nix::unistd::pipe().unwrap();
-        let beyond = |fd: OwnedFd| {
-            let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(10)).unwrap();
-            take_descriptor(number).unwrap()
-        };
-        nix::unistd::write(&lifeline_write, b"hello\n").unwrap();
-        let mut command = Command::new("sh");
-        let script = "kill -USR1 $$; read line <&4; echo got $line >&3";
-        command.arg("-c").arg(script).stdin(Stdio::null());
-        hand_over(&mut command, beyond(control_write), beyond(lifeline_read));
-        assert!(command.status().unwrap().success());
-        drop(command);
-        let mut said = String::new();
-        File::from(control_read).read_to_string(&mut said).unwrap();
-        assert_eq!(said, "got hello\n");
     }
 
     #[test]

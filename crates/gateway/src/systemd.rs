@@ -84,7 +84,7 @@ impl Notifier {
     }
 
     pub(crate) fn stopping(&self) -> io::Result<()> {
-        self.send("STOPPING=1\nSTATUS=Stopping")
+        self.send("STOPPING=1")
     }
 
     /// Another process is the service from now on.
@@ -144,7 +144,8 @@ mod tests {
     fn a_watchdog_is_fed_twice_as_often_as_it_asks() {
         let asks = |name: &str| (name == "WATCHDOG_USEC").then(|| "3000000".to_owned());
         assert_eq!(watchdog(asks), Some(Duration::from_millis(1500)));
-        let anothers = |name: &str| Some(if name == "WATCHDOG_PID" { "1" } else { "3000000" }.into());
+        let anothers =
+            |name: &str| Some(if name == "WATCHDOG_PID" { "1" } else { "3000000" }.into());
         assert_eq!(watchdog(anothers), None);
     }
 

@@ -3,17 +3,19 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 
+use crate::{FieldLine, field_line, is_field_value, is_token};
+
 /// A size line longer than this is an attack: no sender needs extensions of kilobytes.
 const MAX_LINE: usize = 4096;
 /// All trailer lines together. They are read and dropped: no hop of ours forwards them.
 const MAX_TRAILERS: usize = 8192;
 
-/// What a line of the framing may end in.
+/// How closely the framing has to follow its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnds {
-    /// CRLF only, as the grammar has it.
+    /// To the letter: CRLF only, and extensions and trailers that are some.
     Strict,
-    /// A bare LF too, as nginx takes it.
+    /// A bare LF too, and anything for an extension or a trailer, as nginx takes it.
     Lenient,
 }
 
@@ -50,10 +52,14 @@ pub enum Piece {
 pub enum ChunkError {
     #[error("invalid chunk size")]
     Size,
+    #[error("invalid chunk extension")]
+    Extension,
     #[error("chunk size line too long")]
     LineTooLong,
     #[error("chunk data not followed by a line end")]
     DataEnd,
+    #[error("invalid trailer field")]
+    Trailer,
     #[error("trailers too large")]
     TrailersTooLarge,
     #[error("bare line feed in chunked framing")]
@@ -94,6 +100,11 @@ impl Chunked {
                 State::Size => {
                     let Some((line, length)) = self.line(buffer)? else { return Ok(Piece::More) };
                     let size = chunk_size(&buffer[..line])?;
+                    if self.line_ends == LineEnds::Strict {
+                        let digits = buffer.iter().take_while(|byte| byte.is_ascii_hexdigit());
+                        let extensions = &buffer[digits.count()..line];
+                        are_extensions(extensions).then_some(()).ok_or(ChunkError::Extension)?;
+                    }
                     let next = if size == 0 { State::Trailers } else { State::Data(size) };
                     self.skip(buffer, length, next);
                 }
@@ -102,6 +113,9 @@ impl Chunked {
                     self.trailers += length;
                     if self.trailers > MAX_TRAILERS {
                         return Err(ChunkError::TrailersTooLarge);
+                    }
+                    if self.line_ends == LineEnds::Strict && line > 0 {
+                        is_trailer(&buffer[..length]).then_some(()).ok_or(ChunkError::Trailer)?;
                     }
                     self.skip(buffer, length, if line == 0 { State::End } else { State::Trailers });
                 }
@@ -152,6 +166,63 @@ fn chunk_size(line: &[u8]) -> Result<u64, ChunkError> {
     }))
 }
 
+/// RFC 9112 §7.1.1: names, perhaps with values, each behind a semicolon.
+fn are_extensions(text: &[u8]) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Some(after) = without_blanks(rest).strip_prefix(b";") else { return false };
+        let Some(after) = after_token(without_blanks(after)) else { return false };
+        rest = match without_blanks(after).strip_prefix(b"=").map(without_blanks) {
+            None => after,
+            Some(value) => match after_token(value).or_else(|| after_quoted(value)) {
+                None => return false,
+                Some(after) => after,
+            },
+        };
+    }
+    true
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    &text[blanks..]
+}
+
+/// What follows the token that `text` begins with.
+fn after_token(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().take_while(|byte| is_token(&[**byte])).count();
+    (length > 0).then(|| &text[length..])
+}
+
+/// What follows the quoted string (RFC 9110 §5.6.4) that `text` begins with.
+fn after_quoted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', quoted, after @ ..] if is_field_value(&[*quoted]) => after,
+            [byte, after @ ..] if *byte != b'\\' && is_field_value(&[*byte]) => after,
+            _ => return None,
+        };
+    }
+}
+
+/// A field that may come after its body: those that say how a message is framed, routed or
+/// authenticated may not (RFC 9110 §6.5.1).
+fn is_trailer(line: &[u8]) -> bool {
+    let early: [&[u8]; 6] =
+        [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
+    match field_line(line, 0) {
+        Ok(Some(FieldLine::Field(field))) => {
+            let (name, value) = (&line[field.name], &line[field.value]);
+            is_token(name)
+                && is_field_value(value)
+                && !early.iter().any(|early| name.eq_ignore_ascii_case(early))
+        }
+        _ => false,
+    }
+}
+
 /// `SIZE CRLF`, for a sender: the head of one chunk, written before its data.
 pub fn chunk_head(size: usize, out: &mut Vec<u8>) {
     let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
@@ -177,7 +248,8 @@ mod tests {
         Ok((body, buffer, chunked.is_end()))
     }
 
-    const BODY: &[u8] = b"5;a=b\r\nhello\r\n00A \r\n, world!!!\r\n0\r\nX: y\r\n\r\nGET";
+    const BODY: &[u8] =
+        b"5 ;a=b;c ; d=\"e\\\" f\"\r\nhello\r\n00A\r\n, world!!!\r\n0\r\nX: y\r\n\r\nGET";
 
     #[test]
     fn every_split_gives_the_same_body() {
@@ -213,6 +285,16 @@ mod tests {
         refuse(b"g", ChunkError::Size);
         refuse(b"3\r\nabcd\r\n", ChunkError::DataEnd);
         refuse(&[b'1'; 5000], ChunkError::LineTooLong);
+        for extensions in
+            [" ", ";", ";a ", ";a=", ";a=\"b", ";a=\"b\\", ";(", "; a=b c", ";a=\"\x01\""]
+        {
+            let line = format!("5{extensions}\r\nhello\r\n");
+            refuse(line.as_bytes(), ChunkError::Extension);
+            assert!(decode(&[line.as_bytes()], LineEnds::Lenient).is_ok(), "{line:?}");
+        }
+        for trailer in ["X", "X : y", " X: y", "X: \x01", "X(: y", "Host: a", "TE: b"] {
+            refuse(format!("0\r\n{trailer}\r\n\r\n").as_bytes(), ChunkError::Trailer);
+        }
         let mut trailers = b"0\r\n".to_vec();
         trailers.extend(b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(300));
         refuse(&trailers, ChunkError::TrailersTooLarge);

@@ -14,7 +14,10 @@ mod chunked; // bodies of unknown length
 
 pub use chunked::{ChunkError, Chunked, LineEnds, Piece, chunk_head};
 pub use field::{Field, FieldError, FieldLine, NameKind, field_line, is_field_value, is_token};
-pub use request_line::{RequestLine, RequestLineError, Version, request_line};
+pub use request_line::{
+    RequestLine, RequestLineError, Unconventional, Version, request_line,
+    unconventional_request_line,
+};
 pub use status_line::{StatusLine, StatusLineError, status_line};
 
 /// How a line ended.

@@ -12,6 +12,8 @@ pub struct RequestLine {
     /// Origin, absolute, authority or asterisk form, as it came.
     pub target: Range<usize>,
     pub version: Version,
+    /// As it was written; empty in HTTP/0.9's line.
+    pub version_text: Range<usize>,
     pub newline: Newline,
     /// Exactly one space between the parts, as the grammar has it.
     pub single_spaces: bool,
@@ -43,9 +45,27 @@ pub enum RequestLineError {
     UnsupportedVersion,
 }
 
+/// What is taken beyond the usual, by a hop that was told to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unconventional {
+    /// Any token (RFC 9110 §5.6.2), lower case among it.
+    pub method: bool,
+    /// Any `HTTP/DIGIT.DIGIT`: below 1.1 it is read as 1.0, above as 1.1.
+    pub version: bool,
+}
+
 /// Reads the line at the start of `buffer`, after any empty lines before it (RFC 9112 §2.2).
 /// `None`: the line is not complete. A line that can no longer become good is refused before its end.
 pub fn request_line(buffer: &[u8]) -> Result<Option<RequestLine>, RequestLineError> {
+    unconventional_request_line(buffer, Unconventional::default())
+}
+
+/// The same, more or less strictly.
+pub fn unconventional_request_line(
+    buffer: &[u8],
+    taken: Unconventional,
+) -> Result<Option<RequestLine>, RequestLineError> {
+    let is_method = if taken.method { is_token_byte } else { is_method };
     let start = buffer.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let Some(start) = start else { return Ok(None) };
     let method_length = buffer[start..].iter().position(|byte| !is_method(*byte));
@@ -77,21 +97,31 @@ pub fn request_line(buffer: &[u8]) -> Result<Option<RequestLine>, RequestLineErr
         return Err(RequestLineError::Target);
     }
     let version_start = find(buffer, &(target_end..text_end), |byte| byte != b' ');
-    let (version, single_spaces) = match version_start {
-        None => (Version::Http09, target_end == text_end && target_start == method.end + 1),
+    let (version, version_text, single_spaces) = match version_start {
+        None => {
+            let single = target_end == text_end && target_start == method.end + 1;
+            (Version::Http09, text_end..text_end, single)
+        }
         Some(at) => {
             let padding = buffer[at..text_end].iter().rev().take_while(|byte| **byte == b' ');
             let padding = padding.count();
-            let version = version(&buffer[at..text_end - padding])?;
+            let version_text = at..text_end - padding;
+            let version = version(&buffer[version_text.clone()], taken)?;
             let single = target_start == method.end + 1 && at == target_end + 1 && padding == 0;
-            (version, single)
+            (version, version_text, single)
         }
     };
-    Ok(Some(RequestLine { method, target, version, newline, single_spaces, end }))
+    Ok(Some(RequestLine { method, target, version, version_text, newline, single_spaces, end }))
 }
 
 /// `HTTP/MAJOR.MINOR`.
-fn version(text: &[u8]) -> Result<Version, RequestLineError> {
+fn version(text: &[u8], taken: Unconventional) -> Result<Version, RequestLineError> {
+    if let (true, [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9']) =
+        (taken.version, text)
+    {
+        let is_old = (*major, *minor) < (b'1', b'1');
+        return Ok(if is_old { Version::Http10 } else { Version::Http11 });
+    }
     let Some(numbers) = text.strip_prefix(b"HTTP/") else {
         // Something after the target that is no version: the target had a space in it.
         return Err(if text.starts_with(b"H") {
@@ -118,6 +148,10 @@ fn is_method(byte: u8) -> bool {
     byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')
 }
 
+fn is_token_byte(byte: u8) -> bool {
+    crate::is_token(&[byte])
+}
+
 fn is_control(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7f
 }
@@ -134,6 +168,9 @@ mod tests {
     fn check(line: &str, method: &str, target: &str, version: Version) -> RequestLine {
         let read = request_line(line.as_bytes()).unwrap().unwrap();
         assert_eq!(&line[read.method.clone()], method);
+        assert!(
+            version == Version::Http09 || line[read.version_text.clone()].starts_with("HTTP/1.")
+        );
         assert_eq!(&line[read.target.clone()], target);
         assert_eq!(read.version, version);
         assert_eq!(read.end, line.len());
@@ -182,6 +219,21 @@ mod tests {
         refuse("GET / HTTP/1.\r\n", RequestLineError::Version);
         refuse("GET / HTTP/0.9\r\n", RequestLineError::Version);
         refuse("GET / HTTP/2.0\r\n", RequestLineError::UnsupportedVersion);
+    }
+
+    #[test]
+    fn the_unconventional_is_taken_where_it_is_asked_for() {
+        let all = Unconventional { method: true, version: true };
+        let read = |line: &str| {
+            let read = unconventional_request_line(line.as_bytes(), all);
+            read.map(|read| read.map(|read| (line[read.method].to_owned(), read.version)))
+        };
+        let taken = |method: &str, version| Ok(Some((method.to_owned(), version)));
+        assert_eq!(read("get#1 / HTTP/1.1\r\n"), taken("get#1", Version::Http11));
+        assert_eq!(read("GET / HTTP/3.0\r\n"), taken("GET", Version::Http11));
+        assert_eq!(read("GET / HTTP/0.9\r\n"), taken("GET", Version::Http10));
+        assert_eq!(read("GET / HTTP/10.0\r\n"), Err(RequestLineError::UnsupportedVersion));
+        assert_eq!(read("G{T / HTTP/1.1\r\n"), Err(RequestLineError::Method));
     }
 
     #[test]

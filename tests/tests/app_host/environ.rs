@@ -45,6 +45,9 @@ fn what_the_gateway_sends_is_what_pep_3333_wants() {
     );
     assert!(entry(&answer, "wsgi.input").unwrap().starts_with("Input: "));
     assert!(entry(&answer, "wsgi.errors").unwrap().starts_with("Errors: "));
+    assert!(
+        entry(&answer, "wsgi.early_hints").unwrap().starts_with("builtin_function_or_method: ")
+    );
     assert!(entry(&answer, "wsgi.file_wrapper").unwrap().starts_with("type: "));
 }
 
@@ -123,26 +126,54 @@ fn what_nginx_sends_is_understood() {
         ("HTTPS", "on"),
         ("CONTENT_LENGTH", ""),
     ];
-    // As `request` does, but without the gateway's own names.
+    check(
+        &request(&host, &nginx),
+        &[
+            ("SCRIPT_NAME", "str: ''"),
+            ("PATH_INFO", "str: '/a b/c'"),
+            ("RAW_URI", "str: '/a%20b/c?q=1'"),
+            ("wsgi.url_scheme", "str: 'https'"),
+            ("SERVER_NAME", "str: 'localhost'"),
+            ("SERVER_PORT", "str: '443'"),
+        ],
+    );
+}
+
+/// As `Client::request` does, but without the gateway's own names.
+fn request(host: &Host, params: &[(&str, &str)]) -> Answer {
     let mut wire = Vec::new();
     let mut request = fastcgi::RequestWriter::begin(&mut wire, 1, fastcgi::KeepConnection::Yes);
     request.param(b"REQUEST_METHOD", b"GET");
-    for (name, value) in nginx {
+    for (name, value) in params {
         request.param(name.as_bytes(), value.as_bytes());
     }
     request.params_end();
     fastcgi::stdin_end(&mut wire, 1);
     let mut client = host.connect();
     client.send(&wire);
-    check(
-        &client.answer(),
-        &[
-            ("SCRIPT_NAME", "str: ''"),
-            ("PATH_INFO", "str: '/a b/c'"),
-            ("RAW_URI", "str: '/a%20b/c?q=1'"),
-            ("wsgi.url_scheme", "str: 'https'"),
-        ],
-    );
+    client.answer()
+}
+
+#[test]
+fn the_server_always_has_a_name_and_a_port() {
+    let host = Host::start("environ");
+    let check_server = |params: &[(&str, &str)], name: &str, port: &str| {
+        let expected =
+            [("SERVER_NAME", format!("str: '{name}'")), ("SERVER_PORT", format!("str: '{port}'"))];
+        let expected = expected.each_ref().map(|(key, value)| (*key, value.as_str()));
+        check(&request(&host, params), &expected);
+    };
+    // nginx: `server_name ""`, which is its default.
+    let nginx = [("SERVER_NAME", ""), ("SERVER_PORT", "8080"), ("SERVER_ADDR", "10.0.0.1")];
+    check_server(&nginx, "10.0.0.1", "8080");
+    let named = [("SERVER_NAME", ""), ("SERVER_PORT", "8080"), ("HTTP_HOST", "example:81")];
+    check_server(&named, "example", "8080");
+    check_server(&[("HTTP_HOST", "[::1]:81")], "[::1]", "81");
+    check_server(&[("HTTP_HOST", "[::1]")], "[::1]", "80");
+    check_server(&[("HTTPS", "on"), ("HTTP_HOST", "example")], "example", "443");
+    check_server(&[], "localhost", "80");
+    // The gateway says what gunicorn says, even that there is none.
+    check_server(&[("CAUSEWAY_GATEWAY", "1"), ("SERVER_NAME", "x"), ("SERVER_PORT", "")], "x", "");
 }
 
 #[test]

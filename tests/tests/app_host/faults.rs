@@ -12,7 +12,12 @@ fn every_fault_before_the_head_is_a_500_with_a_traceback() {
         ("exits", "SystemExit: 7"),
         ("interrupts", "KeyboardInterrupt"),
         ("out_of_memory", "MemoryError"),
+        ("leaves_a_generator", "GeneratorExit"),
+        ("really_out_of_memory", "MemoryError"),
         ("recurses", "RecursionError: "),
+        ("recurses_in_c", "RecursionError: "),
+        ("raises_in_iter", "RuntimeError: on purpose"),
+        ("raises_without_text", "NoText: <"),
         ("returns_none", "TypeError: 'NoneType' object is not iterable"),
         ("returns_text", "TypeError: a response body is made of bytes, not str"),
         ("surrogates", "RuntimeError: lone \\udc80 surrogate"),
@@ -41,6 +46,26 @@ fn a_fault_after_the_head_breaks_the_response_off() {
     assert_eq!((answer.status(), answer.text(), answer.app_status()), (200, "some", 1));
     assert!(host.log().contains("RuntimeError: on purpose"));
     assert_eq!(client.get("/fine").text(), "fine");
+}
+
+#[test]
+fn what_ends_a_program_ends_only_the_response() {
+    let host = Host::start("faults");
+    let mut client = host.connect();
+    for (path, text, app_status, error) in [
+        ("/exits_in_the_middle", "some", 1, "SystemExit: 7"),
+        ("/interrupts_in_the_middle", "some", 1, "KeyboardInterrupt"),
+        ("/leaves_a_generator_in_the_middle", "some", 1, "GeneratorExit"),
+        ("/exits_in_close", "whole", 0, "SystemExit: in close"),
+        ("/raises_in_a_thread", "fine", 0, "Exception in thread "),
+        ("/interrupts_the_main_thread", "fine", 0, ""),
+    ] {
+        let answer = client.get(path);
+        let found = (answer.status(), answer.text(), answer.app_status());
+        assert_eq!(found, (200, text, app_status), "{path}");
+        assert!(host.log().contains(error), "{path}: {}", host.log());
+        assert_eq!(client.get("/fine").text(), "fine", "{path}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::host::{Answer, Client, Host};
+use crate::host::{Answer, Client, Host, Setup};
 
 const TEXT: &[u8] = b"0123456789 the file\n";
 
@@ -13,7 +13,11 @@ struct Files {
 }
 
 fn files(content: &[u8]) -> Files {
-    let host = Host::start("file_wrapper");
+    files_of(Setup::of("file_wrapper"), content)
+}
+
+fn files_of(setup: Setup, content: &[u8]) -> Files {
+    let host = setup.start();
     let path = host.scratch.path().join("file");
     std::fs::write(&path, content).unwrap();
     let client = host.connect();
@@ -43,6 +47,20 @@ fn files_are_sent_from_where_they_stand() {
         assert_eq!((answer.body.as_slice(), answer.app_status()), (expected, 0), "{path}");
     }
     assert_eq!(files.host.log(), "file closed\n");
+}
+
+#[test]
+fn python_reads_the_file_only_without_sendfile() {
+    for sendfile in [true, false] {
+        let mut setup = Setup::of("file_wrapper");
+        setup.options.sendfile = sendfile;
+        let mut files = files_of(setup, TEXT);
+        let answer = files.get("/telling");
+        assert_eq!((answer.body.as_slice(), answer.app_status()), (TEXT, 0));
+        let read = if sendfile { 0 } else { TEXT.len() };
+        assert_eq!(files.host.log(), format!("read to {read}\n"));
+        assert_eq!(files.get("/limited").body, &TEXT[..7]);
+    }
 }
 
 #[test]

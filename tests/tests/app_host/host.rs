@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use causeway_app_host::HostOptions;
@@ -52,7 +53,9 @@ impl Setup {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = causeway_app_host::command(&self.python, &library(), &self.options);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").envs(self.environment.iter().cloned());
+        // It is our own variable, and no more than chance that it is there.
+        command.env_remove("CAUSEWAY_PYTHON").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(self.environment.iter().cloned());
         command
     }
 
@@ -140,6 +143,7 @@ impl Drop for Host {
 /// A response, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    pub(crate) interim: Vec<ResponseHead>,
     pub(crate) head: Option<ResponseHead>,
     pub(crate) body: Vec<u8>,
     /// `None`: the connection was closed before END_REQUEST.
@@ -178,6 +182,7 @@ pub(crate) struct Client {
 /// What arrived next.
 #[derive(Debug)]
 pub(crate) enum Arrival {
+    Interim(ResponseHead),
     Head(ResponseHead),
     Body(Bytes),
     End(End),
@@ -196,7 +201,9 @@ pub(crate) const GET: &[(&str, &str)] = &[
 ];
 
 impl Client {
-    fn new(stream: UnixStream) -> Client {
+    pub(crate) fn new(stream: UnixStream) -> Client {
+        // Longer than anything takes; then what is read for a close fails the test.
+        stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         let mut wire = ClientConnection::new();
         wire.expect(1);
         Client { stream, wire, input: BytesMut::new(), head: Some(new_head()), rest: Bytes::new() }
@@ -243,6 +250,11 @@ impl Client {
                     None => return Arrival::Body(part),
                     Some(head) => {
                         if let Some((head, rest)) = head.push(part).unwrap() {
+                            if head.status < 200 {
+                                assert!(rest.is_empty(), "an interim head is sent by itself");
+                                self.head = Some(new_head());
+                                return Arrival::Interim(head);
+                            }
                             self.head = None;
                             self.rest = rest;
                             return Arrival::Head(head);
@@ -268,9 +280,10 @@ impl Client {
     }
 
     pub(crate) fn answer(&mut self) -> Answer {
-        let mut answer = Answer { head: None, body: Vec::new(), end: None };
+        let mut answer = Answer { interim: Vec::new(), head: None, body: Vec::new(), end: None };
         loop {
             match self.next() {
+                Arrival::Interim(head) => answer.interim.push(head),
                 Arrival::Head(head) => answer.head = Some(head),
                 Arrival::Body(part) => answer.body.extend_from_slice(&part),
                 Arrival::End(end) => {

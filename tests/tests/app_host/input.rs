@@ -58,29 +58,67 @@ fn every_operation_does_what_bytesio_does() {
     }
 }
 
+/// What a body is made of decides which lines there are.
+fn random_body(random: &mut fastrand::Rng) -> Vec<u8> {
+    let length = match random.u8(..4) {
+        0 => random.usize(..4),
+        1 => random.usize(..20),
+        _ => random.usize(..300),
+    };
+    let feeds = random.choice([0, 2, 8, 64, 255]).unwrap();
+    (0..length).map(|_| if random.u8(..) <= feeds { b'\n' } else { random.u8(..) }).collect()
+}
+
+/// As the fixture reads it. Every one of them has an argument that is left out, `None`, negative,
+/// zero, usual, too large for the body, and too large for an index.
+fn random_operation(random: &mut fastrand::Rng) -> String {
+    let name = random.choice(["read", "readline", "readlines", "next", "list"]).unwrap();
+    if matches!(name, "next" | "list") {
+        return name.to_owned();
+    }
+    match random.u8(..12) {
+        0 | 1 => name.to_owned(),
+        2 => format!("{name} None"),
+        3 => format!("{name} {}", -random.i32(1..100)),
+        4 => format!("{name} 0"),
+        5 => format!("{name} 2**40"),
+        6 => format!("{name} 2**63 - 1"),
+        7 => format!("{name} 10**30"),
+        8 => format!("{name} True"),
+        _ => format!("{name} {}", random.usize(1..60)),
+    }
+}
+
+/// In records of every length, none of which is the reader's business.
+fn random_parts<'a>(random: &mut fastrand::Rng, mut body: &'a [u8]) -> Vec<&'a [u8]> {
+    let longest = random.choice([1, 3, 20, 300]).unwrap();
+    let mut parts = Vec::new();
+    while !body.is_empty() {
+        let (part, rest) = body.split_at(random.usize(1..=longest).min(body.len()));
+        parts.push(part);
+        body = rest;
+    }
+    parts
+}
+
 #[test]
 fn random_operations_on_random_bodies() {
     let host = Host::start("input_like_bytesio");
     let mut random = fastrand::Rng::with_seed(3333);
-    for _ in 0..300 {
-        let length = random.usize(..200);
-        let body: Vec<u8> =
-            (0..length).map(|_| if random.u8(..8) == 0 { b'\n' } else { random.u8(..) }).collect();
-        let operations: Vec<String> = (0..random.usize(1..12))
-            .map(|_| {
-                let size = random.i32(-1..60);
-                match random.u8(..6) {
-                    0 => "next".to_owned(),
-                    1 => format!("readline {size}"),
-                    2 => "readline".to_owned(),
-                    3 => format!("readlines {size}"),
-                    _ => format!("read {size}"),
-                }
-            })
-            .collect();
-        let part = random.usize(1..100);
-        check(&host, &body, &operations.join(";"), &body.chunks(part).collect::<Vec<_>>());
+    for _ in 0..600 {
+        let body = random_body(&mut random);
+        let operations: Vec<String> =
+            (0..random.usize(1..16)).map(|_| random_operation(&mut random)).collect();
+        let parts = random_parts(&mut random, &body);
+        check(&host, &body, &operations.join(";"), &parts);
     }
+}
+
+#[test]
+fn sizes_may_be_named_as_with_gunicorn() {
+    let host = Host::start("echo_body");
+    let answer = host.connect().request("/named", &[], b"one\ntwo\nthree\nfour");
+    assert_eq!(answer.text(), "[b'on', b'e\\n', [b'two\\n', b'three\\n'], b'four']");
 }
 
 #[test]

@@ -59,7 +59,7 @@ async fn stopped_under_load(
     chain: &mut Chain,
     stop: impl AsyncFnOnce(&mut Chain) -> Result<()>,
 ) -> Result<Tally> {
-    let plan = Plan { address: chain.address(), path: "/slow?seconds=0.005", clients: 4, right };
+    let plan = Plan::browsers(chain.address(), "/slow?seconds=0.005", 4, right);
     let mut load = Load::start(plan);
     load.goes_on_for(40).await;
     stop(chain).await?;

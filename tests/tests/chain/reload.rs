@@ -6,12 +6,9 @@ use e2e::load::{Load, Plan};
 use nix::sys::signal::Signal;
 
 fn plan(chain: &Chain) -> Plan {
-    Plan {
-        address: chain.address(),
-        path: "/slow?seconds=0.005",
-        clients: 4,
-        right: |answer| answer.status() == 200 && answer.body.starts_with(b"answered"),
-    }
+    Plan::browsers(chain.address(), "/slow?seconds=0.005", 4, |answer| {
+        answer.status() == 200 && answer.body.starts_with(b"answered")
+    })
 }
 
 #[tokio::test]

@@ -10,12 +10,9 @@ use nix::sys::signal::Signal;
 #[tokio::test]
 async fn under_load_each_killed_worker_costs_at_most_its_own_request() -> Result<()> {
     let chain = Chain::of("flaskr").start().await?;
-    let plan = Plan {
-        address: chain.address(),
-        path: "/slow?seconds=0.005",
-        clients: 4,
-        right: |answer| answer.status() == 200 && answer.body.starts_with(b"answered"),
-    };
+    let plan = Plan::browsers(chain.address(), "/slow?seconds=0.005", 4, |answer| {
+        answer.status() == 200 && answer.body.starts_with(b"answered")
+    });
     let mut load = Load::start(plan);
     load.goes_on_for(20).await;
     for _ in 0..3 {

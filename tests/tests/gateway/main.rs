@@ -3,11 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
 mod stack; // starts it, talks to it, reads its log
+mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod boot;
+mod command_line;
+mod config_file;
+mod environ;
 mod failures;
+mod faults;
+mod memory;
+mod queue;
+mod print_config;
 mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod strictness;
+mod timeouts;
 mod timing;

@@ -151,7 +151,7 @@ fn ttin_and_ttou_change_the_number() {
 #[test]
 fn without_workers_requests_wait_for_the_first() {
     let fixtures = fixtures();
-    let chdir = ["--chdir", fixtures.to_str().unwrap(), "app:application", "--workers", "0"];
+    let chdir = ["--pythonpath", fixtures.to_str().unwrap(), "app:application", "--workers", "0"];
     let gateway = Setup::new(Listens::Tcp, &chdir).launch();
     let waiting = gateway.begin("/version");
     gateway.signal(Signal::SIGTTOU);
@@ -166,7 +166,7 @@ fn without_workers_requests_wait_for_the_first() {
 fn usr1_opens_the_logs_anew() {
     let flags = ["--access-logfile", "access.log", "--error-logfile", "error.log"];
     let fixtures = fixtures();
-    let chdir = ["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    let chdir = ["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     let gateway = Setup::new(Listens::Unix, &[&flags[..], &chdir].concat()).launch();
     let read = |name: &str| fs::read_to_string(gateway.scratch().join(name)).unwrap_or_default();
     // The log is a file, so the socket is how we know that it listens.

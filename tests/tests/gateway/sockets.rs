@@ -56,7 +56,8 @@ fn launch_at(bind: &str, before: impl FnOnce(&Path)) -> Gateway {
 
 fn launch_with(bind: &str, more: &[&str], before: impl FnOnce(&Path)) -> Gateway {
     let fixtures = fixtures();
-    let mut flags = vec!["--chdir", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
+    let mut flags =
+        vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application", "--bind", bind];
     flags.extend(["--log-level", "debug"]);
     flags.extend(more);
     let setup = Setup::new(Listens::Elsewhere, &flags);
@@ -142,7 +143,7 @@ fn an_inherited_socket_is_used_and_not_removed() {
     // Standard input is a descriptor like any other.
     let mut child = std::process::Command::new(crate::stack::binary())
         .args(["--python", &crate::stack::python(), "--bind", "fd://0"])
-        .args(["--chdir", fixtures.to_str().unwrap(), "app:application"])
+        .args(["--pythonpath", fixtures.to_str().unwrap(), "app:application"])
         .stdin(std::os::fd::OwnedFd::from(listener))
         .stderr(std::process::Stdio::null())
         .spawn()

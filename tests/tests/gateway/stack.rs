@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -56,7 +56,7 @@ pub(crate) fn binary() -> &'static Path {
 pub(crate) struct Setup {
     pub(crate) scratch: TempDir,
     pub(crate) command: Command,
-    listens: Listens,
+    pub(crate) listens: Listens,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,11 @@ impl Setup {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = Command::new(binary());
         for variable in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"] {
+            command.env_remove(variable);
+        }
+        // Each has a control socket of its own.
+        command.env("XDG_RUNTIME_DIR", scratch.path());
+        for variable in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"] {
             command.env_remove(variable);
         }
         command.current_dir(scratch.path()).args(["--python", &python()]);
@@ -139,7 +144,7 @@ pub(crate) fn start(flags: &[&str]) -> Gateway {
 
 pub(crate) fn start_on(listens: Listens, flags: &[&str]) -> Gateway {
     let fixtures = fixtures();
-    let mut all = vec!["--chdir", fixtures.to_str().unwrap(), "app:application"];
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     all.extend(["--log-level", "debug"]);
     all.extend(flags);
     let gateway = Setup::new(listens, &all).launch();
@@ -155,6 +160,20 @@ impl Gateway {
 
     pub(crate) fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.scratch().join(name), text).unwrap();
+    }
+
+    /// The child that is no worker.
+    pub(crate) fn kill_nursery(&self) {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        let workers = self.booted();
+        let children = fs::read_to_string(children).unwrap();
+        let mut children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        let nursery = children.find(|pid| !workers.contains(pid)).expect("there is one");
+        kill(Pid::from_raw(nursery), Signal::SIGKILL).unwrap();
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -354,6 +373,15 @@ impl Stream {
         Response::read(&mut self).expect("an answer comes")
     }
 
+    /// The other side reads an end; this one can still read.
+    pub(crate) fn no_more(&self) {
+        // It may have closed already.
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
     /// Everything until the other side closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
@@ -411,7 +439,7 @@ impl Response {
         }
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut response = Response { status, head, body: Vec::new(), complete: true };
-        if method == "HEAD" || matches!(status, 100 | 204 | 304) {
+        if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
             return Some(response);
         }
         if let Some(length) = response.header("content-length") {

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     gateway::Gateway,
     pool::{Held, Worker},
-    settings,
     supervisor::Event,
 };
 
@@ -64,7 +63,7 @@ fn carry_out(gateway: &Gateway, words: &[&str], who: Uid) -> Result<Value, Strin
         ["show", "all"] => Ok(all(gateway)),
         ["show", "workers"] => Ok(workers(gateway)),
         ["show", "requests"] => Ok(requests(gateway)),
-        ["show", "config"] => Ok(settings::describe(&gateway.census.chosen.borrow()).into()),
+        ["show", "config"] => Ok(gateway.census.config.borrow().clone()),
         ["show", "stats"] => Ok(stats(gateway)),
         ["show", "listeners"] => Ok(listeners(gateway)),
         ["show", "dirty"] => Ok(json!({"enabled": false, "pid": null, "workers": [], "apps": []})),
@@ -80,9 +79,7 @@ fn carry_out(gateway: &Gateway, words: &[&str], who: Uid) -> Result<Value, Strin
             signal(Signal::SIGINT, json!({"status": "shutting_down", "mode": "quick"}))
         }
         ["help"] => Ok(help()),
-        ["dirty", ..] => {
-            Err("dirty workers are gunicorn's; causeway-gateway has none".to_owned())
-        }
+        ["dirty", ..] => Err("dirty workers are gunicorn's; causeway-gateway has none".to_owned()),
         other => Err(format!("Invalid argument: Unknown command: {}", other.join(" "))),
     }
 }
@@ -171,7 +168,7 @@ fn describe(worker: &Worker, now: Instant) -> Value {
         "last_heartbeat": seconds(worker.silence(now).unwrap_or_default()),
         "requests": requests,
         "requests_served": worker.served(),
-        "memory": resident(worker.pid),
+        "memory": worker.memory(),
     })
 }
 
@@ -227,19 +224,6 @@ fn seconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 100.0).round() / 100.0
 }
 
-/// Bytes of it that are in memory; null where the kernel does not say.
-fn resident(pid: u32) -> Value {
-    let pages = || -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-        text.split(' ').nth(1)?.parse().ok()
-    };
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    match (pages(), page) {
-        (Some(pages), Some(page)) => json!(pages * page.unsigned_abs()),
-        _ => Value::Null,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
-        let gateway = crate::gateway::idle(&["--workers", "2", "-e", "SECRET=x"]);
+        let gateway = crate::gateway::idle(&[]);
         for (command, reason) in [
             ("", "Empty command"),
             ("show", "Unknown command: show"),

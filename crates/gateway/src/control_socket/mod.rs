@@ -26,7 +26,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{gateway::Gateway, listen::{self, OwnPath}, settings::Settings};
+use crate::{
+    gateway::Gateway,
+    listen::{self, OwnPath},
+    settings::Settings,
+};
 
 /// At once. One operator, and a monitor or two.
 const MOST_CLIENTS: usize = 16;
@@ -92,13 +96,11 @@ fn bind(path: &Path, mode: u32) -> io::Result<ControlSocket> {
 }
 
 impl ControlSocket {
-    pub(crate) fn path(&self) -> &Path {
-        self.path.path()
-    }
-
     pub(crate) fn answer(self, gateway: &Rc<Gateway>) -> io::Result<Answering> {
         let listener = UnixListener::from_std(self.listener)?;
-        gateway.log.info(format_args!("Control socket listening at {}", self.path.path().display()));
+        gateway
+            .log
+            .info(format_args!("Control socket listening at {}", self.path.path().display()));
         let task = tokio::task::spawn_local(accept(Rc::clone(gateway), listener));
         Ok(Answering { task, _path: self.path })
     }

@@ -55,11 +55,12 @@ async fn wait(
     };
     tokio::select! {
         biased;
+        // First of all: its turn may have come as well, and somebody else is glad of that.
+        () = closed => Err(DispatchError::ClientGone),
         lease = turn => lease.map_err(|_| {
             let reason = gateway.pool.unavailable();
             DispatchError::NoWorker { reason: reason.unwrap_or_else(|| "no worker is left".to_owned()) }
         }),
-        () = closed => Err(DispatchError::ClientGone),
         () = tokio::time::sleep(gateway.settings().queue_timeout) => {
             let seconds = gateway.settings().queue_timeout.as_secs();
             Err(DispatchError::Waited { seconds, in_hand: gateway.pool.in_hand() })

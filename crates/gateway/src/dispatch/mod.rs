@@ -69,10 +69,15 @@ async fn attempt(
 }
 
 fn may_be_sent_again(error: &DispatchError, head: &Head, tries: u32) -> bool {
-    // Then asking twice is asking once, even where it is not safe.
+    // Then asking twice is asking once, whatever is asked.
     let is_unseen = error.may_be_sent_again(false);
     let most = if is_unseen { MOST_UNSEEN_TRIES } else { MOST_TRIES };
-    error.may_be_sent_again(head.is_safe()) && tries < most
+    error.may_be_sent_again(is_idempotent(head)) && tries < most
+}
+
+/// RFC 9110 §9.2.2: asking twice is asking once.
+fn is_idempotent(head: &Head) -> bool {
+    head.is_safe() || matches!(head.method(), b"PUT" | b"DELETE")
 }
 
 /// With timing on, every request is followed; without, those that already are.

@@ -8,7 +8,7 @@ use trace::TRACEPARENT;
 
 use super::DispatchError;
 use crate::{
-    front::{Head, Scheme},
+    front::{Head, Introduction, Scheme},
     gateway::Gateway,
     listen::Local,
     pool::REQUEST,
@@ -68,23 +68,29 @@ fn put_all(
     story: &Story,
     sink: &mut impl Sink,
 ) -> Result<(), DispatchError> {
+    // The app-host then takes our names for gunicorn's, and may send interim heads.
+    sink.put(b"CAUSEWAY_GATEWAY", b"1");
     sink.put(b"SERVER_SOFTWARE", SOFTWARE.as_bytes());
     sink.put(b"REQUEST_METHOD", head.method());
     sink.put(b"QUERY_STRING", head.query());
     sink.put(b"RAW_URI", head.target());
-    sink.put(b"SERVER_PROTOCOL", head.protocol().as_bytes());
+    sink.put(b"SERVER_PROTOCOL", head.protocol());
     let scheme = match head.scheme() {
         Scheme::Http => "http",
         Scheme::Https => "https",
     };
     sink.put(b"wsgi.url_scheme", scheme.as_bytes());
     put_peer(story.peer, sink);
+    if let Some(introduction) = story.introduction {
+        put_introduction(introduction, sink);
+    }
     put_server(local, head, sink);
     put_fields(head, story, gateway.settings().server_timing, sink);
     if gateway.settings().server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
-    let script_name = head.script_name().unwrap_or(&gateway.script_name);
+    let settings = gateway.settings();
+    let script_name = head.script_name().unwrap_or_else(|| gateway.script_name(&settings));
     let path = mounted(head.path(), script_name)?;
     sink.put(b"PATH_INFO", &unquote(path));
     sink.put(b"SCRIPT_NAME", script_name);
@@ -101,11 +107,20 @@ fn put_peer(peer: Peer, sink: &mut impl Sink) {
     }
 }
 
+/// What the PROXY protocol told. gunicorn has texts of `None` for addresses that were not said.
+fn put_introduction(introduction: Introduction, sink: &mut impl Sink) {
+    sink.put(b"PROXY_PROTOCOL", introduction.protocol().as_bytes());
+    if let Introduction::Client { proxy, .. } = introduction {
+        sink.put(b"PROXY_ADDR", proxy.ip().to_string().as_bytes());
+        sink.put(b"PROXY_PORT", itoa::Buffer::new().format(proxy.port()).as_bytes());
+    }
+}
+
 /// The listener's own address; on a unix socket, which has none, what the client called us.
 fn put_server(local: &Local, head: &Head, sink: &mut impl Sink) {
     let (name, port) = match local {
         Local::Tcp { host, port } => (host.as_bytes(), port.as_bytes()),
-        Local::Unix { path } => match head.host() {
+        Local::Unix { path } => match head.host().filter(|host| !host.is_empty()) {
             None => (path.as_bytes(), &b""[..]),
             Some(host) => {
                 // The brackets of an IPv6 address hold colons of their own.
@@ -143,7 +158,11 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
             11 if timing && field.eq_ignore_ascii_case(TRACEPARENT.as_bytes()) => continue,
             _ => (),
         }
-        let is_same = |(other, _): &(&[u8], &[u8])| other.eq_ignore_ascii_case(field);
+        let has_underscores = head.has_underscores();
+        let is_same = |(other, _): &(&[u8], &[u8])| {
+            other.eq_ignore_ascii_case(field)
+                || has_underscores && in_variable(other).eq(in_variable(field))
+        };
         if head.fields().take(index).any(|other| is_same(&other)) {
             continue;
         }
@@ -157,15 +176,20 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
         }
         name.clear();
         name.extend_from_slice(b"HTTP_");
-        name.extend(field.iter().map(|byte| match byte {
-            b'-' => b'_',
-            byte => byte.to_ascii_uppercase(),
-        }));
+        name.extend(in_variable(field));
         sink.put(&name, &value);
     }
     if let (true, Some(trace)) = (timing, story.trace) {
         sink.put(b"HTTP_TRACEPARENT", trace.to_string().as_bytes());
     }
+}
+
+/// A field's name, as the variable has it.
+fn in_variable(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(|byte| match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
+    })
 }
 
 /// The path below the mount. gunicorn cuts the prefix off without asking where it ends.

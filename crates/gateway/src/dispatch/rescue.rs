@@ -8,6 +8,7 @@ use super::send::Seen;
 use crate::{
     front::{Connection, Head, Persistence, page},
     gateway::Gateway,
+    pool::InHand,
     settings::Level,
     story::{Age, Story},
     supervisor::Ended,
@@ -19,9 +20,9 @@ pub(crate) enum DispatchError {
     #[error("request path \"{path}\" does not start with SCRIPT_NAME \"{script_name}\"")]
     Mount { path: String, script_name: String },
     #[error("the queue is full, {waiting} requests wait; {}", held_by(in_hand))]
-    Shed { waiting: usize, in_hand: Vec<String> },
+    Shed { waiting: usize, in_hand: InHand },
     #[error("no worker became free within {seconds} seconds; {}", held_by(in_hand))]
-    Waited { seconds: u64, in_hand: Vec<String> },
+    Waited { seconds: u64, in_hand: InHand },
     #[error("no worker can answer: {reason}")]
     NoWorker { reason: String },
     #[error("worker (pid:{pid}) can not be reached: {error}")]
@@ -32,9 +33,7 @@ pub(crate) enum DispatchError {
     Leaving { pid: u32 },
     #[error("worker (pid:{pid}) {}", fate(*.ended))]
     WorkerGone { pid: u32, seen: Seen, ended: Option<Ended> },
-    #[error(
-        "worker (pid:{pid}) was silent over it for longer than --timeout allows, and was killed"
-    )]
+    #[error("worker (pid:{pid}) was silent over it for longer than --timeout allows")]
     Timeout { pid: u32 },
     #[error("worker (pid:{pid}) sent what is no response: {what}")]
     Protocol { pid: u32, what: String },
@@ -42,16 +41,12 @@ pub(crate) enum DispatchError {
     ClientGone,
 }
 
-fn held_by(in_hand: &[String]) -> String {
-    const MOST: usize = 8;
-    let mut text = match in_hand.len() {
+fn held_by(in_hand: &InHand) -> String {
+    match in_hand.count() {
         0 => "no worker is ready".to_owned(),
-        busy => format!("{busy} in workers' hands: {}", in_hand[..busy.min(MOST)].join(", ")),
-    };
-    if in_hand.len() > MOST {
-        text.push_str(", ...");
+        1 => format!("1 in workers' hands: {in_hand}"),
+        busy => format!("{busy} in workers' hands, oldest first: {in_hand}"),
     }
-    text
 }
 
 fn fate(ended: Option<Ended>) -> String {
@@ -68,13 +63,23 @@ fn fate(ended: Option<Ended>) -> String {
 impl DispatchError {
     /// A request the application can not have seen may be sent to another worker. One it may have
     /// seen may not, unless asking twice is asking once and it most likely has not.
-    pub(super) fn may_be_sent_again(&self, is_safe: bool) -> bool {
+    pub(super) fn may_be_sent_again(&self, is_idempotent: bool) -> bool {
         match self {
             DispatchError::WorkerGone { seen: Seen::Never, .. }
             | DispatchError::Connect { .. }
             | DispatchError::Leaving { .. } => true,
-            DispatchError::WorkerGone { seen: Seen::Unlikely, .. } => is_safe,
+            DispatchError::WorkerGone { seen: Seen::Unlikely, .. } => is_idempotent,
             _ => false,
+        }
+    }
+
+    /// The application has said something before it went wrong, so it has seen the request.
+    pub(super) fn after_a_sign_of_life(self) -> DispatchError {
+        match self {
+            DispatchError::WorkerGone { pid, ended, .. } => {
+                DispatchError::WorkerGone { pid, seen: Seen::Perhaps, ended }
+            }
+            other => other,
         }
     }
 
@@ -183,12 +188,18 @@ mod tests {
     fn each_says_why() {
         assert_eq!(gone(Seen::Perhaps).to_string(), "worker (pid:7) was killed by SIGKILL");
         assert_eq!(gone(Seen::Perhaps).public(), "Worker (pid:7) was killed by SIGKILL.");
-        let shed =
-            DispatchError::Shed { waiting: 3, in_hand: vec!["GET /x (1.0s, client a)".into()] };
+        let shed = |in_hand| DispatchError::Shed { waiting: 3, in_hand };
+        let one = shed(InHand::told(1, &["GET /x (1.0s, client a)"]));
         assert_eq!(
-            shed.to_string(),
+            one.to_string(),
             "the queue is full, 3 requests wait; 1 in workers' hands: GET /x (1.0s, client a)"
         );
-        assert!(!shed.public().contains("/x"));
+        assert!(!one.public().contains("/x"));
+        let many = shed(InHand::told(9, &["GET /x (2.0s, client a)", "GET /y (1.0s, client b)"]));
+        assert_eq!(
+            many.to_string(),
+            "the queue is full, 3 requests wait; 9 in workers' hands, oldest first: \
+             GET /x (2.0s, client a), GET /y (1.0s, client b), and 7 more"
+        );
     }
 }

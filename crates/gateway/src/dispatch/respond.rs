@@ -17,9 +17,9 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use fastcgi::{ClientEvent, End, HeadReader, ProtocolStatus, ResponseHead};
-use http1::{chunk_head, is_field_value, is_token};
+use http1::{Version, chunk_head, is_field_value, is_token};
 
-use self::head::{Framing, choose_framing, write_head};
+use self::head::{Framing, choose_framing, write_head, write_interim};
 use super::{DispatchError, send::Exchange, send::Seen};
 use crate::{
     front::{BODY_PATIENCE, Connection, Gone, Head, Persistence},
@@ -53,18 +53,28 @@ pub(super) async fn respond(
         waiting: 0,
         budgeted: 0,
         end: None,
+        interim: Interim::None,
         wants_keep_alive: wants,
     };
     let result = poll_fn(|context| response.poll(context, connection, story)).await;
     let exchange = response.exchange.take();
     let stage = std::mem::replace(&mut response.stage, Stage::Over);
+    let (interim, unsent) = (response.interim, std::mem::take(&mut response.out));
     drop(response);
     match (result, stage) {
         (Ok(persistence), _) => Ok(persistence),
-        (Err(error), Stage::Head(_)) => match exchange {
-            Some(exchange) => Err(learn_the_fate(exchange, error).await),
-            None => Err(error),
-        },
+        (Err(error), Stage::Head(_)) => {
+            // What follows, a page or another worker's answer, does not begin inside an interim
+            // head. Where this can not be written, that can not either.
+            for bytes in unsent {
+                let _ = connection.socket.write_all(&bytes).await;
+            }
+            let error = match exchange {
+                Some(exchange) => learn_the_fate(exchange, error).await,
+                None => error,
+            };
+            Err(if interim == Interim::Came { error.after_a_sign_of_life() } else { error })
+        }
         (Err(DispatchError::ClientGone), Stage::Body { .. } | Stage::Over) => {
             gateway.log.debug(format_args!(
                 "{} {}: the client left before it had all of the answer{}",
@@ -111,10 +121,6 @@ async fn learn_the_fate(exchange: Exchange, error: DispatchError) -> DispatchErr
             let ended = worker.ended().await;
             DispatchError::WorkerGone { pid, seen, ended }
         }
-        DispatchError::Timeout { pid } => {
-            worker.ended().await;
-            DispatchError::Timeout { pid }
-        }
         other => other,
     }
 }
@@ -133,7 +139,15 @@ struct Response<'a> {
     waiting: usize,
     budgeted: usize,
     end: Option<End>,
+    interim: Interim,
     wants_keep_alive: bool,
+}
+
+/// Whether the application has sent an interim head: then it has seen the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interim {
+    None,
+    Came,
 }
 
 enum Stage {
@@ -226,26 +240,43 @@ impl Response<'_> {
     }
 
     fn stdout(&mut self, bytes: Bytes, pid: u32) -> Result<(), DispatchError> {
-        let body = match &mut self.stage {
-            Stage::Head(reader) => {
-                let invalid = |what: String| DispatchError::Protocol { pid, what };
-                let read = reader.push(bytes).map_err(|error| invalid(error.to_string()))?;
-                let Some((head, rest)) = read else { return Ok(()) };
-                let is_field =
-                    |(name, value): (&[u8], &[u8])| is_token(name) && is_field_value(value);
-                if !head.fields().all(is_field) || !is_field_value(head.reason()) {
-                    return Err(invalid("a header with control characters".to_owned()));
-                }
+        let mut body = bytes;
+        while let Stage::Head(reader) = &mut self.stage {
+            let invalid = |what: String| DispatchError::Protocol { pid, what };
+            let read = reader.push(body).map_err(|error| invalid(error.to_string()))?;
+            let Some((head, rest)) = read else { return Ok(()) };
+            let is_field = |(name, value): (&[u8], &[u8])| is_token(name) && is_field_value(value);
+            if !head.fields().all(is_field) || !is_field_value(head.reason()) {
+                return Err(invalid("a header with control characters".to_owned()));
+            }
+            body = rest;
+            if head.status < 200 {
+                self.interim(&head, pid)?;
+            } else {
                 let persistence = Persistence::Close;
                 let framing = Framing::Nothing;
                 self.stage = Stage::Body { head: Some(head), framing, persistence };
-                rest
             }
-            Stage::Body { .. } | Stage::Over => bytes,
-        };
+        }
         if !body.is_empty() {
             self.fresh_length += body.len();
             self.fresh.push_back(body);
+        }
+        Ok(())
+    }
+
+    /// RFC 9110 §15.2: a client of HTTP/1.0 gets none. 100 and 101 are ours to say, if anybody's.
+    fn interim(&mut self, head: &ResponseHead, pid: u32) -> Result<(), DispatchError> {
+        if matches!(head.status, 100 | 101) {
+            let what = format!("interim status {}, which is not its to give", head.status);
+            return Err(DispatchError::Protocol { pid, what });
+        }
+        self.stage = Stage::Head(HeadReader::new(MOST_HEAD));
+        self.interim = Interim::Came;
+        if self.head.version() == Version::Http11 {
+            let bytes = write_interim(head);
+            self.waiting += bytes.len();
+            self.out.push_back(bytes);
         }
         Ok(())
     }

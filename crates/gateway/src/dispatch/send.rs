@@ -80,21 +80,27 @@ impl Exchange {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<ClientEvent, DispatchError>> {
+        let pid = self.lease.worker().pid;
+        if self.lease.is_overdue() {
+            self.lease.spoil();
+            return Poll::Ready(Err(DispatchError::Timeout { pid }));
+        }
         if let Poll::Ready(Err(error)) = self.poll_send(context) {
             return Poll::Ready(Err(error));
         }
         let connection = self.lease.connection().expect("it was opened before");
         match connection.poll_event(context) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.lease.park(context.waker());
+                Poll::Pending
+            }
             Poll::Ready(Ok(event)) => {
                 self.lease.expect_word(Some(Instant::now()));
                 Poll::Ready(Ok(event))
             }
             Poll::Ready(Err(error)) => {
                 self.lease.spoil();
-                let pid = self.lease.worker().pid;
                 Poll::Ready(Err(match error {
-                    _ if self.lease.is_overdue() => DispatchError::Timeout { pid },
                     WireError::Protocol(error) => {
                         DispatchError::Protocol { pid, what: error.to_string() }
                     }
@@ -122,7 +128,6 @@ impl Exchange {
                 Poll::Ready(Ok(written)) => {
                     outgoing.at += written;
                     outgoing.begun = true;
-                    self.lease.expect_word(Some(Instant::now()));
                 }
                 Poll::Ready(Err(_)) if outgoing.begun => outgoing.rest = Rest::Refused,
                 Poll::Ready(Err(_)) => {

@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
-    task::Waker,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -57,6 +57,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.all.open.borrow_mut().remove(&self.number);
         self.all.tell_if_empty();
+        self.all.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }
 }
 
@@ -70,6 +71,8 @@ struct All {
     now: Cell<Instant>,
     stopping: Cell<bool>,
     emptied: Notify,
+    /// Who would accept another, once one has gone.
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl All {
@@ -96,6 +99,7 @@ impl Connections {
                 now: Cell::new(Instant::now()),
                 stopping: Cell::new(false),
                 emptied: Notify::new(),
+                waiting: RefCell::default(),
             }),
         }
     }
@@ -112,6 +116,16 @@ impl Connections {
         });
         self.all.open.borrow_mut().insert(number, Entry { watch: Rc::downgrade(&watch) });
         watch
+    }
+
+    /// Whether there are fewer than `most`. If not, the task is woken when there may be.
+    pub(crate) fn have_room(&self, most: usize, context: &Context<'_>) -> bool {
+        let has_room = self.all.open.borrow().len() < most;
+        let mut waiting = self.all.waiting.borrow_mut();
+        if !has_room && !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        has_room
     }
 
     /// The connection waits for something, at most this long.

@@ -4,10 +4,12 @@
 //! whatever leaves room for two readings is refused here, before anybody is asked to answer it; and
 //! what has one reading is kept as it came. The messages are gunicorn's, as are the limits.
 
+mod leniency; // what gunicorn lets an operator permit
 mod meaning; // what the target and the fields mean to the connection
 mod reader; // bytes to lines, within the limits
+mod target; // where its path and its query are
 
-use std::{fmt, ops::Range};
+use std::{fmt, net::IpAddr, ops::Range};
 
 use bytes::Bytes;
 use http1::Version;
@@ -36,12 +38,17 @@ pub(crate) struct Head {
     path: Range<usize>,
     query: Range<usize>,
     version: Version,
+    protocol: Range<usize>,
     fields: Vec<(Range<usize>, Range<usize>)>,
     /// Names that CGI could not tell from others.
     dropped: Vec<Range<usize>>,
+    /// Some of these names were let through, so two may be one variable though they differ.
+    has_underscores: bool,
     host: Option<Range<usize>>,
-    /// The one header with an underscore that a proxy of ours may send.
+    /// From a proxy of ours alone.
     script_name: Option<Range<usize>>,
+    /// The name and value by which somebody said "https" whose word does not count.
+    unbelieved: Option<(Range<usize>, Range<usize>)>,
     framing: Framing,
     scheme: Scheme,
     keep_alive: bool,
@@ -88,7 +95,13 @@ impl Head {
         self.version
     }
 
-    pub(crate) fn protocol(&self) -> &'static str {
+    /// As the client wrote it: what is read as HTTP/1.1 may call itself 1.2.
+    pub(crate) fn protocol(&self) -> &[u8] {
+        self.slice(&self.protocol)
+    }
+
+    /// What the answer calls itself.
+    pub(crate) fn answered_in(&self) -> &'static str {
         match self.version {
             Version::Http11 => "HTTP/1.1",
             Version::Http10 | Version::Http09 => "HTTP/1.0",
@@ -107,6 +120,14 @@ impl Head {
 
     pub(crate) fn dropped(&self) -> impl Iterator<Item = &[u8]> {
         self.dropped.iter().map(|name| self.slice(name))
+    }
+
+    pub(crate) fn has_underscores(&self) -> bool {
+        self.has_underscores
+    }
+
+    pub(crate) fn unbelieved(&self) -> Option<(&[u8], &[u8])> {
+        self.unbelieved.as_ref().map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
     pub(crate) fn host(&self) -> Option<&[u8]> {
@@ -147,26 +168,44 @@ impl Head {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     status: u16,
+    /// For the client and the log.
     message: String,
+    /// For the log alone.
+    explanation: String,
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, message: impl Into<String>) -> Refusal {
-        Refusal { status, message: message.into() }
+        Refusal { status, message: message.into(), explanation: String::new() }
+    }
+
+    /// With what the operator should know, and the client need not.
+    fn explained(self, why: impl Into<String>) -> Refusal {
+        Refusal { explanation: why.into(), ..self }
     }
 
     pub(super) fn request_timeout() -> Refusal {
         Refusal::new(408, "the request did not come to its end in time")
     }
 
+    pub(super) fn proxy_forbidden(peer: IpAddr) -> Refusal {
+        Refusal::new(403, "Request forbidden")
+            .explained(format!("a PROXY line from {peer}, which is not among --proxy-allow-from"))
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if self.explanation.is_empty() { Ok(()) } else { write!(f, ": {}", self.explanation) }
     }
 }
 

@@ -5,9 +5,11 @@
 //! worker anything. Must not know what a worker is.
 
 mod body; // a body gathered, in memory or in a file
+mod complaints; // what is wrong with a head and no reason to refuse it
 mod connections; // all of them, with their deadlines
 mod head; // strict RFC 9112
 mod pages; // small pages of our own
+mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 
 use std::{rc::Rc, time::Duration};
@@ -15,15 +17,19 @@ use std::{rc::Rc, time::Duration};
 use bytes::{Buf, BytesMut};
 
 pub(crate) use body::{Body, BodyReader, Place};
-pub(crate) use connections::{Connections, Phase};
+pub(crate) use complaints::Complaints;
+pub(crate) use connections::{Connections, Phase, Watch};
 pub(crate) use head::{Head, HeadReader, Limits, Refusal, Scheme};
 pub(crate) use pages::{Persistence, SERVER, page, reason};
+use proxy_protocol::Beginning;
+pub(crate) use proxy_protocol::Introduction;
 pub(crate) use socket::{Gone, Socket, Stream};
 
 use crate::{
     dispatch,
     gateway::Gateway,
     listen::Local,
+    settings::{ProxyProtocol, Settings},
     story::{Peer, Story},
 };
 
@@ -37,7 +43,10 @@ const HEAD_CAPACITY: usize = 8 * 1024;
 pub(crate) struct Connection {
     pub(crate) socket: Socket,
     pub(crate) buffer: BytesMut,
+    /// Who connected.
     pub(crate) peer: Peer,
+    /// On whose behalf, if that was said.
+    pub(crate) introduction: Option<Introduction>,
     pub(crate) local: Rc<Local>,
     /// Nothing can be read after the request in hand.
     pub(crate) is_last: bool,
@@ -53,11 +62,27 @@ fn idle_limit(gateway: &Gateway, peer: Peer) -> Duration {
     })
 }
 
-pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, local: Rc<Local>) {
-    let socket = Socket::new(stream, gateway.connections.enter());
+/// `watch` is from the moment it was accepted: from then on it counts.
+pub(crate) async fn serve(
+    gateway: Rc<Gateway>,
+    watch: Rc<Watch>,
+    stream: Stream,
+    peer: Peer,
+    local: Rc<Local>,
+) {
+    let socket = Socket::new(stream, watch);
     let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
-    let mut connection = Connection { socket, buffer, peer, local, is_last: false };
-    let limits = Limits::new(&gateway.settings(), connection.is_trusted(&gateway));
+    let mut connection =
+        Connection { socket, buffer, peer, introduction: None, local, is_last: false };
+    let settings = gateway.settings();
+    if settings.proxy_protocol != ProxyProtocol::Off {
+        match connection.introduce(&gateway, &settings).await {
+            Ok(Some(())) => (),
+            Ok(None) => return,
+            Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+        }
+    }
+    let limits = Limits::new(&settings, connection.is_trusted(&settings));
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {
@@ -65,7 +90,8 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
             Ok(None) => break,
             Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
         };
-        let mut story = Story::begin(peer);
+        let mut story = Story::begin(connection.client());
+        story.introduction = connection.introduction;
         let body = match connection.body(&gateway, &head).await {
             Ok(body) => body,
             Err(BodyError::Refused(refusal)) => {
@@ -73,15 +99,16 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, stream: Stream, peer: Peer, loca
             }
             Err(BodyError::Gone) => {
                 gateway.log.debug(format_args!(
-                    "{} {} from {peer}: the client left before its body was complete",
+                    "{} {} from {}: the client left before its body was complete",
                     head.method_text(),
-                    head.target_text()
+                    head.target_text(),
+                    connection.client()
                 ));
                 break;
             }
         };
         let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = &gateway.access {
+        if let Some(access) = gateway.access() {
             access.record(&gateway, &connection.local, &head, &story);
         }
         match answered {
@@ -102,10 +129,59 @@ enum BodyError {
 
 impl Connection {
     /// As gunicorn decides: whoever can reach a unix socket is a proxy of ours.
-    fn is_trusted(&self, gateway: &Gateway) -> bool {
+    fn is_trusted(&self, settings: &Settings) -> bool {
         match self.peer {
             Peer::Unix => true,
-            Peer::Tcp(address) => gateway.settings().forwarded_allow_ips.includes(address.ip()),
+            Peer::Tcp(address) => settings.forwarded_allow_ips.includes(address.ip()),
+        }
+    }
+
+    /// Whose requests these are.
+    fn client(&self) -> Peer {
+        match self.introduction {
+            Some(Introduction::Client { client, .. }) => Peer::Tcp(client),
+            Some(Introduction::Local | Introduction::Unknown) | None => self.peer,
+        }
+    }
+
+    /// Reads what a proxy says of its client before the first request, if it does. `None`: the
+    /// connection is over.
+    async fn introduce(
+        &mut self,
+        gateway: &Gateway,
+        settings: &Settings,
+    ) -> Result<Option<()>, Refusal> {
+        gateway.connections.wait(&mut self.socket, Phase::Fresh, HEAD_PATIENCE);
+        loop {
+            match proxy_protocol::begins(&self.buffer, settings.proxy_protocol) {
+                Beginning::Open => (),
+                Beginning::Request => return Ok(Some(())),
+                Beginning::Header(version) => {
+                    self.may_introduce(settings)?;
+                    if let Some((said, length)) = proxy_protocol::read(&self.buffer, version)? {
+                        self.buffer.advance(length);
+                        self.introduction = Some(said);
+                        return Ok(Some(()));
+                    }
+                }
+            }
+            self.buffer.reserve(HEAD_CAPACITY);
+            match self.socket.read(&mut self.buffer).await {
+                Ok(_) => (),
+                Err(Gone::Silent) if !self.buffer.is_empty() => {
+                    return Err(Refusal::request_timeout());
+                }
+                Err(Gone::Silent | Gone::Closed) => return Ok(None),
+            }
+        }
+    }
+
+    fn may_introduce(&self, settings: &Settings) -> Result<(), Refusal> {
+        match self.peer {
+            Peer::Tcp(address) if !settings.proxy_allow_ips.includes(address.ip()) => {
+                Err(Refusal::proxy_forbidden(address.ip()))
+            }
+            Peer::Tcp(_) | Peer::Unix => Ok(()),
         }
     }
 
@@ -130,7 +206,7 @@ impl Connection {
         loop {
             if let Some(head) = reader.read(&mut self.buffer)? {
                 self.socket.set_phase(Phase::Busy);
-                self.complain_of_dropped(gateway, &head);
+                gateway.complaints.borrow_mut().hear(&head, self.peer, &gateway.log);
                 return Ok(Some(head));
             }
             let was_empty = self.buffer.is_empty();
@@ -151,23 +227,6 @@ impl Connection {
                 }
                 Err(Gone::Silent) => return Err(Refusal::request_timeout()),
                 Err(Gone::Closed) => return Ok(None),
-            }
-        }
-    }
-
-    fn complain_of_dropped(&self, gateway: &Gateway, head: &Head) {
-        /// Names come from clients: what is remembered of them has a bound.
-        const MOST: usize = 256;
-        for name in head.dropped() {
-            let mut names = gateway.dropped_names.borrow_mut();
-            if names.len() < MOST && names.insert(name.to_ascii_lowercase()) {
-                gateway.log.warning(format_args!(
-                    "header \"{}\" from {} is dropped: with its underscore it would pass for \"{}\"; \
-                     said once for each name",
-                    name.escape_ascii(),
-                    self.peer,
-                    String::from_utf8_lossy(name).replace('_', "-"),
-                ));
             }
         }
     }
@@ -202,9 +261,9 @@ impl Connection {
         about: Option<(&Head, &mut Story)>,
         refusal: Refusal,
     ) {
-        gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.peer));
-        let page = page(refusal.status(), &refusal.to_string(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (&gateway.access, about) {
+        gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
+        let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
+        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
             story.status = refusal.status();
             story.sent = page.body_length;
             access.record(gateway, &self.local, head, story);

@@ -1,9 +1,9 @@
 //! The right to one thread of one worker, for one request. Dropping it is the only way to give it
 //! back, so none is ever lost.
 
-use std::{io, rc::Rc, time::Instant};
+use std::{io, rc::Rc, task::Waker, time::Instant};
 
-use super::{Held, Pool, State, Worker, WorkerConn};
+use super::{Held, Patience, Pool, State, Worker, WorkerConn};
 use crate::supervisor::Event;
 
 pub(crate) struct Lease {
@@ -35,7 +35,9 @@ impl Lease {
     /// The connection, made if there is none yet or the last one was not fit for another request.
     pub(crate) fn connection(&mut self) -> io::Result<&mut WorkerConn> {
         if self.connection.is_none() {
-            self.connection = Some(WorkerConn::open(&self.worker.address())?);
+            let (connection, name) = WorkerConn::open(&self.worker.address())?;
+            self.worker.slots[self.slot].name.replace(name);
+            self.connection = Some(connection);
         }
         Ok(self.connection.as_mut().expect("it was made above"))
     }
@@ -50,17 +52,34 @@ impl Lease {
         self.worker.slots[self.slot].silent_since.set(since);
     }
 
-    /// Whether this very request is why the worker was killed.
+    /// The answer is waited for: who is to hear should the request's time be over before it comes.
+    pub(crate) fn park(&self, waker: &Waker) {
+        let slot = &self.worker.slots[self.slot];
+        if slot.silent_since.get().is_none() {
+            slot.silent_since.set(Some(Instant::now()));
+        }
+        let mut parked = slot.waker.borrow_mut();
+        if !parked.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
+            *parked = Some(waker.clone());
+        }
+    }
+
+    /// The request's time is over.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.worker.slots[self.slot].overdue.get()
+        self.worker.slots[self.slot].patience.get() != Patience::Left
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let slot = &self.worker.slots[self.slot];
-        slot.connection.set(self.connection.take());
         slot.silent_since.set(None);
+        slot.waker.replace(None);
+        if self.is_overdue() {
+            // The thread is still in it, and nobody else gets it: it leaves with its worker.
+            return;
+        }
+        slot.connection.set(self.connection.take());
         slot.held.replace(None);
         match self.worker.state.get() {
             State::Ready => self.pool.hand_over(),

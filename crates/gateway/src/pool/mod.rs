@@ -4,6 +4,7 @@
 //! this knows exactly which worker is idle: nobody waits behind a busy one while another has nothing
 //! to do. Must not know what is sent over a connection, nor why a worker comes or goes.
 
+mod in_hand; // who holds the workers
 mod lease; // the right to one connection, for one request
 mod worker_conn; // that connection
 
@@ -14,12 +15,14 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
+pub(crate) use in_hand::InHand;
 pub(crate) use lease::Lease;
 pub(crate) use worker_conn::{REQUEST, WireError, WorkerConn};
 
@@ -51,6 +54,8 @@ pub(crate) struct Worker {
     slots: Vec<Slot>,
     state: Cell<State>,
     served: Cell<u64>,
+    /// Bytes resident, as the supervisor last saw them.
+    memory: Cell<Option<u64>>,
     /// When it has served so many, its replacement is asked for.
     most: Option<u64>,
     ended: Cell<Option<Ended>>,
@@ -68,11 +73,35 @@ enum State {
 /// One thread of a worker.
 struct Slot {
     connection: Cell<Option<WorkerConn>>,
+    /// What the worker knows that connection by.
+    name: RefCell<Rc<str>>,
     held: RefCell<Option<Held>>,
     /// Since when the worker owes us something. None while it is we who keep it waiting.
     silent_since: Cell<Option<Instant>>,
-    /// Its silence is why the worker is killed.
-    overdue: Cell<bool>,
+    patience: Cell<Patience>,
+    /// Who is to hear that it is over.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// How we stand with a request in a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Left,
+    /// Its client has been told. The thread is still in it, and was asked where.
+    Over,
+    /// It has said so, or will not.
+    Explained,
+}
+
+/// A request whose time is over, and the worker that is stuck in it.
+pub(crate) struct Overdue {
+    pub(crate) worker: Rc<Worker>,
+    /// What the worker knows the request's connection by.
+    pub(crate) connection: Rc<str>,
+    /// `METHOD TARGET`.
+    pub(crate) title: Bytes,
+    /// The same, with age and client.
+    pub(crate) request: String,
 }
 
 struct Waiter {
@@ -183,9 +212,20 @@ impl Pool {
     }
 
     fn tell_if_drained(&self, worker: &Worker) {
-        if worker.state.get() == State::Retired && worker.busy() == 0 {
+        if worker.state.get() == State::Retired && worker.is_drained() {
             self.inner.inbox.put(Event::Drained(worker.id));
         }
+    }
+
+    /// The worker has said where it is over a request, or nobody asks any more.
+    pub(crate) fn explained(&self, id: WorkerId, connection: &str) {
+        let Some(worker) = self.find(id) else { return };
+        for slot in &worker.slots {
+            if slot.patience.get() == Patience::Over && **slot.name.borrow() == *connection {
+                slot.patience.set(Patience::Explained);
+            }
+        }
+        self.tell_if_drained(&worker);
     }
 
     /// It has exited. Those whose requests it held can now say how.
@@ -214,32 +254,42 @@ impl Pool {
         self.inner.unavailable.borrow().clone()
     }
 
-    /// Workers that have been silent over a request for longer than `timeout`, and those requests.
-    pub(crate) fn stuck(&self, timeout: Duration, now: Instant) -> Vec<(Rc<Worker>, Vec<String>)> {
+    /// Requests a worker has been silent over for as long as it may. Each is told once, here and to
+    /// whoever waits for its answer.
+    pub(crate) fn overdue(&self, timeout: Duration, now: Instant) -> Vec<Overdue> {
         let workers = self.inner.workers.borrow();
-        let mut stuck = Vec::new();
+        let mut overdue = Vec::new();
         for worker in workers.iter() {
-            let mut requests = Vec::new();
             for slot in &worker.slots {
                 let silent = slot.silent_since.get().map(|since| now.duration_since(since));
-                if silent.is_some_and(|silent| silent >= timeout) && !slot.overdue.replace(true) {
-                    requests.extend(slot.held.borrow().as_ref().map(ToString::to_string));
+                if slot.patience.get() != Patience::Left || silent.is_none_or(|it| it < timeout) {
+                    continue;
+                }
+                let held = slot.held.borrow();
+                let Some(held) = held.as_ref() else { continue };
+                slot.patience.set(Patience::Over);
+                overdue.push(Overdue {
+                    worker: Rc::clone(worker),
+                    connection: Rc::clone(&slot.name.borrow()),
+                    title: held.title.clone(),
+                    request: held.to_string(),
+                });
+                if let Some(waker) = slot.waker.borrow_mut().take() {
+                    waker.wake();
                 }
             }
-            if !requests.is_empty() {
-                stuck.push((Rc::clone(worker), requests));
-            }
         }
-        stuck
+        overdue
     }
 
     pub(crate) fn workers(&self) -> Vec<Rc<Worker>> {
         self.inner.workers.borrow().clone()
     }
 
-    /// Everything in workers' hands, for lines that have to say who holds them.
-    pub(crate) fn in_hand(&self) -> Vec<String> {
-        self.inner.workers.borrow().iter().flat_map(|worker| worker.in_hand()).collect()
+    /// What is in workers' hands, for lines that have to say who holds them.
+    pub(crate) fn in_hand(&self) -> InHand {
+        let workers = self.inner.workers.borrow();
+        InHand::of(workers.iter().flat_map(|worker| &worker.slots))
     }
 }
 
@@ -253,9 +303,11 @@ impl Worker {
     ) -> Worker {
         let slot = || Slot {
             connection: Cell::new(None),
+            name: RefCell::new(Rc::from("")),
             held: RefCell::new(None),
             silent_since: Cell::new(None),
-            overdue: Cell::new(false),
+            patience: Cell::new(Patience::Left),
+            waker: RefCell::new(None),
         };
         Worker {
             id,
@@ -264,6 +316,7 @@ impl Worker {
             slots: std::iter::repeat_with(slot).take(threads).collect(),
             state: Cell::new(State::Booting),
             served: Cell::new(0),
+            memory: Cell::new(None),
             most,
             ended: Cell::new(None),
             changed: Notify::new(),
@@ -274,11 +327,34 @@ impl Worker {
         self.slots.iter().filter(|slot| slot.held.borrow().is_some()).count()
     }
 
-    pub(crate) fn in_hand(&self) -> Vec<String> {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.held.borrow().as_ref().map(ToString::to_string))
-            .collect()
+    /// Nothing is in hand but what is given up, and that is explained.
+    fn is_drained(&self) -> bool {
+        let is_done = |slot: &Slot| {
+            slot.held.borrow().is_none() || slot.patience.get() == Patience::Explained
+        };
+        self.slots.iter().all(is_done)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state.get() == State::Ready
+    }
+
+    pub(crate) fn in_hand(&self) -> InHand {
+        InHand::of(&self.slots)
+    }
+
+    /// Requests it was given so far.
+    pub(crate) fn served(&self) -> u64 {
+        self.served.get()
+    }
+
+    /// Bytes resident, at the last look.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.memory.get()
+    }
+
+    pub(crate) fn set_memory(&self, bytes: u64) {
+        self.memory.set(Some(bytes));
     }
 
     pub(crate) fn each_held(&self, mut each: impl FnMut(&Held)) {
@@ -291,19 +367,15 @@ impl Worker {
         self.state.get() != State::Booting
     }
 
-    /// Whether it is killed over a request.
+    /// Whether a request in it is over its time, so that it has to go.
     pub(crate) fn is_aborted(&self) -> bool {
-        self.slots.iter().any(|slot| slot.overdue.get())
+        self.slots.iter().any(|slot| slot.patience.get() != Patience::Left)
     }
 
     /// How long it has said nothing although it should.
     pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
         let since = self.slots.iter().filter_map(|slot| slot.silent_since.get()).min()?;
         Some(now.saturating_duration_since(since))
-    }
-
-    pub(crate) fn served(&self) -> u64 {
-        self.served.get()
     }
 
     /// They were closed on the other side. Whoever leases one makes it anew.

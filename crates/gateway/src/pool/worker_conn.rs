@@ -3,14 +3,21 @@
 use std::{
     future::Future,
     io,
-    os::unix::net::UnixStream as StdUnixStream,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
+        unix::net::UnixStream as StdUnixStream,
+    },
     path::Path,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::BytesMut;
 use fastcgi::{ClientConnection, ClientError, ClientEvent};
+use nix::sys::socket::{UnixAddr, bind};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::UnixStream,
@@ -43,13 +50,20 @@ pub(crate) enum WireError {
 }
 
 impl WorkerConn {
-    /// Returns at once: the worker's queue of connections is longer than it has threads.
-    pub(super) fn open(path: &Path) -> io::Result<WorkerConn> {
-        let stream = StdUnixStream::connect(path)?;
-        stream.set_nonblocking(true)?;
+    /// Returns at once: the worker's queue of connections is longer than it has threads. Goes along
+    /// with the connection's name, by which the worker can be asked about it: the kernel's choice,
+    /// and the same on both sides.
+    pub(super) fn open(path: &Path) -> io::Result<(WorkerConn, Rc<str>)> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        let stream = StdUnixStream::from(OwnedFd::from(socket));
+        let name = stream.local_addr()?;
+        let name = name.as_abstract_name().unwrap_or_default().escape_ascii().to_string();
         let mut wire = ClientConnection::new();
         wire.expect(REQUEST);
-        Ok(WorkerConn { stream: UnixStream::from_std(stream)?, input: BytesMut::new(), wire })
+        let stream = UnixStream::from_std(stream)?;
+        Ok((WorkerConn { stream, input: BytesMut::new(), wire }, name.into()))
     }
 
     pub(crate) fn poll_write(

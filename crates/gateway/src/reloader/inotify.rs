@@ -5,7 +5,7 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     io,
-    os::fd::{AsFd, AsRawFd, RawFd},
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
 };
 
@@ -13,7 +13,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::unix::AsyncFd;
 
 use super::files::Files;
-use crate::log::Log;
+use crate::{log::Log, sys};
 
 /// A file is complete, or another one has taken its name. Not each single write: what is half written
 /// would be imported.
@@ -23,22 +23,17 @@ const COMPLETE: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_ONLYDIR);
 
 pub(super) struct Folders {
-    queue: AsyncFd<Queue>,
+    queue: Inotify,
+    /// A second descriptor of it.
+    readable: AsyncFd<OwnedFd>,
     covered: RefCell<BTreeSet<PathBuf>>,
-}
-
-struct Queue(Inotify);
-
-impl AsRawFd for Queue {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
 }
 
 impl Folders {
     pub(super) fn new() -> io::Result<Folders> {
-        let queue = Queue(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?);
-        Ok(Folders { queue: AsyncFd::new(queue)?, covered: RefCell::default() })
+        let queue = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        let readable = sys::watched(queue.as_fd().try_clone_to_owned()?)?;
+        Ok(Folders { queue, readable, covered: RefCell::default() })
     }
 
     /// Watches folders that are not watched yet.
@@ -48,7 +43,7 @@ impl Folders {
             if covered.contains(&folder) {
                 continue;
             }
-            match self.queue.get_ref().0.add_watch(&folder, COMPLETE) {
+            match self.queue.add_watch(&folder, COMPLETE) {
                 // It may come yet: asked again when something happens.
                 Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => continue,
                 Err(error) => log.warning(format_args!(
@@ -64,9 +59,9 @@ impl Folders {
 
     /// Returns once it may be worth looking.
     pub(super) async fn something_happened(&mut self) {
-        // Nothing else has this descriptor; should it fail, looking each time is right, too.
-        let Ok(mut ready) = self.queue.readable().await else { return };
-        while let Ok(events) = ready.get_inner().0.read_events() {
+        // Should it fail, looking each time is right, too.
+        let Ok(mut ready) = self.readable.readable().await else { return };
+        while let Ok(events) = self.queue.read_events() {
             if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) {
                 // A folder has gone. Another may have its name now.
                 self.covered.borrow_mut().clear();

@@ -11,6 +11,7 @@ mod logging;
 mod mechanics;
 mod naming;
 mod ours;
+mod refused;
 mod security;
 mod server_socket;
 mod ssl;
@@ -18,7 +19,14 @@ mod workers;
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Settings, address::address, readers as read};
+use serde_json::Value;
+
+use super::{
+    Address, Mode, Settings,
+    address::{address, statsd},
+    folder::absolute,
+    in_python, readers as read,
+};
 
 pub(super) struct Row {
     /// gunicorn's name of it in a configuration file.
@@ -30,6 +38,12 @@ pub(super) struct Row {
     pub environment: Option<(&'static str, AsFlag)>,
     /// As it would be typed. Empty: unset.
     pub default: &'static str,
+    /// What Python has in place of an unset one, where its kind does not tell.
+    pub unset: Option<fn(&Settings) -> Value>,
+    /// What it has in place of what was typed.
+    pub typed: fn(&str) -> Value,
+    /// What to do without it: only its default is taken. Empty: it is honoured.
+    pub refused: &'static str,
     pub help: &'static str,
     /// Gets every value that was given; never called for an unset setting.
     pub read: fn(&mut Settings, &[String]) -> Result<(), String>,
@@ -37,10 +51,28 @@ pub(super) struct Row {
 
 type AsFlag = fn(&str) -> String;
 
+impl Row {
+    pub(super) fn refusal(&self) -> String {
+        format!("gunicorn has this, causeway-gateway has not: {}", self.refused)
+    }
+
+    /// Whether these values, which somebody gave, say no more than nobody.
+    pub(super) fn is_default(&self, values: &[String]) -> bool {
+        match values.last().map(String::as_str) {
+            None | Some("") => true,
+            Some(value) => value == self.default,
+        }
+    }
+}
+
 /// The name is what `--help` calls the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     One(&'static str),
+    /// What is none is an error of usage, as it is to gunicorn's command line.
+    Number(&'static str),
+    /// One text, with commas in it.
+    List(&'static str),
     /// What the bare flag means.
     Optional(&'static str, &'static str),
     /// Repeatable; a stronger source replaces all of them.
@@ -51,8 +83,8 @@ pub(super) enum Takes {
     Inverted,
     /// A dictionary, in a configuration file only.
     Json,
-    /// A function, in a configuration file only.
-    Hook,
+    /// A function, in a configuration file only, and how many arguments it may take.
+    Hook(&'static [u32]),
 }
 
 /// What most rows have in common.
@@ -62,6 +94,9 @@ const ROW: Row = Row {
     takes: Takes::Nothing,
     environment: None,
     default: "",
+    unset: None,
+    typed: |text| text.into(),
+    refused: "",
     help: "",
     read: |_, _| Ok(()),
 };
@@ -86,14 +121,28 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { title: "Control", rows: control::ROWS },
     Section { title: "Server Hooks", rows: hooks::ROWS },
     Section { title: "Beyond gunicorn", rows: ours::ROWS },
+    Section { title: "Refused", rows: refused::ROWS },
 ];
 
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     SECTIONS.iter().flat_map(|section| section.rows)
 }
 
+pub(super) fn beyond_gunicorn(row: &Row) -> bool {
+    ours::ROWS.iter().any(|own| own.name == row.name)
+}
+
 fn last(values: &[String]) -> &str {
     values.last().map_or("", String::as_str)
+}
+
+/// gunicorn takes an empty name of a file as none.
+fn file(values: &[String]) -> Option<PathBuf> {
+    Some(last(values)).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn text(values: &[String]) -> Option<String> {
+    Some(last(values)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn as_it_is(value: &str) -> String {
@@ -105,4 +154,4 @@ fn unless_zero<N: PartialEq + Default>(value: N) -> Option<N> {
     (value != N::default()).then_some(value)
 }
 
-use Takes::{Hook, Inverted, Json, Many, Nothing, One, Optional};
+use Takes::{Hook, Inverted, Json, List, Many, Nothing, Number, One, Optional};

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use crate::settings::Chosen;
+use serde_json::Value;
 
 pub(crate) struct Census {
     pub(crate) started: Instant,
@@ -17,8 +17,8 @@ pub(crate) struct Census {
     pub(crate) killed: Cell<u64>,
     pub(crate) reloads: Cell<u64>,
     pub(crate) listeners: RefCell<Vec<Listening>>,
-    /// Every setting, as it was chosen.
-    pub(crate) chosen: RefCell<Vec<Chosen>>,
+    /// Every setting in force, under gunicorn's name.
+    pub(crate) config: RefCell<Value>,
 }
 
 pub(crate) struct Listening {
@@ -27,8 +27,8 @@ pub(crate) struct Listening {
     pub(crate) number: RawFd,
 }
 
-impl Census {
-    pub(crate) fn new(chosen: Vec<Chosen>) -> Census {
+impl Default for Census {
+    fn default() -> Census {
         Census {
             started: Instant::now(),
             target: Cell::new(0),
@@ -36,11 +36,23 @@ impl Census {
             killed: Cell::new(0),
             reloads: Cell::new(0),
             listeners: RefCell::default(),
-            chosen: RefCell::new(chosen),
+            config: RefCell::default(),
         }
     }
 }
 
-pub(crate) fn count(cell: &Cell<u64>) {
+impl Census {
+    /// Of the application's environment only the names: passwords are in it.
+    pub(crate) fn set_config(&self, mut config: Value) {
+        let environment = config.get_mut("raw_env").and_then(Value::as_array_mut);
+        for variable in environment.into_iter().flatten() {
+            let name = variable.as_str().and_then(|text| text.split('=').next());
+            *variable = name.unwrap_or_default().into();
+        }
+        *self.config.borrow_mut() = config;
+    }
+}
+
+pub(super) fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }

@@ -1,13 +1,15 @@
 //! Who should live: a pure function from what happened to what must be done. No processes, no clocks,
 //! no sockets: `on` is told the time, so a test is a sequence of events.
 //!
-//! The rules are gunicorn's, but for three. New workers come before old ones go, always: on reload,
+//! The rules are gunicorn's, but for four. New workers come before old ones go, always: on reload,
 //! on recycling, on scale-down. A reload whose workers can not boot is given up, and the old ones
-//! serve on. And once the gateway has served, a worker that can not boot never ends it: it is tried
-//! again, later and later.
+//! serve on. A worker that can not boot ends nothing, unless the operator asked for that: it is tried
+//! again, later and later. And a worker with a request over its time is replaced at once, but finishes
+//! what else it has before it goes.
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -19,8 +21,18 @@ pub(crate) type WorkerId = u64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Everything listens.
+    /// Everything listens, and there is a nursery to fork from.
     Start,
+    /// With `--preload`: the application can not be imported.
+    NotPreloaded {
+        code: u8,
+        reason: String,
+    },
+    /// New settings, and a nursery to try them with.
+    Reload {
+        target: usize,
+        graceful: Duration,
+    },
     /// It has imported the application and waits for requests.
     Ready(WorkerId),
     /// Its own word on why it will not; it exits next.
@@ -37,10 +49,18 @@ pub(crate) enum Event {
     Drained(WorkerId),
     /// It has answered as many requests as it may.
     Used(WorkerId),
+    /// It has more memory than it may.
+    Grown(WorkerId),
     /// Somebody wants another one in its place.
     Dismissed(WorkerId),
-    /// It has been silent over a request for too long.
+    /// A request in it is over its time.
     Stuck(WorkerId),
+    /// Asked where it is over such a request, it says so. Nothing is decided by it.
+    Explained {
+        worker: WorkerId,
+        connection: String,
+        stack: String,
+    },
     /// No client connection is left. Only said once we have stopped listening.
     Quiet,
     Terminate,
@@ -62,6 +82,18 @@ pub(crate) enum Ended {
     Signal(i32),
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Code(code) => write!(f, "exited with code {code}"),
+            Ended::Signal(number) => {
+                let name = Signal::try_from(*number).map_or("an unknown signal", Signal::as_str);
+                write!(f, "was killed by {name}")
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Spawn(WorkerId),
@@ -74,7 +106,15 @@ pub(crate) enum Order {
     Reopen,
     /// Nobody can answer, and this is why; with none, somebody can again.
     Unavailable(Option<String>),
+    /// The workers of the last reload stand.
+    Adopt,
+    /// They do not, and will not be tried again.
+    Abandon,
+    /// A new nursery for the generation in force, after so long: this one can not preload.
+    Replant(Duration),
     Say(Level, String),
+    /// Everybody has gone, and we go.
+    Goodbye,
     Exit(u8),
 }
 
@@ -84,6 +124,8 @@ enum State {
     Ready,
     /// Finishes what it has.
     Retiring,
+    /// Finishes what it has but for a request over its time.
+    Stuck,
     /// Was told to go.
     Leaving,
     /// Was aborted over a request.
@@ -102,9 +144,17 @@ struct Member {
     refusal: Option<(u8, String)>,
 }
 
+/// What happens when the first workers can not boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BootFailure {
+    /// gunicorn's way: everything ends.
+    Ends,
+    IsTriedAgain,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// No worker has been ready yet. A boot failure now ends everything.
+    /// No worker has been ready yet, and none has failed.
     Starting,
     Serving,
     /// Everybody leaves, then we do.
@@ -120,21 +170,28 @@ enum Phase {
 
 pub(crate) struct Fleet {
     target: usize,
-    /// What `target` is again after HUP.
-    configured: usize,
-    /// Told to do without workers, and since when those who are here are waited for.
-    withdrawn: Option<Instant>,
+    /// To do without workers, as soon as nobody is connected any more; asked for then.
+    withdrawing: Option<Instant>,
+    doors: Doors,
     graceful: Duration,
+    boot_failure: BootFailure,
     members: BTreeMap<WorkerId, Member>,
     next: WorkerId,
     generation: u64,
+    /// The last there was, given up or not.
+    latest: u64,
     /// The one to go back to while a reload is under way.
     proven: u64,
+    /// As many as that one has, and its patience.
+    proven_target: usize,
+    proven_graceful: Duration,
     phase: Phase,
+    /// Whether there is anything to fork workers from.
+    started: bool,
     /// A reload that failed: which one, and why. Said when its last worker has gone.
     given_up: Option<(u64, String)>,
-    /// Asked to reload before there was anything to keep serving meanwhile.
-    hung_up_early: bool,
+    /// The last to boot failed, and nobody serves: one alone tries, until it can.
+    scouting: bool,
     /// Workers in a row that did not live, and when the last of them ended.
     failures: u32,
     failed_at: Option<Instant>,
@@ -145,25 +202,32 @@ pub(crate) struct Fleet {
 const SHORT_LIFE: Duration = Duration::from_secs(2);
 /// So many workers in a row may be killed while they boot before it counts as a failure to boot.
 const ACCIDENTS: u32 = 3;
+/// Sent to a process by whoever wants it to leave.
+const TOLD: [i32; 3] = [Signal::SIGTERM as i32, Signal::SIGQUIT as i32, Signal::SIGINT as i32];
 /// Between abort and kill.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// INT and QUIT mean now.
 const QUICK: Duration = Duration::from_secs(2);
 
 impl Fleet {
-    pub(crate) fn new(target: usize, graceful: Duration) -> Fleet {
+    pub(crate) fn new(target: usize, graceful: Duration, boot_failure: BootFailure) -> Fleet {
         Fleet {
             target,
-            configured: target,
-            withdrawn: None,
+            withdrawing: None,
+            doors: Doors::Open,
             graceful,
+            boot_failure,
             members: BTreeMap::new(),
             next: 1,
             generation: 0,
+            latest: 0,
             proven: 0,
+            proven_target: target,
+            proven_graceful: graceful,
             phase: Phase::Starting,
+            started: false,
             given_up: None,
-            hung_up_early: false,
+            scouting: false,
             failures: 0,
             failed_at: None,
             not_before: None,
@@ -173,18 +237,25 @@ impl Fleet {
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
         match event {
-            Event::Start | Event::Upgrade | Event::Tick => (),
+            Event::Start => self.started = true,
+            Event::Tick | Event::Upgrade | Event::Explained { .. } => (),
+            Event::NotPreloaded { code, reason } => {
+                self.not_preloaded(code, reason, now, &mut orders);
+            }
+            Event::Reload { target, graceful } => {
+                if matches!(self.phase, Phase::Starting | Phase::Serving) {
+                    self.reload(target, graceful);
+                }
+            }
             Event::Ready(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
                     && member.state == State::Booting
                 {
                     (member.state, member.since) = (State::Ready, now);
+                    self.scouting = false;
                     orders.push(Order::Unavailable(None));
                     if self.phase == Phase::Starting {
                         self.phase = Phase::Serving;
-                        if std::mem::take(&mut self.hung_up_early) {
-                            self.hang_up(&mut orders);
-                        }
                     }
                 }
             }
@@ -194,12 +265,12 @@ impl Fleet {
                 }
             }
             Event::Exited { worker, end } => self.exited(worker, end, now, &mut orders),
-            Event::Drained(worker) => {
-                if self.members.get(&worker).is_some_and(|it| it.state == State::Retiring) {
-                    self.tell(worker, Signal::SIGTERM, now, &mut orders);
-                }
-            }
-            Event::Used(worker) => {
+            Event::Drained(worker) => match self.members.get(&worker).map(|it| it.state) {
+                Some(State::Retiring) => self.tell(worker, Signal::SIGTERM, now, &mut orders),
+                Some(State::Stuck) => self.abort(worker, now, &mut orders),
+                _ => (),
+            },
+            Event::Used(worker) | Event::Grown(worker) => {
                 if let Some(member) = self.members.get_mut(&worker) {
                     member.used = true;
                 }
@@ -207,20 +278,20 @@ impl Fleet {
             Event::Dismissed(worker) => match self.members.get(&worker).map(|it| it.state) {
                 Some(State::Ready) => self.retire(worker, now, &mut orders),
                 Some(State::Booting) => self.tell(worker, Signal::SIGTERM, now, &mut orders),
-                Some(State::Retiring | State::Leaving | State::Aborted) | None => (),
+                Some(State::Retiring | State::Stuck | State::Leaving | State::Aborted) | None => (),
             },
             Event::Stuck(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
-                    && member.state != State::Aborted
+                    && matches!(member.state, State::Ready | State::Retiring)
                 {
-                    (member.state, member.since) = (State::Aborted, now);
-                    orders.push(Order::Kill(worker, Signal::SIGABRT));
+                    (member.state, member.since) = (State::Stuck, now);
+                    orders.push(Order::Retire(worker));
                 }
             }
             Event::Quiet => {
                 if matches!(self.phase, Phase::Stopping { .. }) {
                     self.tell_all(Signal::SIGTERM, now, &mut orders);
-                } else if self.withdrawn.is_some() {
+                } else if self.withdrawing.take().is_some() {
                     self.target = 0;
                 }
             }
@@ -229,21 +300,17 @@ impl Fleet {
                 self.stop(QUICK, now, &mut orders);
                 self.tell_all(Signal::SIGQUIT, now, &mut orders);
             }
-            Event::Hangup => match self.phase {
-                Phase::Serving => self.hang_up(&mut orders),
-                Phase::Starting => self.hung_up_early = true,
-                Phase::Failing { .. } | Phase::Stopping { .. } => (),
-            },
+            // Its settings are read first.
+            Event::Hangup => (),
             Event::More => {
                 self.target += 1;
-                self.come_back(&mut orders);
+                self.withdrawing = None;
+                self.set_doors(Doors::Open, &mut orders);
             }
             Event::Withdraw => {
-                if matches!(self.phase, Phase::Starting | Phase::Serving)
-                    && self.withdrawn.is_none()
-                {
-                    self.withdrawn = Some(now);
-                    orders.push(Order::SetDoors(Doors::Shut));
+                if !self.is_leaving() && self.doors == Doors::Open {
+                    self.withdrawing = Some(now);
+                    self.set_doors(Doors::Shut, &mut orders);
                 }
             }
             Event::Fewer => {
@@ -254,7 +321,8 @@ impl Fleet {
             }
             Event::Reopen => orders.push(Order::Reopen),
         }
-        if self.withdrawn.is_some_and(|since| now - since >= self.graceful) {
+        if self.withdrawing.is_some_and(|since| now - since >= self.graceful) {
+            self.withdrawing = None;
             self.target = 0;
         }
         self.enforce_patience(now, &mut orders);
@@ -271,48 +339,80 @@ impl Fleet {
     /// Whether time alone can make something happen.
     pub(crate) fn needs_ticks(&self) -> bool {
         self.not_before.is_some()
-            || (self.withdrawn.is_some() && self.target > 0)
+            || self.withdrawing.is_some()
             || !matches!(self.phase, Phase::Serving)
             || self.members.values().any(|member| member.state != State::Ready)
     }
 
-    /// How many there should be.
+    fn reload(&mut self, target: usize, graceful: Duration) {
+        self.latest = self.next_generation();
+        self.generation = self.latest;
+        (self.target, self.graceful) = (target, graceful);
+        self.withdrawing = None;
+        self.started = true;
+        self.not_before = None;
+    }
+
+    /// Whether there has been anything to fork workers from.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    fn set_doors(&mut self, doors: Doors, orders: &mut Vec<Order>) {
+        if self.doors != doors {
+            self.doors = doors;
+            orders.push(Order::SetDoors(doors));
+        }
+    }
+
+    /// Why everybody leaves, if it is because something failed.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Failing { reason, .. } => Some(reason),
+            Phase::Starting | Phase::Serving | Phase::Stopping { .. } => None,
+        }
+    }
+
     pub(crate) fn target(&self) -> usize {
         self.target
     }
 
-    fn come_back(&mut self, orders: &mut Vec<Order>) {
-        if self.withdrawn.take().is_some() {
-            orders.push(Order::SetDoors(Doors::Open));
-        }
+    /// The one workers are started in.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
-    fn hang_up(&mut self, orders: &mut Vec<Order>) {
-        self.target = self.configured;
-        self.come_back(orders);
-        orders.push(Order::Say(Level::Info, "Hang up: Master".to_owned()));
-        self.generation += 1;
-        self.not_before = None;
+    pub(crate) fn proven(&self) -> u64 {
+        self.proven
+    }
+
+    /// The one the next reload will have.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.latest + 1
+    }
+
+    pub(crate) fn generation_of(&self, worker: WorkerId) -> u64 {
+        self.members.get(&worker).map_or(self.generation, |member| member.generation)
+    }
+
+    /// Whether workers of it may be wanted yet.
+    pub(crate) fn may_spawn(&self, generation: u64) -> bool {
+        generation == self.generation || generation == self.proven
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Failing { .. } | Phase::Stopping { .. })
     }
 
     fn exited(&mut self, worker: WorkerId, end: Ended, now: Instant, orders: &mut Vec<Order>) {
         let Some(member) = self.members.remove(&worker) else { return };
-        let expected = matches!(member.state, State::Retiring | State::Leaving | State::Aborted);
-        if !expected {
-            let was_booting = member.state == State::Booting;
-            let killed = matches!(end, Ended::Signal(_)) && member.refusal.is_none();
-            let reason = member.refusal.unwrap_or_else(|| (3, how_it_ended(end)));
-            if was_booting && killed && self.phase == Phase::Serving && self.failures < ACCIDENTS {
-                // Whoever killed it says nothing about the application, whose next worker may boot.
-                self.back_off(now);
-                orders.push(Order::Say(Level::Error, format!("Worker lost: {}", reason.1)));
-            } else if was_booting {
-                self.boot_failed(member.generation, reason, now, orders);
-            } else if now - member.since < SHORT_LIFE {
-                self.back_off(now);
-            } else {
-                self.failures = 0;
-            }
+        match member.state {
+            State::Booting => self.died_booting(member, end, now, orders),
+            // Somebody told it to leave.
+            State::Ready if end == Ended::Code(0) => (),
+            State::Ready if now - member.since < SHORT_LIFE => self.back_off(member.since, now),
+            State::Ready => self.failures = 0,
+            State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
         }
         let gone = |generation| !self.members.values().any(|it| it.generation == generation);
         if let Some((_, reason)) = self.given_up.take_if(|(generation, _)| gone(*generation)) {
@@ -321,41 +421,79 @@ impl Fleet {
         }
     }
 
-    fn boot_failed(
-        &mut self,
-        generation: u64,
-        (code, reason): (u8, String),
-        now: Instant,
-        orders: &mut Vec<Order>,
-    ) {
-        if self.phase == Phase::Starting {
+    fn died_booting(&mut self, member: Member, end: Ended, now: Instant, orders: &mut Vec<Order>) {
+        // Whoever ended it says nothing about the application, whose next worker may boot.
+        let is_accident = match end {
+            _ if member.refusal.is_some() => false,
+            Ended::Code(code) => code == 0,
+            Ended::Signal(number) if TOLD.contains(&number) => true,
+            Ended::Signal(_) => self.phase == Phase::Serving,
+        };
+        let reason = member.refusal.unwrap_or_else(|| (3, how_it_ended(end)));
+        if is_accident && self.failures < ACCIDENTS {
+            self.back_off(member.since, now);
+            orders.push(Order::Say(Level::Error, format!("Worker lost: {}", reason.1)));
+            return;
+        }
+        if self.phase == Phase::Starting && self.boot_failure == BootFailure::Ends {
+            let (code, reason) = reason;
             self.phase = Phase::Failing { code, reason };
             orders.push(Order::StopListening);
             self.tell_all(Signal::SIGTERM, now, orders);
-        } else if generation != self.proven && generation == self.generation {
-            let new: Vec<WorkerId> = self.of(|it| it.generation == generation);
-            for worker in new {
-                match self.members[&worker].state {
-                    State::Ready => self.retire(worker, now, orders),
-                    State::Booting => self.tell(worker, Signal::SIGTERM, now, orders),
-                    State::Retiring | State::Leaving | State::Aborted => (),
-                }
-            }
-            self.generation = self.proven;
-            self.given_up = Some((generation, reason));
-        } else if self.phase == Phase::Serving {
-            self.back_off(now);
-            let wait = self.not_before.map_or(0.0, |then| (then - now).as_secs_f64());
-            let message =
-                format!("Worker failed to boot, next try in {wait:.1}s. Reason: {reason}");
-            orders.push(Order::Say(Level::Error, message));
-            if !self.members.values().any(|it| it.state == State::Ready) {
-                orders.push(Order::Unavailable(Some(reason)));
-            }
+        } else if member.generation != self.proven && member.generation == self.generation {
+            self.give_up_reload(reason.1, now, orders);
+        } else if matches!(self.phase, Phase::Starting | Phase::Serving) {
+            self.back_off(member.since, now);
+            self.boot_failed(reason.1, now, orders);
         }
     }
 
-    fn back_off(&mut self, now: Instant) {
+    fn give_up_reload(&mut self, reason: String, now: Instant, orders: &mut Vec<Order>) {
+        let generation = self.generation;
+        for worker in self.of(|it| it.generation == generation) {
+            match self.members[&worker].state {
+                State::Ready => self.retire(worker, now, orders),
+                State::Booting => self.tell(worker, Signal::SIGTERM, now, orders),
+                State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
+            }
+        }
+        self.generation = self.proven;
+        (self.target, self.graceful) = (self.proven_target, self.proven_graceful);
+        self.given_up = Some((generation, reason));
+        orders.push(Order::Abandon);
+    }
+
+    /// With `--preload`. Another nursery tries, as what this one has imported so far stays in it.
+    fn not_preloaded(&mut self, code: u8, reason: String, now: Instant, orders: &mut Vec<Order>) {
+        if self.phase == Phase::Starting && self.boot_failure == BootFailure::Ends {
+            self.phase = Phase::Failing { code, reason };
+            orders.push(Order::StopListening);
+        } else if !self.started && !self.is_leaving() {
+            self.back_off(now, now);
+            self.boot_failed(reason, now, orders);
+            let wait = self.not_before.map_or(Duration::ZERO, |then| then - now);
+            orders.push(Order::Replant(wait));
+        }
+    }
+
+    /// The address stays open; whoever asks meanwhile is told.
+    fn boot_failed(&mut self, reason: String, now: Instant, orders: &mut Vec<Order>) {
+        self.phase = Phase::Serving;
+        let wait = self.not_before.map_or(0.0, |then| (then - now).as_secs_f64());
+        let message = format!("Worker failed to boot, next try in {wait:.1}s. Reason: {reason}");
+        orders.push(Order::Say(Level::Error, message));
+        if !self.members.values().any(|it| it.state == State::Ready) {
+            self.scouting = true;
+            orders.push(Order::Unavailable(Some(reason)));
+        }
+    }
+
+    /// `since`: when it began what it did not live to do.
+    fn back_off(&mut self, since: Instant, now: Instant) {
+        // Those that were on their way already when the last one failed fail with it, not after it.
+        if self.failures > 0 && self.failed_at.is_some_and(|at| since < at) {
+            return;
+        }
         // One that came after the last failure and lives has ended the row.
         let lives = |it: &Member| it.state == State::Ready && now - it.since >= SHORT_LIFE;
         if self
@@ -386,9 +524,15 @@ impl Fleet {
 
     fn tell_all(&mut self, signal: Signal, now: Instant, orders: &mut Vec<Order>) {
         let quick = signal == Signal::SIGQUIT;
-        for worker in self.of(|it| quick || it.state != State::Leaving) {
+        let told = |it: &Member| matches!(it.state, State::Leaving | State::Aborted);
+        for worker in self.of(|it| quick || !told(it)) {
             self.tell(worker, signal, now, orders);
         }
+    }
+
+    fn abort(&mut self, worker: WorkerId, now: Instant, orders: &mut Vec<Order>) {
+        self.tell(worker, Signal::SIGABRT, now, orders);
+        self.members.get_mut(&worker).expect("it was told just now").state = State::Aborted;
     }
 
     fn retire(&mut self, worker: WorkerId, now: Instant, orders: &mut Vec<Order>) {
@@ -410,16 +554,20 @@ impl Fleet {
             Phase::Stopping { since, patience } => now - *since >= *patience,
             Phase::Starting | Phase::Serving | Phase::Failing { .. } => false,
         };
-        for (worker, member) in &mut self.members {
+        let workers: Vec<WorkerId> = self.members.keys().copied().collect();
+        for worker in workers {
+            let member = &self.members[&worker];
             let patience = match member.state {
                 State::Booting | State::Ready => Duration::MAX,
-                State::Retiring | State::Leaving => self.graceful,
+                State::Retiring | State::Stuck | State::Leaving => self.graceful,
                 State::Aborted => LAST_WORDS,
             };
-            if stopping || now - member.since >= patience {
-                orders.push(Order::Kill(*worker, Signal::SIGKILL));
+            let is_over = now - member.since >= patience;
+            if is_over && member.state == State::Stuck && !stopping {
+                self.abort(worker, now, orders);
+            } else if stopping || is_over {
                 // Once is enough, unless the kernel takes its time.
-                (member.state, member.since) = (State::Leaving, now);
+                self.tell(worker, Signal::SIGKILL, now, orders);
             }
         }
         if stopping {
@@ -432,12 +580,17 @@ impl Fleet {
         let ready = |it: &Member| it.state == State::Ready;
         let current = self.of(|it| ready(it) && it.generation == generation);
         if current.len() >= self.target {
-            self.proven = generation;
+            if self.proven != generation {
+                self.proven = generation;
+                orders.push(Order::Adopt);
+                self.set_doors(Doors::Open, orders);
+            }
+            (self.proven_target, self.proven_graceful) = (self.target, self.graceful);
             for old in self.of(|it| it.generation != generation) {
                 match self.members[&old].state {
                     State::Ready => self.retire(old, now, orders),
                     State::Booting => self.tell(old, Signal::SIGTERM, now, orders),
-                    State::Retiring | State::Leaving | State::Aborted => (),
+                    State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
                 }
             }
         }
@@ -451,7 +604,7 @@ impl Fleet {
     }
 
     fn spawn_missing(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        if self.not_before.is_some_and(|then| now < then) {
+        if !self.started || self.not_before.is_some_and(|then| now < then) {
             return;
         }
         self.not_before = None;
@@ -461,7 +614,8 @@ impl Fleet {
                 && !it.used
                 && matches!(it.state, State::Booting | State::Ready)
         });
-        for _ in have.len()..self.target {
+        let wanted = if self.scouting { self.target.min(1) } else { self.target };
+        for _ in have.len()..wanted {
             let worker = self.next;
             self.next += 1;
             let state = State::Booting;
@@ -481,14 +635,11 @@ impl Fleet {
                     4 => "App failed to load",
                     _ => "Worker failed to boot",
                 };
-                orders.push(Order::Say(Level::Info, "Shutting down: Master".to_owned()));
+                orders.push(Order::Goodbye);
                 orders.push(Order::Say(Level::Error, format!("Reason: {what}: {reason}")));
                 orders.push(Order::Exit(*code));
             }
-            Phase::Stopping { .. } => {
-                orders.push(Order::Say(Level::Info, "Shutting down: Master".to_owned()));
-                orders.push(Order::Exit(0));
-            }
+            Phase::Stopping { .. } => orders.extend([Order::Goodbye, Order::Exit(0)]),
             Phase::Starting | Phase::Serving => (),
         }
     }

@@ -9,42 +9,62 @@ use std::{
     rc::Rc,
 };
 
-use tokio::process::Command;
-
 use super::{
     census::Listening,
+    fleet::Ended,
+    hook,
     listeners::{self, Listeners},
+    nursery::Nursery,
     reexec::{self, Inheritance, Origin},
 };
 use crate::{
     control_socket::{self, Answering, ControlSocket},
-    daemon::{self, Side, Terminal},
     gateway::Gateway,
     listen::{Listener, Queue},
     log::Log,
     pid_file::{self, PidFile},
     privileges::Identity,
-    settings::{Address, Destination, Settings, Source},
+    settings::{Address, Destination, Settings},
     systemd::Notifier,
 };
 
 pub(super) struct Lifecycle {
-    origin: Origin,
+    origin: Rc<Origin>,
     pub(super) inheritance: Inheritance,
+    /// Where to listen was said, and is not the default.
+    pub(super) bind_was_asked_for: bool,
     notifier: Option<Notifier>,
     /// Whom to become once everything is open.
     identity: Option<Identity>,
     pid_file: Option<PidFile>,
     control: Option<Control>,
-    /// The master that USR2 started, as long as it lives.
-    successor: Rc<Cell<Option<u32>>>,
+    successor: Rc<Cell<Successor>>,
     is_ready: Cell<bool>,
+}
+
+/// The master that USR2 starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Successor {
+    #[default]
+    None,
+    /// `pre_exec` runs first.
+    Coming,
+    Running(u32),
+}
+
+/// What becomes of this process before anything is opened.
+pub(super) struct Plan {
+    pub(super) detaches: bool,
+    /// Whom to become once everything is open.
+    pub(super) identity: Option<Identity>,
 }
 
 enum Control {
     Open(ControlSocket),
     /// Closed when it is dropped.
-    Answering { _until_dropped: Answering },
+    Answering {
+        _until_dropped: Answering,
+    },
 }
 
 impl Lifecycle {
@@ -52,8 +72,9 @@ impl Lifecycle {
     pub(super) fn begin() -> Result<Lifecycle, String> {
         let (origin, inheritance) = reexec::remember()?;
         Ok(Lifecycle {
-            origin,
+            origin: Rc::new(origin),
             inheritance,
+            bind_was_asked_for: false,
             notifier: Notifier::from_environment()?,
             identity: None,
             pid_file: None,
@@ -65,12 +86,24 @@ impl Lifecycle {
 
     /// To the background, if that is wanted. A master that another one started is there already, and
     /// systemd watches the process it started.
-    pub(super) fn settle(&mut self, settings: &Settings) -> Result<Side, String> {
+    pub(super) fn plan(&mut self, settings: &Settings) -> Result<Plan, String> {
         self.identity = Identity::wanted(settings)?;
-        if settings.daemon && self.inheritance.parent.is_none() && self.notifier.is_none() {
-            return daemon::detach().map_err(|error| format!("--daemon: {error}"));
+        let is_first = self.inheritance.parent.is_none();
+        let detaches = settings.daemon && is_first && self.notifier.is_none();
+        Ok(Plan { detaches, identity: self.identity.clone() })
+    }
+
+    /// Whether HUP may bring these settings: for another user it is too late.
+    pub(super) fn may_become(settings: &Settings) -> Result<(), String> {
+        match Identity::wanted(settings)? {
+            None => Ok(()),
+            Some(identity) => Err(format!("running as {identity} takes a restart")),
         }
-        Ok(Side::Daemon(Terminal::default()))
+    }
+
+    /// gunicorn's, for its log lines.
+    pub(super) fn name(&self) -> &'static str {
+        if self.inheritance.parent.is_some() { "Master.2" } else { "Master" }
     }
 
     pub(super) fn write_pid_file(&mut self, settings: &Settings) -> Result<(), String> {
@@ -79,7 +112,12 @@ impl Lifecycle {
             Ok(created) => created,
             // The folder is root's, who we were when the first one was written. It becomes ours when
             // the one before us leaves.
-            Err(_) if self.inheritance.parent.is_some() && !nix::unistd::Uid::effective().is_root() => None,
+            Err(_)
+                if self.inheritance.parent.is_some()
+                    && !nix::unistd::Uid::effective().is_root() =>
+            {
+                None
+            }
             Err(error) => return Err(error),
         };
         Ok(())
@@ -121,15 +159,13 @@ impl Lifecycle {
     ) -> Result<(), String> {
         let (log, settings) = (&gateway.log, gateway.settings());
         let is_first = self.inheritance.parent.is_none();
-        let typed = |name| {
-            let chosen = gateway.census.chosen.borrow();
-            chosen.iter().any(|chosen| chosen.name == name && chosen.source != Source::Default)
-        };
-        if self.inheritance.is_activated && is_first && typed("bind") {
+        if self.inheritance.is_activated && is_first && self.bind_was_asked_for {
             listeners::compare(listeners, &settings, log);
         }
         if settings.daemon && self.notifier.is_some() {
-            log.warning("--daemon is ignored: systemd (NOTIFY_SOCKET) watches the process it started");
+            log.warning(
+                "--daemon is ignored: systemd (NOTIFY_SOCKET) watches the process it started",
+            );
         }
         if is_first {
             self.open_control_socket(&settings, log);
@@ -205,43 +241,73 @@ impl Lifecycle {
         }
     }
 
+    /// HUP was heard; `reloaded` says that it is over, whatever came of it.
+    pub(super) fn reloading(&self, gateway: &Gateway) {
+        if self.is_ready.get() {
+            self.tell(gateway, Notifier::reloading);
+        }
+    }
+
+    pub(super) fn reloaded(&self, gateway: &Gateway) {
+        if self.is_ready.get() {
+            self.tell(gateway, Notifier::ready);
+        }
+    }
+
     /// USR2.
-    pub(super) fn upgrade(&self, gateway: &Rc<Gateway>, listeners: &Listeners) {
+    pub(super) fn upgrade(
+        &self,
+        gateway: &Rc<Gateway>,
+        listeners: &Listeners,
+        nursery: Option<Rc<Nursery>>,
+    ) {
         let log = &gateway.log;
-        if self.successor.get().is_some() {
+        if self.successor.get() != Successor::None {
             return log.warning("USR2 signal ignored. Child exists.");
         }
         if self.inheritance.parent.is_some() {
             return log.warning("USR2 signal ignored. Parent exists.");
         }
-        let spawned = listeners.descriptors().and_then(|sockets| {
-            let command = self.origin.successor(sockets, self.inheritance.is_activated);
-            Command::from(command).spawn()
-        });
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(error) => {
-                return log.error(format_args!(
-                    "no new master can be started, this one serves on: {error}"
-                ));
-            }
+        let failed = |error: io::Error| format!("No new master, this one serves on: {error}");
+        let sockets = match listeners.descriptors() {
+            Ok(sockets) => sockets,
+            Err(error) => return log.error(failed(error)),
         };
-        self.successor.set(child.id());
-        log.info(format_args!("New master with pid: {}", child.id().unwrap_or_default()));
+        self.successor.set(Successor::Coming);
         let (gateway, successor) = (Rc::clone(gateway), Rc::clone(&self.successor));
+        let (origin, is_activated) = (Rc::clone(&self.origin), self.inheritance.is_activated);
         tokio::task::spawn_local(async move {
-            let ended = child.wait().await;
-            let pid = successor.take().unwrap_or_default();
-            match ended {
-                Ok(status) if status.success() => {
-                    gateway.log.info(format_args!("New master (pid:{pid}) has left"));
+            if let Some(nursery) = nursery {
+                // What it raises is in the log.
+                let _ = nursery.ask(hook("pre_exec", &[])).await;
+            }
+            // Nobody waits for it here: it is reaped as every child is.
+            match origin.successor(sockets, is_activated).spawn() {
+                Ok(child) => {
+                    gateway.log.info(format_args!("New master with pid: {}", child.id()));
+                    successor.set(Successor::Running(child.id()));
                 }
-                Ok(status) => gateway.log.error(format_args!(
-                    "New master (pid:{pid}) ended with {status}, this one serves on; why, it has logged"
-                )),
-                Err(error) => gateway.log.error(format_args!("New master (pid:{pid}): {error}")),
+                Err(error) => {
+                    gateway.log.error(failed(error));
+                    successor.set(Successor::None);
+                }
             }
         });
+    }
+
+    /// Whether it was our successor that has ended.
+    pub(super) fn successor_ended(&self, gateway: &Gateway, pid: u32, end: Ended) -> bool {
+        if self.successor.get() != Successor::Running(pid) {
+            return false;
+        }
+        self.successor.set(Successor::None);
+        match end {
+            Ended::Code(0) => gateway.log.info(format_args!("New master (pid:{pid}) has left")),
+            end => gateway.log.error(format_args!(
+                "New master (pid:{pid}) {end}, this one serves on; its own lines say why"
+            )),
+        }
+        true
     }
 
     /// Once the master before us has left, we are the one.
@@ -272,16 +338,19 @@ impl Lifecycle {
         }
     }
 
-    /// We leave. Says who takes what waits in the sockets' queues.
-    pub(super) fn stopping(&mut self, gateway: &Gateway) -> Queue {
+    /// We leave, perhaps because of a failure. Says who takes what waits in the sockets' queues.
+    pub(super) fn stopping(&mut self, gateway: &Gateway, failure: Option<&str>) -> Queue {
         self.control = None;
+        if let Some(reason) = failure {
+            self.say_status(gateway, reason);
+        }
         match (self.successor.get(), self.inheritance.parent) {
-            (Some(successor), _) => {
+            (Successor::Running(successor), _) => {
                 self.tell(gateway, |notifier| notifier.main_process(successor));
                 Queue::Shared
             }
-            (None, Some(_)) => Queue::Shared,
-            (None, None) => {
+            (Successor::None | Successor::Coming, Some(_)) => Queue::Shared,
+            (Successor::None | Successor::Coming, None) => {
                 self.tell(gateway, Notifier::stopping);
                 Queue::Ours
             }
@@ -292,6 +361,7 @@ impl Lifecycle {
 /// For those who ask what is listened on.
 pub(super) fn publish(gateway: &Gateway, listeners: &Listeners) {
     let facts = listeners.facts();
-    let facts = facts.map(|(shown, kind, number)| Listening { shown: shown.to_owned(), kind, number });
+    let facts =
+        facts.map(|(shown, kind, number)| Listening { shown: shown.to_owned(), kind, number });
     *gateway.census.listeners.borrow_mut() = facts.collect();
 }

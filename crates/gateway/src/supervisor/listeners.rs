@@ -13,7 +13,11 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{fleet::Event, inbox::Inbox, reexec::Inheritance};
+use super::{
+    fleet::Event,
+    inbox::{Inbox, Notice},
+    reexec::Inheritance,
+};
 use crate::{
     gateway::Gateway,
     listen::{self, BindError, Doors, Listener, OwnPath, Queue},
@@ -160,7 +164,7 @@ async fn wait(inbox: &Inbox) -> Waited {
     let stopped = async {
         loop {
             match inbox.take().await {
-                Event::Terminate | Event::Quit => return,
+                Notice::Event(Event::Terminate | Event::Quit) => return,
                 other => heard.push(other),
             }
         }
@@ -169,8 +173,8 @@ async fn wait(inbox: &Inbox) -> Waited {
         Ok(()) => Waited::Stopped,
         Err(_) => Waited::InFull,
     };
-    for event in heard {
-        inbox.put(event);
+    for notice in heard {
+        inbox.put_notice(notice);
     }
     waited
 }
@@ -195,9 +199,6 @@ struct Entrance {
 pub(super) struct Listeners {
     open: Vec<Entrance>,
 }
-
-/// What HUP will listen on besides what stays.
-pub(super) struct Prepared(Vec<(Address, Listener)>);
 
 impl Listeners {
     pub(super) fn accept(
@@ -250,44 +251,46 @@ impl Listeners {
 
     /// For good. First the names, so that nobody new comes, then those who are here.
     pub(super) async fn close(&mut self, queue: Queue) {
-        close(std::mem::take(&mut self.open), queue).await;
+        let closing: Vec<_> = self.open.drain(..).map(|entrance| entrance.close(queue)).collect();
+        for accepting in closing {
+            let _ = accepting.await;
+        }
     }
 
-    /// Binds what `settings` have and we have not. HUP has gunicorn's rule: what was handed over by
-    /// systemd or as `fd://N` stays as it is.
-    pub(super) fn prepare(&self, settings: &Settings) -> Result<Prepared, BindError> {
-        if self.is_given() {
-            return Ok(Prepared(Vec::new()));
+    /// Listens on what `settings` have and we have not; an address that can not be had changes
+    /// nothing. gunicorn's rule: what was handed over, and `fd://N`, stays as it is.
+    pub(super) fn add(&mut self, gateway: &Rc<Gateway>, settings: &Settings) -> Result<(), String> {
+        let mut added = Vec::new();
+        for address in self.wanted(settings) {
+            if !self.open.iter().any(|it| it.address == *address) {
+                let listener = listen::bind(address, settings).map_err(|it| it.to_string())?;
+                added.push((address.clone(), listener));
+            }
         }
-        let have = |address: &Address| self.open.iter().any(|it| it.address == *address);
-        let missing = settings.bind.iter().filter(|address| !have(address));
-        let bound = missing
-            .map(|address| Ok((address.clone(), listen::bind(address, settings)?)))
-            .collect::<Result<_, _>>()?;
-        Ok(Prepared(bound))
+        if !added.is_empty() {
+            announce(&added, &gateway.log);
+            self.accept(gateway, added).map_err(|it| format!("sockets can not be kept: {it}"))?;
+        }
+        Ok(())
     }
 
-    /// Listens on what was prepared, and no more on what `settings` have no more.
-    pub(super) async fn change(
-        &mut self,
-        gateway: &Rc<Gateway>,
-        Prepared(prepared): Prepared,
-        settings: &Settings,
-    ) -> io::Result<()> {
+    /// Listens on nothing that `settings` have not.
+    pub(super) fn keep_only(&mut self, settings: &Settings) {
         if self.is_given() {
-            return Ok(());
+            return;
         }
-        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+        let (stay, go) = std::mem::take(&mut self.open)
             .into_iter()
-            .partition(|it| settings.bind.contains(&it.address));
+            .partition::<Vec<_>, _>(|it| settings.bind.contains(&it.address));
         self.open = stay;
-        if prepared.is_empty() && go.is_empty() {
-            return Ok(());
+        for entrance in go {
+            // Who is in the queue is still served; nobody waits for that.
+            drop(entrance.close(Queue::Ours));
         }
-        let accepted = self.accept(gateway, prepared);
-        gateway.log.info(format_args!("Listening at: {}", self.shown()));
-        close(go, Queue::Ours).await;
-        accepted
+    }
+
+    fn wanted<'a>(&self, settings: &'a Settings) -> &'a [Address] {
+        if self.is_given() { &[] } else { &settings.bind }
     }
 
     fn is_given(&self) -> bool {
@@ -295,18 +298,14 @@ impl Listeners {
     }
 }
 
-async fn close(entrances: Vec<Entrance>, queue: Queue) {
-    let mut accepting = Vec::new();
-    for entrance in entrances {
-        match (entrance.path, queue) {
+impl Entrance {
+    fn close(self, queue: Queue) -> JoinHandle<()> {
+        match (self.path, queue) {
             (Some(path), Queue::Shared) => path.leave(),
             (path, _) => drop(path),
         }
-        drop(entrance.socket);
-        entrance.doors.send_replace(Doors::Closed(queue));
-        accepting.push(entrance.accepting);
-    }
-    for task in accepting {
-        let _ = task.await;
+        drop(self.socket);
+        self.doors.send_replace(Doors::Closed(queue));
+        self.accepting
     }
 }

@@ -5,299 +5,381 @@
 
 mod census; // what others may ask
 mod child; // one worker process
+mod fate; // how it ended, and by whom
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
-mod listeners; // what connections come in by
 mod lifecycle; // the process among others: systemd, a master before or after it, its files
+mod listeners; // what connections come in by
+mod memory; // how large a worker is
+mod nursery; // the process workers are forked from
+mod overdue; // what takes one too long
+mod reap; // children that have ended
 mod reexec; // another master, with our sockets
+mod reload; // settings and a nursery that might follow
 mod signals; // gunicorn's, as events
+mod start; // from the command line to the loop
 
 use std::{
-    cell::RefCell,
     collections::HashMap,
-    env,
     os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    process::ExitCode,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use causeway_app_host::HostOptions;
 use nix::{
-    sys::{
-        prctl,
-        signal::{self, Signal},
-    },
+    sys::signal::{self, Signal},
     unistd::Pid,
 };
-use tokio::{
-    runtime::{Builder, LocalOptions},
-    sync::watch,
-    task::JoinHandle,
-    time::MissedTickBehavior,
-};
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 pub(crate) use census::Census;
-use child::{Nursery, Started};
+use child::Started;
+use fate::OomKills;
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
+use inbox::Notice;
 use lifecycle::Lifecycle;
 use listeners::{Inherited, Listeners, Opened};
+use memory::Memory;
+use nursery::Nursery;
+use overdue::Overdue;
+use reload::{Candidate, Recipe};
+pub use start::run;
 
 use crate::{
     access_log::{self, AccessLog},
-    daemon::{Side, Terminal},
-    front::Connections,
-    gateway::{Budget, Gateway},
+    daemon::Terminal,
+    gateway::Gateway,
     listen::Doors,
-    log::Log,
-    pool::{Pool, Worker},
-    reloader::{self, Reloader},
-    settings::{Level, Mode, Settings, Settled, Sources},
+    pool::Worker,
+    reloader,
+    settings::Settings,
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
 const TICK: Duration = Duration::from_millis(250);
-/// Bodies of all requests and answers together, in memory.
-const MEMORY: usize = 256 * 1024 * 1024;
+/// A worker's last words are in its pipe already, unless a child of its own holds the pipe open.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// The hook of the very end, which nobody may hold up for ever.
+const FAREWELL: Duration = Duration::from_secs(30);
 
-/// gunicorn's codes: 0 after a stop, 1 for what is wrong with the settings, 3 and 4 for workers that
-/// can not start.
-pub fn run(sources: Sources) -> ExitCode {
-    let terminal = &mut Terminal::default();
-    match serve(sources, terminal) {
-        Ok(code) => {
-            terminal.tell(code, None);
-            ExitCode::from(code)
-        }
-        Err(message) => {
-            if !terminal.tell(1, Some(&message)) {
-                use std::io::Write as _;
-                let _ = writeln!(std::io::stderr(), "Error: {message}");
-            }
-            ExitCode::from(1)
-        }
-    }
-}
+type Children = HashMap<WorkerId, Child>;
 
-fn serve(sources: Sources, terminal: &mut Terminal) -> Result<u8, String> {
-    let mode = sources.mode();
-    let mut lifecycle = Lifecycle::begin()?;
-    let environment = |name: &str| env::var(name).ok();
-    if sources.config().is_some() {
-        return Err("gunicorn.conf.py is not read yet".to_owned());
-    }
-    let Settled { settings, chosen } =
-        sources.settle(None, &environment).map_err(|error| error.to_string())?;
-    if mode == Mode::Print {
-        use std::io::Write as _;
-        let _ = std::io::stdout().write_all(crate::settings::print(&chosen).as_bytes());
-    }
-    if mode == Mode::Serve {
-        match lifecycle.settle(&settings)? {
-            Side::Foreground(code) => return Ok(code),
-            Side::Daemon(detached) => *terminal = detached,
-        }
-    }
-    let readable = |error: std::io::Error| error.to_string();
-    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
-    let access = match &settings.access_logfile {
-        Some(file) if mode == Mode::Serve => {
-            Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?)
-        }
-        _ => None,
-    };
-    terminal.silence().map_err(readable)?;
-    let nursery = nursery(&settings)?;
-    log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
-    let mut inherited = None;
-    if mode == Mode::Serve {
-        lifecycle.write_pid_file(&settings)?;
-        lifecycle.give_files(&settings)?;
-        inherited = listeners::inherit(&settings, &mut lifecycle.inheritance, &log);
-        if inherited.is_none() {
-            return Ok(1);
-        }
-    }
-    if let Some(name) = &settings.name {
-        let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| "--name has a NUL in it")?;
-        prctl::set_name(&name).map_err(|error| format!("--name: {error}"))?;
-    }
-    let inbox = Rc::new(Inbox::default());
-    let target = if mode == Mode::Serve { settings.workers } else { 1 };
-    let fleet = Fleet::new(target, settings.graceful_timeout);
-    let gateway = Rc::new(Gateway {
-        log,
-        access,
-        pool: Pool::new(Rc::clone(&inbox)),
-        inbox,
-        connections: Connections::new(),
-        memory: Rc::new(Budget::new(MEMORY)),
-        census: Census::new(chosen),
-        reloader: Reloader::default(),
-        dropped_names: RefCell::default(),
-        script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
-        settings: RefCell::new(Rc::new(settings)),
-    });
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(readable)?;
-    let code = runtime.block_on(async {
-        let supervisor = Supervisor {
-            gateway: Rc::clone(&gateway),
-            fleet,
-            nursery,
-            mode,
-            children: HashMap::new(),
-            listeners: Listeners::default(),
-            lifecycle,
-        };
-        supervisor.run(inherited, terminal).await
-    });
-    drop(runtime);
-    if let Some(access) = &gateway.access {
-        access.flush();
-    }
-    code
-}
-
-fn nursery(settings: &Settings) -> Result<Nursery, String> {
-    let library = causeway_app_host::library()
-        .ok_or("libcauseway_app_host.so is neither beside this program nor in deps/ there")?;
-    let options = HostOptions {
-        application: settings.application.clone(),
-        threads: settings.threads,
-        // None to begin with: TTIN may bring one.
-        processes: settings.workers.max(1),
-        chdir: settings.chdir.clone(),
-        pythonpath: settings.pythonpath.clone(),
-        bind: None,
-    };
-    Ok(Nursery { python: python(settings), library, options })
-}
-
-/// The interpreter whose packages the operator means.
-fn python(settings: &Settings) -> PathBuf {
-    let beside = |program: &Path| Some(program.parent()?.join("python3"));
-    let environment =
-        env::var_os("VIRTUAL_ENV").map(|folder| Path::new(&folder).join("bin/python"));
-    let neighbour = env::current_exe().ok().and_then(|program| beside(&program));
-    settings
-        .python
-        .clone()
-        .or_else(|| environment.filter(|python| python.exists()))
-        .or_else(|| neighbour.filter(|python| python.exists()))
-        .unwrap_or_else(|| PathBuf::from("python3"))
-}
-
+/// A worker's process.
 struct Child {
-    pid: u32,
-    /// Held open for as long as this process lives.
-    _lifeline: OwnedFd,
+    generation: u64,
+    /// Once it has said so.
+    pid: Option<u32>,
+    /// What it was to be told before it had a process.
+    told: Option<Signal>,
+    /// Until it has one.
+    socket: Option<OwnedFd>,
+    settings: Rc<Settings>,
+    heard: JoinHandle<()>,
+    /// Held open for as long as this process lives. What is written to it is an order.
+    lifeline: OwnedFd,
+    /// The last signal it was sent by us.
+    sent: Option<Signal>,
+    /// It does not answer: signals alone reach it.
+    is_deaf: bool,
+}
+
+impl Child {
+    /// Never waits: there are fewer orders than its pipe can hold.
+    fn order(&self, order: &str) {
+        // It may have gone a moment ago.
+        let _ = nix::unistd::write(&self.lifeline, format!("{order}\n").as_bytes());
+    }
+
+    fn send(&mut self, signal: Signal) {
+        match self.pid {
+            None => self.told = Some(signal),
+            // Its own way out, with the hooks there are for it.
+            Some(_) if signal == Signal::SIGABRT && !self.is_deaf => self.order("abort"),
+            Some(pid) => {
+                self.sent = Some(signal);
+                kill(pid, signal);
+            }
+        }
+    }
 }
 
 struct Supervisor {
     gateway: Rc<Gateway>,
     fleet: Fleet,
-    nursery: Nursery,
-    mode: Mode,
-    children: HashMap<WorkerId, Child>,
+    recipe: Recipe,
+    children: Children,
     listeners: Listeners,
     lifecycle: Lifecycle,
+    /// By the fleet's generations: the one in force, a candidate, and those that still have workers.
+    nurseries: HashMap<u64, Rc<Nursery>>,
+    /// The settings of a reload whose workers are still to prove themselves.
+    trial: Option<Rc<Settings>>,
+    trial_config: Value,
+    /// Being made, and whether another was asked for meanwhile.
+    preparing: Option<Again>,
+    /// Workers that `nworkers_changed` has heard of.
+    counted: Option<usize>,
+    overdue: Overdue,
+    memory: Memory,
+    oom_kills: OomKills,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
 }
 
 impl Supervisor {
-    async fn run(
-        mut self,
-        inherited: Option<Inherited>,
-        terminal: &Terminal,
-    ) -> Result<u8, String> {
+    async fn run(mut self, inherited: Inherited, terminal: &Terminal) -> Result<u8, String> {
         let gateway = Rc::clone(&self.gateway);
-        signals::watch(&gateway, &gateway.inbox)
-            .map_err(|error| format!("signals can not be watched: {error}"))?;
-        let opened = match inherited {
-            None => Opened::All(Vec::new()),
-            Some(inherited) => {
-                listeners::open(inherited, &gateway.settings(), &gateway.log, &gateway.inbox).await
-            }
-        };
+        let watched = |error| format!("signals can not be watched: {error}");
+        signals::watch(&gateway, &gateway.inbox).map_err(watched)?;
+        reap::watch(&gateway.inbox).map_err(watched)?;
+        let settings = gateway.settings();
+        let opened = listeners::open(inherited, &settings, &gateway.log, &gateway.inbox).await;
         let listeners = match opened {
             Opened::All(listeners) => listeners,
             Opened::Failed => return Ok(1),
             Opened::Stopped => {
-                gateway.log.info("Shutting down: Master");
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
                 return Ok(0);
             }
         };
-        if self.mode == Mode::Serve {
-            let kind = if gateway.settings().threads > 1 { "gthread" } else { "sync" };
-            gateway.log.info(format_args!("Using worker: {kind}"));
-        }
-        if self.mode == Mode::Serve {
-            self.lifecycle.opened(&gateway, &listeners)?;
-        }
-        self.listeners
-            .accept(&gateway, listeners)
-            .map_err(|error| format!("sockets can not be kept: {error}"))?;
-        if self.mode == Mode::Serve {
-            self.lifecycle.listening(&gateway, &self.listeners);
-            terminal.tell(0, None);
-            // A daemon's streams lead nowhere from here on.
+        let kind = if settings.threads > 1 { "gthread" } else { settings.worker_class.name() };
+        gateway.log.info(format_args!("Using worker: {kind}"));
+        self.lifecycle.opened(&gateway, &listeners)?;
+        let kept = self.listeners.accept(&gateway, listeners);
+        kept.map_err(|error| format!("sockets can not be kept: {error}"))?;
+        self.lifecycle.listening(&gateway, &self.listeners);
+        if terminal.tell(0, None) {
+            // Its streams lead nowhere from here on.
             gateway.log.reopen();
-            tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
         }
+        tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
         tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
-        gateway.inbox.put(Event::Start);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.begin(settings);
         loop {
-            let event = tokio::select! {
+            let notice = tokio::select! {
                 biased;
-                event = gateway.inbox.take() => event,
-                () = gateway.connections.emptied() => Event::Quiet,
+                notice = gateway.inbox.take() => notice,
+                () = gateway.connections.emptied() => Notice::Event(Event::Quiet),
                 _ = ticks.tick() => {
                     self.sweep();
                     self.lifecycle.look_for_parent(&gateway, &mut self.listeners);
-                    Event::Tick
+                    if !self.fleet.needs_ticks() {
+                        continue;
+                    }
+                    Notice::Event(Event::Tick)
                 }
             };
-            if event == Event::Tick && !self.fleet.needs_ticks() {
-                continue;
-            }
-            let mut events = vec![event];
-            if self.mode != Mode::Serve && matches!(events[0], Event::Ready(_)) {
-                // It can be imported. That was the question.
-                events.extend([Event::Terminate, Event::Quiet]);
-            }
-            for event in events {
-                self.see(&event);
-                for order in self.fleet.on(event, Instant::now()) {
-                    if let Order::Exit(code) = order {
-                        let code = if self.mode == Mode::Serve { code } else { code.min(1) };
-                        return Ok(code);
-                    }
-                    self.carry_out(order).await;
+            let Some(event) = self.notice(notice) else { continue };
+            self.see(&event);
+            let orders = self.fleet.on(event, Instant::now());
+            gateway.census.target.set(self.fleet.target());
+            self.count();
+            // The last worker of a generation may have gone.
+            self.dismiss();
+            for order in orders {
+                if let Order::Exit(code) = order {
+                    self.say_goodbye().await;
+                    return Ok(code);
                 }
-                gateway.census.target.set(self.fleet.target());
+                self.carry_out(order).await;
             }
         }
     }
 
-    fn sweep(&self) {
+    /// The nursery of the first generation has its settings; with `--preload` it needs the
+    /// application too, which may take a while.
+    fn begin(&mut self, settings: Rc<Settings>) {
+        let nursery = Rc::clone(&self.nurseries[&0]);
+        let inbox = Rc::clone(&self.gateway.inbox);
+        tokio::task::spawn_local(async move {
+            if settings.preload_app
+                && let Err(refusal) = nursery.ask(json!({"do": "preload"})).await
+            {
+                let (code, reason) = (refusal.code, refusal.reason);
+                return inbox.put(Event::NotPreloaded { code, reason });
+            }
+            // What it raises is in the log; nobody boots the less for it.
+            let _ = nursery.ask(hook("when_ready", &[])).await;
+            inbox.put(Event::Start);
+        });
+    }
+
+    /// What the fleet has to know of it.
+    fn notice(&mut self, notice: Notice) -> Option<Event> {
+        let gateway = &self.gateway;
+        match notice {
+            Notice::Event(Event::Hangup) => {
+                if self.fleet.is_leaving() {
+                    return None;
+                }
+                gateway.log.info(format_args!("Hang up: {}", self.lifecycle.name()));
+                census::count(&gateway.census.reloads);
+                self.lifecycle.reloading(gateway);
+                match &mut self.preparing {
+                    Some(again) => *again = Again::Yes,
+                    None => self.prepare(),
+                }
+                None
+            }
+            Notice::Event(event) => Some(event),
+            Notice::Forked { worker, pid } => {
+                self.forked(worker, pid);
+                None
+            }
+            Notice::Reaped { pid, end } => {
+                self.reaped(pid, end);
+                None
+            }
+            Notice::Prepared(prepared) => self.prepared(prepared),
+            Notice::Replaced { generation, with } => {
+                self.replaced(generation, with);
+                None
+            }
+        }
+    }
+
+    /// A candidate, aside.
+    fn prepare(&mut self) {
+        self.preparing = Some(Again::No);
+        let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
+        tokio::task::spawn_local(async move {
+            inbox.put_notice(Notice::Prepared(recipe.prepare().await));
+        });
+    }
+
+    fn prepared(&mut self, prepared: Result<Box<Candidate>, String>) -> Option<Event> {
+        let again = self.preparing.take() == Some(Again::Yes);
+        if again && !self.fleet.is_leaving() {
+            // What was prepared may be older than what was asked for last.
+            self.prepare();
+            return None;
+        }
+        match prepared {
+            Ok(candidate) => {
+                let Candidate { settings, config, nursery } = *candidate;
+                let possible = Lifecycle::may_become(&settings)
+                    .and_then(|()| self.listeners.add(&self.gateway, &settings));
+                if let Err(reason) = possible {
+                    self.gave_up(&reason);
+                    return None;
+                }
+                nursery.tell(hook("on_reload", &[]));
+                let (target, graceful) = (settings.workers, settings.graceful_timeout);
+                self.nurseries.insert(self.fleet.next_generation(), nursery);
+                self.trial = Some(settings);
+                self.trial_config = config;
+                Some(Event::Reload { target, graceful })
+            }
+            Err(reason) => {
+                self.gave_up(&reason);
+                None
+            }
+        }
+    }
+
+    fn gave_up(&self, reason: &str) {
+        self.lifecycle.reloaded(&self.gateway);
+        self.gateway
+            .log
+            .error(format_args!("Reload failed, the old workers serve on. Reason: {reason}"));
+    }
+
+    /// The workers of a reload stand: its settings are the ones in force.
+    fn adopt(&mut self) {
+        let Some(settings) = self.trial.take() else { return };
+        let gateway = &self.gateway;
+        if let Some(folder) = &settings.chdir
+            && let Err(error) = std::env::set_current_dir(folder)
+        {
+            let folder = folder.display();
+            gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
+        }
+        if let Err(error) = gateway.log.reconfigure(&settings) {
+            gateway.log.error(format_args!("error log not exchanged: {error}"));
+        }
+        let access = settings.access_logfile.as_ref();
+        match access.map(|file| AccessLog::open(file, &settings.access_logformat)).transpose() {
+            Ok(access) => gateway.set_access(access.map(Rc::new)),
+            Err(error) => gateway.log.error(format_args!("access log not exchanged: {error}")),
+        }
+        gateway.settings.replace(settings);
+        gateway.census.set_config(self.trial_config.take());
+        self.lifecycle.move_pid_file(gateway);
+        self.settle();
+    }
+
+    /// No listener and no nursery beyond what the settings in force ask for.
+    fn settle(&mut self) {
+        self.listeners.keep_only(&self.gateway.settings());
+        lifecycle::publish(&self.gateway, &self.listeners);
+        self.lifecycle.reloaded(&self.gateway);
+        self.dismiss();
+    }
+
+    /// Nurseries of which nothing more is wanted.
+    fn dismiss(&mut self) {
+        let (fleet, children) = (&self.fleet, &self.children);
+        self.nurseries.retain(|generation, _| {
+            fleet.may_spawn(*generation)
+                || children.values().any(|child| child.generation == *generation)
+        });
+    }
+
+    /// Of a generation: to run hooks, and to fork from.
+    fn nursery(&self, generation: u64) -> Option<&Rc<Nursery>> {
+        self.nurseries.get(&generation)
+    }
+
+    fn tell(&self, generation: u64, message: Value) {
+        if let Some(nursery) = self.nursery(generation)
+            && !nursery.tell(message)
+        {
+            self.gateway.log.warning("a hook is left out: the nursery has too much to do");
+        }
+    }
+
+    /// `nworkers_changed`, whenever there are to be more of them, or fewer.
+    fn count(&mut self) {
+        let target = self.fleet.target();
+        if self.counted != Some(target) {
+            let old = self.counted.replace(target);
+            self.tell(
+                self.fleet.generation(),
+                hook("nworkers_changed", &[json!(target), json!(old)]),
+            );
+        }
+    }
+
+    /// `on_exit`, and whatever else the nursery does at its end.
+    async fn say_goodbye(&mut self) {
+        let Some(nursery) = self.nurseries.remove(&self.fleet.generation()) else { return };
+        self.nurseries.clear();
+        let pid = nursery.pid;
+        let goodbye = async {
+            let _ = nursery.ask(hook("on_exit", &[])).await;
+            drop(nursery);
+            while !matches!(self.gateway.inbox.take().await, Notice::Reaped { pid: it, .. } if it == pid)
+            {
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, goodbye).await;
+    }
+
+    fn sweep(&mut self) {
         let (gateway, now) = (&self.gateway, Instant::now());
         gateway.connections.sweep(now);
-        let Some(timeout) = gateway.settings().timeout else { return };
-        for (worker, requests) in gateway.pool.stuck(timeout, now) {
-            let (pid, requests) = (worker.pid, requests.join(", "));
-            let message = format!(
-                "WORKER TIMEOUT (pid:{pid}) silent for {}s over {requests}",
-                timeout.as_secs()
-            );
-            gateway.log.say(Level::Critical, message);
-            gateway.inbox.put(Event::Stuck(worker.id));
+        self.overdue.look(gateway, &mut self.children, now);
+        if self.memory.look(gateway, now) {
+            self.oom_kills.look(now);
         }
     }
 
@@ -306,47 +388,44 @@ impl Supervisor {
         let gateway = &self.gateway;
         match event {
             Event::Ready(worker) => {
-                if let Some(child) = self.children.get(worker) {
-                    gateway.log.debug(format_args!("Worker ready (pid: {})", child.pid));
+                if let Some(pid) = self.pid(*worker) {
+                    gateway.log.debug(format_args!("Worker ready (pid: {pid})"));
                 }
                 gateway.pool.ready(*worker);
                 self.lifecycle.serving(gateway, &self.listeners);
+                if let Some(entry) = gateway.pool.find(*worker) {
+                    self.memory.look_at(&entry);
+                }
             }
-            Event::Upgrade => self.lifecycle.upgrade(gateway, &self.listeners),
-            Event::Hangup => census::count(&gateway.census.reloads),
+            Event::Upgrade => {
+                let nursery = self.nursery(self.fleet.generation()).cloned();
+                self.lifecycle.upgrade(gateway, &self.listeners, nursery);
+            }
             Event::Used(worker) => {
-                if let Some(child) = self.children.get(worker) {
+                if let Some(pid) = self.pid(*worker) {
                     gateway.log.info(format_args!(
-                        "Worker (pid:{}) has answered --max-requests and is replaced",
-                        child.pid
+                        "Worker (pid:{pid}) has answered --max-requests and is replaced"
                     ));
                 }
             }
             Event::Exited { worker, end } => {
                 let Some(child) = self.children.remove(worker) else { return };
-                let held = gateway.pool.find(*worker).map(|it| it.in_hand()).unwrap_or_default();
+                self.overdue.forget(*worker);
+                // Without a process there is nothing to say: why there is none was said.
+                let Some(pid) = child.pid else { return };
+                let entry = gateway.pool.find(*worker);
+                let now = Instant::now();
+                let (level, line) =
+                    fate::tell(&child, entry.as_deref(), *end, &mut self.oom_kills, now);
+                gateway.log.say(level, line);
                 gateway.pool.remove(*worker, *end);
-                let pid = child.pid;
-                let held = match held.len() {
-                    0 => String::new(),
-                    _ => format!(" It held {}", held.join(", ")),
-                };
-                match end {
-                    Ended::Code(0) => gateway.log.info(format_args!("Worker exiting (pid: {pid})")),
-                    Ended::Code(code) => gateway
-                        .log
-                        .error(format_args!("Worker (pid:{pid}) exited with code {code}.{held}")),
-                    Ended::Signal(number) => {
-                        let name = Signal::try_from(*number)
-                            .map_or_else(|_| number.to_string(), |signal| signal.to_string());
-                        let message = format!("Worker (pid:{pid}) was sent {name}!{held}");
-                        let level = match *number {
-                            nix::libc::SIGTERM | nix::libc::SIGQUIT => Level::Info,
-                            _ => Level::Error,
-                        };
-                        gateway.log.say(level, message);
-                    }
-                }
+                self.tell(
+                    child.generation,
+                    json!({"do": "hook", "hook": "child_exit", "arguments": [], "worker": worker, "pid": pid}),
+                );
+            }
+            Event::Explained { worker, connection, stack } => {
+                self.overdue.heard(gateway, *worker, connection, stack);
             }
             _ => (),
         }
@@ -358,16 +437,15 @@ impl Supervisor {
             Order::Spawn(worker) => self.spawn(worker),
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
-                if let Some(child) = self.children.get(&worker) {
-                    if matches!(signal, Signal::SIGKILL | Signal::SIGABRT) {
-                        census::count(&gateway.census.killed);
-                    }
-                    // It may have gone a moment ago.
-                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), signal);
+                if matches!(signal, Signal::SIGKILL | Signal::SIGABRT) {
+                    census::count(&gateway.census.killed);
+                }
+                if let Some(child) = self.children.get_mut(&worker) {
+                    child.send(signal);
                 }
             }
             Order::StopListening => {
-                let queue = self.lifecycle.stopping(gateway);
+                let queue = self.lifecycle.stopping(gateway, self.fleet.failure());
                 self.listeners.close(queue).await;
                 gateway.connections.stop(Instant::now());
             }
@@ -380,14 +458,23 @@ impl Supervisor {
             }
             Order::Reopen => {
                 gateway.log.reopen();
-                if let Some(Err(error)) = gateway.access.as_ref().map(AccessLog::reopen) {
+                if let Some(Err(error)) = gateway.access().map(|access| access.reopen()) {
                     gateway.log.error(format_args!("access log not reopened: {error}"));
                 }
                 // Each writes to the error log by a descriptor of its own.
-                for child in self.children.values() {
-                    let _ = signal::kill(Pid::from_raw(child.pid.cast_signed()), Signal::SIGUSR1);
+                for pid in self.children.values().filter_map(|child| child.pid) {
+                    kill(pid, Signal::SIGUSR1);
+                }
+                for nursery in self.nurseries.values() {
+                    nursery.tell(json!({"do": "reopen"}));
                 }
             }
+            Order::Adopt => self.adopt(),
+            Order::Abandon => {
+                self.trial = None;
+                self.settle();
+            }
+            Order::Replant(delay) => self.replace(self.fleet.generation(), delay),
             Order::Unavailable(reason) => {
                 if let Some(reason) = &reason {
                     self.lifecycle.say_status(gateway, reason);
@@ -395,29 +482,140 @@ impl Supervisor {
                 gateway.pool.set_unavailable(reason);
             }
             Order::Say(level, message) => gateway.log.say(level, message),
+            Order::Goodbye => {
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
+            }
             Order::Exit(_) => unreachable!("the loop ends with it"),
         }
     }
 
+    fn pid(&self, worker: WorkerId) -> Option<u32> {
+        self.children.get(&worker)?.pid
+    }
+
     fn spawn(&mut self, worker: WorkerId) {
         let gateway = &self.gateway;
-        let settings = gateway.settings();
-        match self.nursery.spawn(worker, &settings, &gateway.inbox) {
-            Ok(Started { pid, socket, lifeline }) => {
-                gateway.log.info(format_args!("Booting worker with pid: {pid}"));
-                census::count(&gateway.census.spawned);
-                let most = settings
-                    .max_requests
-                    .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
-                let worker_entry = Worker::new(worker, pid, socket, settings.threads, most);
-                gateway.pool.add(Rc::new(worker_entry));
-                self.children.insert(worker, Child { pid, _lifeline: lifeline });
+        let generation = self.fleet.generation_of(worker);
+        let is_on_trial = generation != self.fleet.proven();
+        let settings = self.trial.clone().filter(|_| is_on_trial);
+        let settings = settings.unwrap_or_else(|| gateway.settings());
+        let started = match self.nursery(generation) {
+            Some(nursery) => {
+                let (inbox, reloader) = (&gateway.inbox, &gateway.reloader);
+                child::start(worker, settings.threads, nursery, inbox, reloader)
+                    .map_err(|error| error.to_string())
             }
-            Err(error) => {
-                let reason = error.to_string();
+            None => Err("the nursery is gone, and not replaced yet".to_owned()),
+        };
+        match started {
+            Ok(Started { socket, lifeline, heard }) => {
+                let child = Child {
+                    generation,
+                    pid: None,
+                    told: None,
+                    socket: Some(socket),
+                    settings,
+                    heard,
+                    lifeline,
+                    sent: None,
+                    is_deaf: false,
+                };
+                self.children.insert(worker, child);
+            }
+            Err(reason) => {
                 gateway.inbox.put(Event::Refused { worker, code: 3, reason });
                 gateway.inbox.put(Event::Exited { worker, end: Ended::Code(3) });
             }
         }
     }
+
+    /// From now on there is somebody to send requests and signals to.
+    fn forked(&mut self, worker: WorkerId, pid: u32) {
+        let gateway = &self.gateway;
+        let Some(child) = self.children.get_mut(&worker) else { return };
+        gateway.log.info(format_args!("Booting worker with pid: {pid}"));
+        census::count(&gateway.census.spawned);
+        child.pid = Some(pid);
+        if let Some(signal) = child.told {
+            child.send(signal);
+        }
+        let settings = &child.settings;
+        let most = settings
+            .max_requests
+            .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
+        let socket = child.socket.take().expect("a worker is forked once");
+        gateway.pool.add(Rc::new(Worker::new(worker, pid, socket, settings.threads, most)));
+        let generation = child.generation;
+        self.tell(generation, json!({"do": "forked", "worker": worker, "pid": pid}));
+    }
+
+    fn reaped(&mut self, pid: u32, end: Ended) {
+        let worker = self.children.iter_mut().find(|(_, child)| child.pid == Some(pid));
+        if let Some((worker, child)) = worker {
+            let heard = std::mem::replace(&mut child.heard, tokio::task::spawn_local(async {}));
+            let (worker, inbox) = (*worker, Rc::clone(&self.gateway.inbox));
+            tokio::task::spawn_local(async move {
+                let _ = tokio::time::timeout(LAST_WORDS, heard).await;
+                inbox.put(Event::Exited { worker, end });
+            });
+            return;
+        }
+        if self.lifecycle.successor_ended(&self.gateway, pid, end) {
+            return;
+        }
+        let lost = self.nurseries.iter().find(|(_, nursery)| nursery.pid == pid);
+        if let Some(generation) = lost.map(|(generation, _)| *generation) {
+            self.nurseries.remove(&generation);
+            if self.fleet.may_spawn(generation) && !self.fleet.is_leaving() {
+                self.gateway.log.error(format_args!(
+                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started"
+                ));
+                self.replace(generation, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Another nursery for a generation that has lost its own.
+    fn replace(&self, generation: u64, delay: Duration) {
+        let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(delay).await;
+            let with = recipe.prepare().await;
+            inbox.put_notice(Notice::Replaced { generation, with });
+        });
+    }
+
+    fn replaced(&mut self, generation: u64, with: Result<Box<Candidate>, String>) {
+        /// Whatever is wrong with it takes somebody to mend it.
+        const PAUSE: Duration = Duration::from_secs(5);
+        if !self.fleet.may_spawn(generation) || self.fleet.is_leaving() {
+            return;
+        }
+        match with {
+            Ok(candidate) => {
+                if !self.fleet.has_started() {
+                    candidate.nursery.tell(hook("when_ready", &[]));
+                    self.gateway.inbox.put(Event::Start);
+                }
+                self.nurseries.insert(generation, candidate.nursery);
+            }
+            Err(reason) if !self.fleet.has_started() => {
+                self.gateway.inbox.put(Event::NotPreloaded { code: 3, reason });
+            }
+            Err(reason) => {
+                self.gateway.log.error(format_args!("no nursery can be started: {reason}"));
+                self.replace(generation, PAUSE);
+            }
+        }
+    }
+}
+
+/// A hook of the master.
+fn hook(name: &str, arguments: &[Value]) -> Value {
+    json!({"do": "hook", "hook": name, "arguments": arguments})
+}
+
+fn kill(pid: u32, signal: Signal) {
+    // It may have gone a moment ago.
+    let _ = signal::kill(Pid::from_raw(pid.cast_signed()), signal);
 }

@@ -33,9 +33,6 @@ pub(super) fn choose_framing(
     let protocol = |what: &str| {
         Err(DispatchError::Protocol { pid: story.worker.unwrap_or(0), what: what.to_owned() })
     };
-    if response.status < 200 {
-        return protocol("an interim response in place of a final one");
-    }
     let mut lengths = response
         .fields()
         .filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))
@@ -56,6 +53,23 @@ pub(super) fn choose_framing(
     })
 }
 
+/// An interim head, such as 103 Early Hints: it has no body and says nothing of the connection.
+pub(super) fn write_interim(response: &ResponseHead) -> Bytes {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(response.reason());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in response.fields() {
+        if !is_hop_by_hop(name) && !name.eq_ignore_ascii_case(b"content-length") {
+            put_field(&mut out, name, value);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out.into()
+}
+
 pub(super) fn write_head(
     gateway: &Gateway,
     request: &Head,
@@ -66,7 +80,7 @@ pub(super) fn write_head(
     story: &mut Story,
 ) -> Bytes {
     let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(request.protocol().as_bytes());
+    out.extend_from_slice(request.answered_in().as_bytes());
     out.push(b' ');
     out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
     out.push(b' ');
@@ -88,10 +102,7 @@ pub(super) fn write_head(
                 continue;
             }
         }
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
+        put_field(&mut out, name, value);
     }
     if !server {
         out.extend_from_slice(b"Server: ");
@@ -122,10 +133,17 @@ pub(super) fn write_head(
     }
     out.extend_from_slice(persistence.field().as_bytes());
     out.extend_from_slice(b"\r\n");
-    if gateway.access.as_ref().is_some_and(crate::access_log::AccessLog::needs_response) {
+    if gateway.access().is_some_and(|access| access.needs_response()) {
         story.response_fields.clone_from(&out);
     }
     out.into()
+}
+
+fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// RFC 9110 §7.6.1, and what gunicorn drops: they are about this connection, which is ours.

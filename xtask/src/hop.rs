@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::probe::Address;
+use crate::process::Process;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::process::Child;
-use xtask::probe::Address;
-use xtask::process::Process;
 
+use crate::sys;
 use crate::wire::PATIENCE;
 
 pub struct Hop {
@@ -28,7 +29,7 @@ impl Hop {
     pub fn start(name: &'static str, mut command: Command, output: &Path) -> Result<Hop> {
         let log = File::options().create(true).append(true).open(output)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        xtask::sys::die_with_parent(&mut command);
+        sys::die_with_parent(&mut command);
         let shown = format!("{command:?}");
         let child = tokio::process::Command::from(command).spawn();
         let child = child.with_context(|| format!("cannot start {name}: {shown}"))?;
@@ -67,9 +68,10 @@ impl Hop {
         Ok(ended.with_context(|| format!("{} does not end", self.name))??)
     }
 
-    /// The processes it started that live now.
+    /// The processes it started that live now, and answer requests.
     pub fn workers(&self) -> Vec<Process> {
-        self.process.children()
+        let is_worker = |process: &Process| process.name().is_some_and(|name| name != "nursery");
+        self.process.children().into_iter().filter(is_worker).collect()
     }
 
     /// Waits until its living workers are as the test wants them.

@@ -16,11 +16,16 @@ impl Scratch {
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.as_ref().expect("taken in drop only").path()
+        self.folder.as_ref().expect("taken at the end only").path()
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
         self.path().join(name)
+    }
+
+    /// Lets it stay, for somebody to look into.
+    pub fn keep(mut self) -> PathBuf {
+        self.folder.take().expect("taken at the end only").keep()
     }
 
     /// Everything in a file of the folder; nothing when it is not there yet.

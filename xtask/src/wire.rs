@@ -5,12 +5,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+
+use crate::probe::Address;
 
 /// No test waits longer for anything; a hang becomes a failure that says where.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -105,6 +109,23 @@ impl Wire {
     pub async fn unix(socket: &Path) -> io::Result<Wire> {
         let stream = UnixStream::connect(socket).await?;
         Ok(Wire { stream: Box::new(stream), unread: Vec::new(), ended: false })
+    }
+
+    /// A connection of either kind.
+    pub async fn to(address: &Address) -> io::Result<Wire> {
+        match address {
+            Address::Tcp(address) => Wire::tcp(*address).await,
+            Address::Unix(socket) => Wire::unix(socket).await,
+        }
+    }
+
+    /// Whether the peer has said that it is done, as far as this side knows by now. What it sent
+    /// unasked counts as that, too.
+    pub fn was_closed(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut byte = [0; 1];
+        let mut buffer = ReadBuf::new(&mut byte);
+        Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer).is_ready()
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {

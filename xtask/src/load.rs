@@ -1,15 +1,16 @@
 //! A constant, bounded load that accounts for every request. What counts as lost is what a person in
-//! front of a browser would see: an answer that is wrong, cut short or missing. A GET on a *reused*
-//! connection that was closed before one byte of an answer is sent again, once, as RFC 9112 §9.3.1
-//! lets a browser do; a connection that is refused outright is counted by itself.
+//! front of a browser would see: an answer that is wrong, cut short or missing; a connection that is
+//! refused outright is counted by itself. A client may have a browser's patience or none: see `Habit`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::probe::Address;
 use crate::wire::{Answer, PATIENCE, Wire};
 
 /// What became of the requests.
@@ -24,6 +25,17 @@ pub struct Tally {
     pub lost: Vec<String>,
 }
 
+impl Tally {
+    /// Both together.
+    pub fn and(mut self, other: Tally) -> Tally {
+        self.answered += other.answered;
+        self.retried += other.retried;
+        self.refused += other.refused;
+        self.lost.extend(other.lost);
+        self
+    }
+}
+
 /// A load that is running.
 pub struct Load {
     clients: JoinSet<()>,
@@ -32,13 +44,59 @@ pub struct Load {
     stop: watch::Sender<bool>,
 }
 
-#[derive(Clone, Copy)]
+/// What each client asks for, again and again.
 pub struct Plan {
-    pub address: SocketAddr,
-    pub path: &'static str,
+    pub address: Address,
+    pub method: &'static str,
+    pub path: String,
+    pub body: Vec<u8>,
     pub clients: usize,
+    pub habit: Habit,
     /// Is this the answer the application gives?
     pub right: fn(&Answer) -> bool,
+}
+
+/// What a client does with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// One for all. A request on a *reused* one that was closed before one byte of an answer is sent
+    /// again, once, as RFC 9112 §9.3.1 lets a browser do with a GET.
+    Browser,
+    /// One for all, and nothing is ever sent twice.
+    KeepAlive,
+    /// One for each.
+    Close,
+}
+
+impl Plan {
+    /// Browsers that ask for one page.
+    pub fn browsers(
+        address: SocketAddr,
+        path: &str,
+        clients: usize,
+        right: fn(&Answer) -> bool,
+    ) -> Plan {
+        Plan {
+            address: Address::Tcp(address),
+            method: "GET",
+            path: path.to_owned(),
+            body: Vec::new(),
+            clients,
+            habit: Habit::Browser,
+            right,
+        }
+    }
+
+    fn request(&self) -> Vec<u8> {
+        let Plan { method, path, body, .. } = self;
+        let close = if self.habit == Habit::Close { "Connection: close\r\n" } else { "" };
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("Content-Length: {length}\r\n"),
+        };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{close}{length}\r\n");
+        [head.as_bytes(), body].concat()
+    }
 }
 
 enum Outcome {
@@ -49,12 +107,18 @@ enum Outcome {
 
 impl Load {
     pub fn start(plan: Plan) -> Load {
+        let plan = Arc::new(plan);
         let tally = Arc::new(Mutex::new(Tally::default()));
         let (count, done) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let mut clients = JoinSet::new();
         for _ in 0..plan.clients {
-            clients.spawn(client(plan, Arc::clone(&tally), count.clone(), stopped.clone()));
+            clients.spawn(client(
+                Arc::clone(&plan),
+                Arc::clone(&tally),
+                count.clone(),
+                stopped.clone(),
+            ));
         }
         Load { clients, tally, done, stop }
     }
@@ -80,22 +144,24 @@ impl Load {
 }
 
 async fn client(
-    plan: Plan,
+    plan: Arc<Plan>,
     tally: Arc<Mutex<Tally>>,
     count: watch::Sender<usize>,
     stopped: watch::Receiver<bool>,
 ) {
+    let request = plan.request();
     let mut kept = None;
     while !*stopped.borrow() {
         let mut retried = 0;
-        let outcome = match once(&plan, &mut kept).await {
+        let outcome = match once(&plan, &request, &mut kept).await {
             Err(_)
-                if kept
-                    .take()
-                    .is_some_and(|wire: Kept| wire.reused && wire.wire.nothing_read()) =>
+                if plan.habit == Habit::Browser
+                    && kept
+                        .take()
+                        .is_some_and(|wire: Kept| wire.reused && wire.wire.nothing_read()) =>
             {
                 retried = 1;
-                once(&plan, &mut kept).await
+                once(&plan, &request, &mut kept).await
             }
             outcome => outcome,
         };
@@ -103,6 +169,7 @@ async fn client(
             kept = None;
             Outcome::Wrong(format!("{error:#}"))
         });
+        let refused = matches!(outcome, Outcome::Refused);
         {
             let mut tally = tally.lock().expect("no client panics");
             tally.retried += retried;
@@ -114,7 +181,11 @@ async fn client(
         }
         count.send_modify(|done| *done += 1);
         // A refused connection costs nothing: without this, clients would spin on it.
-        tokio::task::yield_now().await;
+        if refused {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -123,17 +194,23 @@ struct Kept {
     reused: bool,
 }
 
-async fn once(plan: &Plan, kept: &mut Option<Kept>) -> Result<Outcome> {
+async fn once(plan: &Plan, request: &[u8], kept: &mut Option<Kept>) -> Result<Outcome> {
+    // Closed while nothing was under way: nothing is lost by that.
+    if plan.habit == Habit::KeepAlive && kept.as_mut().is_some_and(|kept| kept.wire.was_closed()) {
+        *kept = None;
+    }
     if kept.is_none() {
-        match Wire::tcp(plan.address).await {
+        match Wire::to(&plan.address).await {
             Ok(wire) => *kept = Some(Kept { wire, reused: false }),
             Err(_) => return Ok(Outcome::Refused),
         }
     }
     let connection = kept.as_mut().expect("connected above");
-    let answer = connection.wire.get(plan.path).await?;
+    connection.wire.send(request).await?;
+    let answer = connection.wire.answer(plan.method).await?;
     connection.reused = true;
-    if answer.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+    let closes = |value: &str| value.eq_ignore_ascii_case("close");
+    if plan.habit == Habit::Close || answer.field("connection").is_some_and(closes) {
         *kept = None;
     }
     if (plan.right)(&answer) {

@@ -1,0 +1,56 @@
+//! A request over `timeout` is killed, at its time and alone: with 504 for its client, with its method,
+//! path, age and client and the place in its code in the log, and with nothing lost beside it.
+
+use anyhow::Result;
+
+use crate::stage::{Complaints, Side, Stage, only_ours_holds};
+
+/// One request that takes far longer than it may, one beside it in the same worker that does not.
+async fn too_long(side: Side, flags: &[&str]) -> Result<Complaints> {
+    let stage =
+        Stage::start(side, &[&["--workers", "1", "--timeout", "1"], flags].concat()).await?;
+    let threads = flags.contains(&"--threads");
+    let mut long = stage.begin("/slow?seconds=8").await?;
+    stage.log().line_with("slow /slow?seconds=8").await?;
+    let gate = stage.gate("gate")?;
+    let mut other = stage.begin(&format!("/held?gate={}", gate.path())).await?;
+    if threads {
+        stage.log().line_with("held by ").await?;
+    }
+
+    let mut complaints = Complaints::new();
+    match long.answer("GET").await {
+        Ok(answer) if answer.status() == 504 => (),
+        Ok(answer) if answer.status() == 200 => {
+            complaints.push("it was never stopped".to_owned());
+        }
+        Ok(answer) => complaints.push(format!("its client is told {}", answer.status())),
+        Err(error) => complaints.push(format!("its client is told nothing: {error:#}")),
+    }
+    gate.open().await?;
+    match other.answer("GET").await {
+        Ok(answer) if answer.text() == "released" => (),
+        Ok(answer) => complaints.push(format!("the one beside it got {}", answer.status())),
+        Err(error) => complaints.push(format!("the one beside it was lost: {error:#}")),
+    }
+    let text = stage.log().text();
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.iter().position(|line| line.contains("WORKER TIMEOUT")) {
+        None => complaints.push("the log has no WORKER TIMEOUT".to_owned()),
+        Some(at) => {
+            if !lines[at].contains("GET /slow?seconds=8") {
+                complaints.push(format!("WORKER TIMEOUT without a URL: {}", lines[at]));
+            }
+            // The line of the application that it was in.
+            if !lines[at..].iter().any(|line| line.contains("app.py") && line.contains("in slow")) {
+                complaints.push("the log does not say where in the code it was".to_owned());
+            }
+        }
+    }
+    Ok(complaints)
+}
+
+#[tokio::test]
+async fn of_a_worker_with_one_thread() -> Result<()> {
+    only_ours_holds(1, "WORKER TIMEOUT without a URL", async |side| too_long(side, &[]).await).await
+}

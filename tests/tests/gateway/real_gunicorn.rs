@@ -1,0 +1,51 @@
+//! gunicorn itself, started as ours is, for those tests that send both of them the same.
+
+use std::process::Command;
+
+use xtask::{progress::Progress, python::Python, workspace};
+
+use crate::stack::{Gateway, Listens, Setup, fixtures};
+
+/// The pinned version, in an environment that is made once.
+fn program() -> std::path::PathBuf {
+    let requirements = workspace::root().join("tests/conf/peers.txt");
+    let python = Python::find().unwrap();
+    let peers = python.environment("venv-peers", &[requirements], Progress::Quiet).unwrap();
+    peers.program("gunicorn")
+}
+
+/// Both of them with the tests' application `facts`, the same flags and, unless it is empty, the same
+/// gunicorn.conf.py. Ours comes first.
+pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {
+    let fixtures = fixtures();
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "--log-level", "debug"];
+    all.push("facts:application");
+    all.extend(flags);
+    let ours = Setup::new(listens, &all);
+    let mut theirs = Setup::new(listens, &[]);
+    theirs.command = replaced(&theirs.command);
+    theirs.command.args(all);
+    let both = [ours, theirs].map(|setup| {
+        if !conf.is_empty() {
+            setup.write("gunicorn.conf.py", conf);
+        }
+        setup.launch()
+    });
+    both[0].log.wait_for("Worker ready");
+    both[1].log.wait_for("Booting worker with pid");
+    both
+}
+
+/// The same start, of the other program. What follows `--python` is not for it.
+fn replaced(ours: &Command) -> Command {
+    let mut theirs = Command::new(program());
+    theirs.arg("--no-control-socket").args(ours.get_args().skip(2));
+    for (name, value) in ours.get_envs() {
+        match value {
+            Some(value) => theirs.env(name, value),
+            None => theirs.env_remove(name),
+        };
+    }
+    theirs.current_dir(ours.get_current_dir().unwrap());
+    theirs
+}
