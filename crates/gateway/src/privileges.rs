@@ -60,6 +60,10 @@ impl Identity {
         Ok(Some(Identity { uid, gid, groups, keeps_low_ports }))
     }
 
+    pub(crate) fn owner(&self) -> (Uid, Gid) {
+        (self.uid, self.gid)
+    }
+
     /// Gives them a file of ours.
     pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
         Ok(chown(path, Some(self.uid), Some(self.gid))?)

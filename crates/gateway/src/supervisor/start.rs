@@ -153,7 +153,7 @@ fn begin(
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
     lifecycle.write_pid_file(settings)?;
-    lifecycle.give_files(settings)?;
+    lifecycle.give_files(&log)?;
     lifecycle.bind_was_asked_for =
         settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
     let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {
