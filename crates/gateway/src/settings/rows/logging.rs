@@ -66,8 +66,20 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--logger-class"],
         takes: One("CLASS"),
         default: "gunicorn.glogging.Logger",
-        help: "Without effect: gunicorn's own, or Statsd of it; no others, since logconfig_dict takes handlers of any kind",
+        idle: "gunicorn's own is what is there; no others, since logconfig_dict takes handlers of any kind",
         read: |_, values| read::logger_class(last(values)),
+        ..ROW
+    },
+    Row {
+        name: "enable_stdio_inheritance",
+        flags: &["-R", "--enable-stdio-inheritance"],
+        takes: Nothing,
+        default: "",
+        idle: "output goes on as it is, unless --daemon is given, and then it is refused",
+        read: |to, _| {
+            to.enable_stdio_inheritance = true;
+            Ok(())
+        },
         ..ROW
     },
     Row {
