@@ -26,7 +26,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
 use crate::hooks::Hooks;
-use crate::launch::NURSERY;
+use crate::launch::{LOGGER, NURSERY};
 use crate::log::{self, Level};
 use crate::nursery;
 use crate::options::HostOptions;
@@ -43,6 +43,9 @@ pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<i32> {
         && first == NURSERY
     {
         return nursery::run(py, rest.first());
+    }
+    if arguments == [LOGGER] {
+        return log::logger(py)?.call_method0("serve")?.extract();
     }
     let mut control = Control::take_over(py)?;
     let load = module(py, LOAD, c"load")?;
@@ -174,6 +177,7 @@ fn start(
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
+    control.imported(py, None);
     control.ready();
     Ok(Served { worker: worker.unbind(), shared, threads, socket_file, hooks })
 }
@@ -349,6 +353,7 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
+    control.imported(py, Some(&value));
     let place = load.getattr("place")?.call0()?;
     control.failed(code, &format!("{message} {place}"));
     Ok(code)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
+mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
@@ -11,9 +12,11 @@ mod config_file;
 mod environ;
 mod failures;
 mod faults;
+mod forwarding;
 mod memory;
-mod queue;
 mod print_config;
+mod proxy_protocol;
+mod queue;
 mod reading;
 mod serving;
 mod signals;
@@ -21,3 +24,4 @@ mod sockets;
 mod strictness;
 mod timeouts;
 mod timing;
+mod tls;
