@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd, RawFd},
         unix::{
             fs::FileTypeExt,
             net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     front::{self, Stream},
     gateway::Gateway,
-    settings::{Address, Settings, WorkerClass},
+    settings::{Address, Settings},
     story::Peer,
     sys,
 };
@@ -51,6 +51,16 @@ pub(crate) struct Listener {
 enum Bound {
     Tcp(StdTcpListener),
     Unix(StdUnixListener),
+}
+
+impl Listener {
+    /// For looking at its queue while it is accepted from. Unix sockets do not tell.
+    pub(crate) fn number(&self) -> Option<RawFd> {
+        match &self.socket {
+            Bound::Tcp(socket) => Some(socket.as_raw_fd()),
+            Bound::Unix(_) => None,
+        }
+    }
 }
 
 /// Removed when dropped.
@@ -253,7 +263,7 @@ impl Accepting {
     /// The next connection, once there may be another.
     async fn accept(&mut self, gateway: &Gateway) -> io::Result<(Stream, Peer)> {
         poll_fn(|context| {
-            if !gateway.connections.have_room(most_connections(&gateway.settings()), context) {
+            if !gateway.connections.have_room(&gateway.settings(), context) {
                 return Poll::Pending;
             }
             self.poll_accept(context)
@@ -269,18 +279,6 @@ impl Accepting {
             Accepting::Unix(socket) => {
                 socket.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), Peer::Unix))
             }
-        }
-    }
-}
-
-/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
-/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
-fn most_connections(settings: &Settings) -> usize {
-    match settings.worker_class {
-        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
-        // With no worker at all, requests wait for the one that TTIN brings.
-        WorkerClass::Sync | WorkerClass::Gthread => {
-            settings.worker_connections.saturating_mul(settings.workers.max(1))
         }
     }
 }
