@@ -11,4 +11,5 @@ mod memory;
 mod queue;
 mod reload;
 mod slow_clients;
+mod stop;
 mod timeout;
