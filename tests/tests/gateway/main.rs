@@ -5,17 +5,22 @@
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
+mod access_log;
 mod boot;
 mod config_file;
 mod environ;
 mod failures;
 mod faults;
+mod logconfig;
+mod logging;
 mod memory;
 mod queue;
 mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod statsd;
 mod strictness;
+mod syslog;
 mod timeouts;
 mod timing;
