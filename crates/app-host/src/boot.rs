@@ -177,6 +177,7 @@ fn start(
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
+    control.imported(py, None);
     control.ready();
     Ok(Served { worker: worker.unbind(), shared, threads, socket_file, hooks })
 }
@@ -352,6 +353,7 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
         (BOOT_FAILED, last)
     };
+    control.imported(py, Some(&value));
     let place = load.getattr("place")?.call0()?;
     control.failed(code, &format!("{message} {place}"));
     Ok(code)

@@ -3,11 +3,12 @@
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
 use crate::{
-    front::{Complaints, Connections},
+    front::{Complaints, Connections, tls::Terms},
     log::Log,
     pool::Pool,
+    reloader::Reloader,
     settings::{self, Request, Settings},
-    supervisor::Inbox,
+    supervisor::{Census, Inbox},
 };
 
 pub(crate) struct Gateway {
@@ -18,7 +19,11 @@ pub(crate) struct Gateway {
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
+    /// What those that begin now agree to, where TLS is spoken.
+    pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
+    pub(crate) census: Census,
+    pub(crate) reloader: Rc<Reloader>,
     /// What clients' heads were complained of for: one line each, not one for each request.
     pub(crate) complaints: RefCell<Complaints>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
@@ -75,7 +80,10 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
+        census: Census::default(),
+        reloader: Rc::default(),
         complaints: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),

@@ -2,18 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
+mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod access_log;
 mod boot;
+mod command_line;
 mod config_file;
 mod environ;
 mod failures;
 mod faults;
+mod forwarding;
 mod logconfig;
 mod logging;
 mod memory;
+mod print_config;
+mod proxy_protocol;
 mod queue;
 mod reading;
 mod serving;
@@ -24,3 +29,4 @@ mod strictness;
 mod syslog;
 mod timeouts;
 mod timing;
+mod tls;

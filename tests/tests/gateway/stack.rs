@@ -80,6 +80,11 @@ impl Setup {
         ] {
             command.env_remove(variable);
         }
+        // Each has a control socket of its own.
+        command.env("XDG_RUNTIME_DIR", scratch.path());
+        for variable in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"] {
+            command.env_remove(variable);
+        }
         command.current_dir(scratch.path()).args(["--python", &python()]);
         match listens {
             Listens::Tcp => drop(command.args(["--bind", "127.0.0.1:0"])),
@@ -184,8 +189,8 @@ impl Gateway {
                 Place::Unix(self.scratch().join("app.sock"))
             }
             Listens::Tcp | Listens::Elsewhere => {
-                let line = self.log.wait_for("Listening at: http://");
-                let address = line.split("http://").nth(1).unwrap();
+                let line = self.log.wait_for("Listening at: http");
+                let address = line.split("://").nth(1).unwrap();
                 Place::Tcp(address.split(' ').next().unwrap().to_owned())
             }
         })
@@ -446,11 +451,11 @@ pub(crate) struct Response {
 
 impl Response {
     /// `None`: the connection closed without a whole head.
-    pub(crate) fn read(stream: &mut Stream) -> Option<Response> {
+    pub(crate) fn read(stream: &mut impl Read) -> Option<Response> {
         Response::read_for(stream, "GET")
     }
 
-    pub(crate) fn read_for(stream: &mut Stream, method: &str) -> Option<Response> {
+    pub(crate) fn read_for(stream: &mut impl Read, method: &str) -> Option<Response> {
         let mut reader = BufReader::with_capacity(1, stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

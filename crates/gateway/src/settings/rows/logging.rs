@@ -1,6 +1,6 @@
 //! gunicorn's "Logging": what is said, and where.
 
-use super::{Json, Nothing, One, PathBuf, ROW, Row, last, read};
+use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -62,13 +62,34 @@ pub(super) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "logger_class",
+        flags: &["--logger-class"],
+        takes: One("CLASS"),
+        default: "gunicorn.glogging.Logger",
+        idle: "gunicorn's own is what is there; no others, since logconfig_dict takes handlers of any kind",
+        read: |_, values| read::logger_class(last(values)),
+        ..ROW
+    },
+    Row {
+        name: "enable_stdio_inheritance",
+        flags: &["-R", "--enable-stdio-inheritance"],
+        takes: Nothing,
+        default: "",
+        idle: "output goes on as it is, unless --daemon is given, and then it is refused",
+        read: |to, _| {
+            to.enable_stdio_inheritance = true;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
         name: "logconfig",
         flags: &["--log-config"],
         takes: One("FILE"),
         default: "",
         help: "An INI file for Python's logging.config.fileConfig",
         read: |to, values| {
-            to.logconfig = Some(PathBuf::from(last(values)));
+            to.logconfig = file(values);
             Ok(())
         },
         ..ROW
@@ -89,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The same, from a JSON file",
         read: |to, values| {
-            to.logconfig_json = Some(PathBuf::from(last(values)));
+            to.logconfig_json = file(values);
             Ok(())
         },
         ..ROW
@@ -126,7 +147,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The name lines have there, after gunicorn",
         read: |to, values| {
-            to.syslog_prefix = Some(last(values).to_owned());
+            to.syslog_prefix = text(values);
             Ok(())
         },
         ..ROW
@@ -161,10 +182,11 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-host"],
         takes: One("ADDRESS"),
         default: "",
+        typed: in_python::statsd,
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
             crate::log::check_statsd_address(last(values))?;
-            to.statsd_host = Some(last(values).to_owned());
+            to.statsd_host = text(values);
             Ok(())
         },
         ..ROW
@@ -174,6 +196,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-prefix"],
         takes: One("TEXT"),
         default: "",
+        unset: Some(|_| "".into()),
         help: "What the names of metrics begin with",
         read: |to, values| {
             last(values).clone_into(&mut to.statsd_prefix);
@@ -186,6 +209,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--dogstatsd-tags"],
         takes: One("TAGS"),
         default: "",
+        unset: Some(|_| "".into()),
         help: "Tags of metrics, as Datadog has them, with commas between them",
         read: |to, values| {
             last(values).clone_into(&mut to.dogstatsd_tags);
