@@ -6,6 +6,7 @@ mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
+mod access_log;
 mod boot;
 mod command_line;
 mod config_file;
@@ -13,6 +14,8 @@ mod environ;
 mod failures;
 mod faults;
 mod forwarding;
+mod logconfig;
+mod logging;
 mod memory;
 mod print_config;
 mod proxy_protocol;
@@ -21,7 +24,9 @@ mod reading;
 mod serving;
 mod signals;
 mod sockets;
+mod statsd;
 mod strictness;
+mod syslog;
 mod timeouts;
 mod timing;
 mod tls;
