@@ -104,13 +104,13 @@ impl Control {
     }
 
     /// For a worker that was forked with all of it.
-    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd, error_log: Option<OsString>) -> Control {
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd) -> Control {
         Control {
             pipe: Some(pipe.into()),
             lifeline: Some(orders(lifeline)),
             signals: None,
             signals_in: None,
-            error_log: ErrorLog::new(error_log),
+            error_log: ErrorLog::new(None),
         }
     }
 

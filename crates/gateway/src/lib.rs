@@ -19,9 +19,8 @@ mod front; // one client connection: requests in, complete
 mod listen; // where connections come from
 mod pool; // the workers' connections, and who waits for one
 
-mod access_log; // that, as gunicorn's line
 mod clock; // dates, once a second
-mod log; // everything else that is said
+mod log; // everything that is said, of requests too
 mod pid_file;
 mod story; // what happened to one request, and when
 mod sys; // the system calls nobody wraps

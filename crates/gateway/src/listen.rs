@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd, RawFd},
         unix::{
             fs::FileTypeExt,
             net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
@@ -51,6 +51,16 @@ pub(crate) struct Listener {
 enum Bound {
     Tcp(StdTcpListener),
     Unix(StdUnixListener),
+}
+
+impl Listener {
+    /// For looking at its queue while it is accepted from. Unix sockets do not tell.
+    pub(crate) fn number(&self) -> Option<RawFd> {
+        match &self.socket {
+            Bound::Tcp(socket) => Some(socket.as_raw_fd()),
+            Bound::Unix(_) => None,
+        }
+    }
 }
 
 /// Removed when dropped.

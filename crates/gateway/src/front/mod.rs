@@ -107,10 +107,13 @@ pub(crate) async fn serve(
                 break;
             }
         };
-        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = gateway.access() {
-            access.record(&gateway, &connection.local, &head, &story);
+        if gateway.log.says_debug() && !gateway.settings().hooks.contains(&"pre_request") {
+            // What gunicorn's own hook of that name does.
+            let path = head.path().escape_ascii();
+            gateway.log.debug(format_args!("{} {path}", head.method_text()));
         }
+        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
+        gateway.log.request(&gateway, &connection.local, &head, &story);
         match answered {
             Persistence::KeepAlive => phase = Phase::Idle,
             Persistence::Close => {
@@ -263,10 +266,10 @@ impl Connection {
     ) {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
+        if let Some((head, story)) = about {
             story.status = refusal.status();
             story.sent = page.body_length;
-            access.record(gateway, &self.local, head, story);
+            gateway.log.request(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
         if self.socket.write_all(page.bytes.chunk()).await.is_ok() {

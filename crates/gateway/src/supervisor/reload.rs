@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, env, path::PathBuf, process, rc::Rc};
 use serde_json::{Value, json};
 
 use super::nursery::{Nursery, Refusal, Seedling};
-use crate::settings::{self, Contents, Destination, Settings, Settled, Sources};
+use crate::{
+    log::{self, Outputs},
+    settings::{self, Contents, Settings, Settled, Sources},
+};
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
 pub(crate) struct Candidate {
@@ -71,15 +74,19 @@ impl Recipe {
         let (settings, nursery) = (Rc::new(settled.settings), Rc::new(nursery));
         Ok(Box::new(Candidate { settings, nursery }))
     }
+
+    /// And logs, where a reload asks for other settings.
+    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Box<Outputs>), String> {
+        let candidate = self.prepare().await?;
+        let (settings, python) = (candidate.settings.as_ref().clone(), self.python.clone());
+        let opened = tokio::task::spawn_blocking(move || Outputs::open(&settings, &python)).await;
+        Ok((candidate, Box::new(opened.map_err(|error| error.to_string())??)))
+    }
 }
 
 /// What the nursery has to know of the settings.
 pub(super) fn configure(settled: &Settled) -> Value {
     let settings = &settled.settings;
-    let error_log = match &settings.error_logfile {
-        Destination::Standard => None,
-        Destination::File(path) => std::path::absolute(path).ok(),
-    };
     let environment: BTreeMap<&str, &str> =
         settings.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     json!({
@@ -90,7 +97,7 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "pythonpath": settings.pythonpath,
         "sendfile": settings.sendfile,
         "environment": environment,
-        "error_log": error_log,
+        "logging": log::describe(settings),
         "threads": settings.threads,
         // None to begin with: TTIN may bring one.
         "processes": settings.workers.max(1),

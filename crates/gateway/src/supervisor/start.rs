@@ -9,14 +9,12 @@ use std::{
     io::{self, Write},
     process::ExitCode,
     rc::Rc,
+    time::Instant,
 };
 
 use nix::sys::prctl;
 use serde_json::json;
-use tokio::{
-    runtime::{Builder, LocalOptions},
-    sync::Notify,
-};
+use tokio::runtime::{Builder, LocalOptions};
 
 use super::{
     Inbox, Supervisor,
@@ -30,7 +28,6 @@ use super::{
     reload::{Recipe, configure},
 };
 use crate::{
-    access_log::AccessLog,
     front::Connections,
     gateway::{Budget, Gateway},
     log::Log,
@@ -110,12 +107,15 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
         env::set_current_dir(folder).map_err(failed)?;
     }
-    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
-    let access = match &settings.access_logfile {
-        Some(file) => Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?),
-        None => None,
-    };
+    let log = Log::open(settings, &recipe.python)?;
+    if log.says_debug() {
+        let all = settled.print();
+        log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
+    }
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
+    for line in settled.without_effect() {
+        log.info(line);
+    }
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
@@ -128,8 +128,6 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
     let fleet = Fleet::new(settings.workers, settings.graceful_timeout, boot_failure);
     let gateway = Rc::new(Gateway {
         log,
-        access: RefCell::new(access.map(Rc::new)),
-        access_filled: Notify::new(),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
@@ -154,6 +152,7 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
             trial: None,
             preparing: None,
             counted: None,
+            next_backlog: Instant::now(),
             overdue: Overdue::default(),
             memory: Memory::new(),
             oom_kills: OomKills::watch(),
@@ -161,9 +160,6 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         supervisor.run(inherited).await
     });
     drop(runtime);
-    if let Some(access) = gateway.access() {
-        access.flush();
-    }
     drop(pid_file);
     Ok(code?)
 }
