@@ -3,7 +3,7 @@
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
 use crate::{
-    front::{Complaints, Connections},
+    front::{Complaints, Connections, tls::Terms},
     log::Log,
     pool::Pool,
     settings::{self, Request, Settings},
@@ -18,6 +18,8 @@ pub(crate) struct Gateway {
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
+    /// What those that begin now agree to, where TLS is spoken.
+    pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
     /// What clients' heads were complained of for: one line each, not one for each request.
     pub(crate) complaints: RefCell<Complaints>,
@@ -75,6 +77,7 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
         complaints: RefCell::default(),
         script_name: Vec::new(),

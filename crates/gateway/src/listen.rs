@@ -102,7 +102,7 @@ fn in_pythons_words(error: &io::Error) -> String {
 pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, BindError> {
     let failed = |error| BindError::Bind { address: address.clone(), error };
     match address {
-        Address::Tcp { host, port } => bind_tcp(host, *port, settings.backlog).map_err(failed),
+        Address::Tcp { host, port } => bind_tcp(host, *port, settings).map_err(failed),
         Address::Unix(path) => {
             if is_in_the_way(path).map_err(failed)? {
                 return Err(BindError::NotASocket(path.clone()));
@@ -112,12 +112,12 @@ pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, B
         Address::Inherited(number) => {
             let closed = || failed(io::Error::from_raw_os_error(nix::libc::EBADF));
             let descriptor = sys::take_descriptor(*number).ok_or_else(closed)?;
-            inherit(address, descriptor)
+            inherit(address, descriptor, settings)
         }
     }
 }
 
-fn bind_tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+fn bind_tcp(host: &str, port: u16, settings: &Settings) -> io::Result<Listener> {
     let address = (host, port).to_socket_addrs()?.next();
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -125,15 +125,16 @@ fn bind_tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    tcp(socket.into())
+    socket.listen(settings.backlog)?;
+    tcp(socket.into(), settings)
 }
 
-fn tcp(socket: StdTcpListener) -> io::Result<Listener> {
+fn tcp(socket: StdTcpListener, settings: &Settings) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     let local = Local::Tcp { host: address.ip().to_string(), port: address.port().to_string() };
-    let shown = format!("http://{address}");
+    let scheme = if settings.certfile.is_some() { "https" } else { "http" };
+    let shown = format!("{scheme}://{address}");
     Ok(Listener { socket: Bound::Tcp(socket), local: Rc::new(local), shown, path: None })
 }
 
@@ -172,7 +173,11 @@ fn unix(socket: StdUnixListener, path: &Path, own: Option<OwnPath>) -> io::Resul
     Ok(Listener { socket: Bound::Unix(socket), local, shown, path: own })
 }
 
-fn inherit(address: &Address, descriptor: OwnedFd) -> Result<Listener, BindError> {
+fn inherit(
+    address: &Address,
+    descriptor: OwnedFd,
+    settings: &Settings,
+) -> Result<Listener, BindError> {
     let failed = |error| BindError::Bind { address: address.clone(), error };
     let socket = Socket::from(descriptor);
     let listens = socket.is_listener().unwrap_or(false);
@@ -185,7 +190,7 @@ fn inherit(address: &Address, descriptor: OwnedFd) -> Result<Listener, BindError
         return unix(socket.into(), &path, None).map_err(failed);
     }
     let _ = socket.set_tcp_nodelay(true);
-    tcp(socket.into()).map_err(failed)
+    tcp(socket.into(), settings).map_err(failed)
 }
 
 /// Accepts until told to stop, and then everything that had already come: a connection the kernel

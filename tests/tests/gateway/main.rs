@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
+mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
@@ -23,3 +24,4 @@ mod sockets;
 mod strictness;
 mod timeouts;
 mod timing;
+mod tls;

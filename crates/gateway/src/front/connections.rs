@@ -5,13 +5,13 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::Socket;
+use super::{Gone, Socket};
 use crate::settings::{Settings, WorkerClass};
 
 /// What a connection is waiting for.
@@ -36,12 +36,21 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.deadline.get().is_some_and(|deadline| deadline <= self.all.now.get())
     }
 
+    /// For a socket that has nothing to say now: why it is waited for no longer.
+    pub(super) fn wait(&self, context: &Context<'_>) -> Poll<Gone> {
+        if self.is_over() {
+            return Poll::Ready(Gone::Silent);
+        }
+        self.park(context.waker());
+        Poll::Pending
+    }
+
     /// Wakes the task at its deadline, whatever the socket does.
-    pub(super) fn park(&self, waker: &Waker) {
+    fn park(&self, waker: &Waker) {
         let mut parked = self.waker.borrow_mut();
         if !parked.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
             *parked = Some(waker.clone());

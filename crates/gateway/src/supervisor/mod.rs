@@ -343,6 +343,7 @@ impl Supervisor {
             gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
         }
         gateway.log.exchange(*outputs);
+        gateway.tls.renew(&settings, &gateway.log);
         gateway.settings.replace(settings);
         self.settle();
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::nursery::{Nursery, Refusal, Seedling};
 use crate::{
+    front::tls::Terms,
     log::{self, Outputs},
     settings::{self, Contents, Settings, Settled, Sources},
 };
@@ -67,6 +68,8 @@ impl Recipe {
         let nursery = self.sow()?.grow().map_err(|error| error.to_string())?;
         let contents = nursery.read().await.map_err(said)?;
         let settled = self.settle(contents.as_ref()).map_err(|error| error.to_string())?;
+        // They are read again when they are put in force.
+        Terms::read(&settled.settings)?;
         nursery.ask(configure(&settled)).await.map_err(said)?;
         if settled.settings.preload_app {
             nursery.ask(json!({"do": "preload"})).await.map_err(said)?;

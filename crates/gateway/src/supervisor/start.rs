@@ -28,7 +28,7 @@ use super::{
     reload::{Recipe, configure},
 };
 use crate::{
-    front::Connections,
+    front::{Connections, tls},
     gateway::{Budget, Gateway},
     log::Log,
     pid_file::PidFile,
@@ -80,8 +80,9 @@ fn serve(sources: Sources) -> Result<u8, Failure> {
     let seedling = recipe.sow()?;
     let contents = seedling.read()?;
     let settled = recipe.settle(contents.as_ref())?;
+    let terms = tls::Terms::read(&settled.settings)?;
     match settled.settings.mode {
-        Mode::Serve => begin(recipe, seedling, settled),
+        Mode::Serve => begin(recipe, seedling, settled, terms),
         Mode::Check => check(&seedling, &settled),
         Mode::Print => {
             let _ = io::stdout().write_all(settled.print().as_bytes());
@@ -99,7 +100,12 @@ fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
     }
 }
 
-fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Failure> {
+fn begin(
+    recipe: Recipe,
+    seedling: Seedling,
+    settled: Settled,
+    terms: tls::Terms,
+) -> Result<u8, Failure> {
     let readable = |error: io::Error| error.to_string();
     let settings = &settled.settings;
     if let Some(folder) = &settings.chdir {
@@ -112,6 +118,7 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         let all = settled.print();
         log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
     }
+    tls::complain(settings, &log);
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
     for line in settled.without_effect() {
         log.info(line);
@@ -131,6 +138,7 @@ fn begin(recipe: Recipe, seedling: Seedling, settled: Settled) -> Result<u8, Fai
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: terms,
         memory: Rc::new(Budget::new(MEMORY)),
         complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
