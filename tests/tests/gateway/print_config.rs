@@ -101,7 +101,11 @@ accesslog = "-"
 proc_name = "site"
 check_config = True
 secure_scheme_headers = {"X-B": "y", "X-A": "it's"}
-logconfig_dict = {"version": 1, "root": {"level": "INFO", "handlers": ["x", 1, 2.5, None, True]}}
+logconfig_dict = {
+    "version": 1,
+    "root": {"level": "INFO", "handlers": ["quiet"], "x": [1, 2.5, None, True]},
+    "handlers": {"quiet": {"class": "logging.NullHandler"}},
+}
 wsgi_app = "app:application"
 
 def when_ready(server):
