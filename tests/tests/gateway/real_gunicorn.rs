@@ -1,30 +1,43 @@
 //! gunicorn itself, started as ours is, for those tests that send both of them the same.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use xtask::{progress::Progress, python::Python, workspace};
 
 use crate::stack::{Gateway, Listens, Setup, fixtures};
 
 /// The pinned version, in an environment that is made once.
-pub(crate) fn program() -> std::path::PathBuf {
+pub(crate) fn program() -> PathBuf {
     let requirements = workspace::root().join("tests/conf/peers.txt");
     let python = Python::find().unwrap();
     let peers = python.environment("venv-peers", &[requirements], Progress::Quiet).unwrap();
     peers.program("gunicorn")
 }
 
-/// Both of them with the tests' application `facts`, the same flags and, unless it is empty, the same
-/// gunicorn.conf.py. Ours comes first.
-pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {
+/// Ours, with the application that answers with all it was told.
+fn ours(listens: Listens, flags: &[&str]) -> Setup {
     let fixtures = fixtures();
     let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "--log-level", "debug"];
     all.push("facts:application");
     all.extend(flags);
-    let ours = Setup::new(listens, &all);
+    Setup::new(listens, &all)
+}
+
+/// Ours alone, on TCP.
+pub(crate) fn alone(flags: &[&str]) -> Gateway {
+    let gateway = ours(Listens::Tcp, flags).launch();
+    gateway.log.wait_for("Worker ready");
+    gateway
+}
+
+/// Ours and gunicorn, with the same flags and, unless it is empty, the same gunicorn.conf.py.
+pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {
+    let ours = ours(listens, flags);
     let mut theirs = Setup::new(listens, &[]);
-    theirs.command = replaced(&theirs.command);
-    theirs.command.args(all);
+    theirs.command = replaced(&ours.command, theirs.scratch.path());
     let both = [ours, theirs].map(|setup| {
         if !conf.is_empty() {
             setup.write("gunicorn.conf.py", conf);
@@ -37,7 +50,7 @@ pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2]
 }
 
 /// The same start, of the other program. What follows `--python` is not for it.
-fn replaced(ours: &Command) -> Command {
+fn replaced(ours: &Command, folder: &Path) -> Command {
     let mut theirs = Command::new(program());
     theirs.arg("--no-control-socket").args(ours.get_args().skip(2));
     for (name, value) in ours.get_envs() {
@@ -46,6 +59,6 @@ fn replaced(ours: &Command) -> Command {
             None => theirs.env_remove(name),
         };
     }
-    theirs.current_dir(ours.get_current_dir().unwrap());
+    theirs.current_dir(folder);
     theirs
 }
