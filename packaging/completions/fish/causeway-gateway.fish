@@ -33,7 +33,7 @@ complete -c causeway-gateway -l access-logfile -d 'Where a line for each request
 complete -c causeway-gateway -l access-logformat -d 'That line, in gunicorn\'s %(atoms)s [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
 complete -c causeway-gateway -l error-logfile -l log-file -d 'Where everything else is logged; -: standard error [default: -]' -r -F
 complete -c causeway-gateway -l log-level -d 'debug, info, warning, error or critical [default: info]' -r
-complete -c causeway-gateway -l logger-class -d 'Without effect: gunicorn\'s own, or Statsd of it; no others, since logconfig_dict takes handlers of any kind [default: gunicorn.glogging.Logger]' -r
+complete -c causeway-gateway -l logger-class -d 'Without effect: gunicorn\'s own is what is there; no others, since logconfig_dict takes handlers of any kind [default: gunicorn.glogging.Logger]' -r
 complete -c causeway-gateway -l log-config -d 'An INI file for Python\'s logging.config.fileConfig' -r -F
 complete -c causeway-gateway -l log-config-json -d 'The same, from a JSON file' -r -F
 complete -c causeway-gateway -l log-syslog-to -d 'Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram [default: udp://localhost:514]' -r
@@ -47,8 +47,8 @@ complete -c causeway-gateway -l keyfile -d 'The key of --certfile [default: in t
 complete -c causeway-gateway -l certfile -d 'The certificate, and those between it and the root; speak TLS' -r -F
 complete -c causeway-gateway -l ca-certs -d 'Certificates that clients\' are to be signed by' -r -F
 complete -c causeway-gateway -l cert-reqs -d 'Certificates of clients: 0, not asked for; 1, if there is one; 2, required [default: 0]' -r
-complete -c causeway-gateway -l ciphers -d 'Without effect, but for a warning: rustls has safe suites only' -r
-complete -c causeway-gateway -l ssl-version -d 'Without effect, as in gunicorn: TLS 1.2 and 1.3' -r
+complete -c causeway-gateway -l ciphers -d 'Without effect: rustls has no suites but safe ones' -r
+complete -c causeway-gateway -l ssl-version -d 'Without effect: TLS 1.2 and 1.3 are spoken; nor has it any in gunicorn' -r
 complete -c causeway-gateway -l http-protocols -d 'What TLS clients may choose, the best first: h1, h2 [default: h1]' -r
 complete -c causeway-gateway -l http2-max-concurrent-streams -d 'Requests at a time on a connection of HTTP/2 [default: 100]' -r
 complete -c causeway-gateway -l http2-initial-window-size -d 'Of a body, sent before we have asked for more [default: 65535]' -r
@@ -76,6 +76,7 @@ complete -c causeway-gateway -l permit-unconventional-http-method -d 'Take metho
 complete -c causeway-gateway -l permit-unconventional-http-version -d 'Take versions of HTTP other than 1.0 and 1.1'
 complete -c causeway-gateway -l casefold-http-method -d 'Turn methods to upper case'
 complete -c causeway-gateway -l capture-output -d 'What workers print goes to the error log'
+complete -c causeway-gateway -s R -l enable-stdio-inheritance -d 'Without effect: output goes on as it is, unless --daemon is given, and then it is refused'
 complete -c causeway-gateway -l log-syslog -d 'Log to syslog too'
 complete -c causeway-gateway -l disable-redirect-access-to-syslog -d 'Keep access lines out of syslog'
 complete -c causeway-gateway -l enable-backlog-metric -d 'Send how many connections wait to be accepted'

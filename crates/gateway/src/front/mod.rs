@@ -9,7 +9,7 @@ mod complaints; // what is wrong with a head and no reason to refuse it
 mod connections; // all of them, with their deadlines
 mod head; // strict RFC 9112
 mod pages; // small pages of our own
-mod proxy_protocol; // whose connection it is, as a proxy says
+pub(crate) mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 pub(crate) mod tls; // and with TLS over it
 
