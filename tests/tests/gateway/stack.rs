@@ -644,19 +644,6 @@ pub(crate) fn assert_none_lost(outcomes: &[Outcome], log: &Log) {
     assert!(!outcomes.is_empty());
 }
 
-/// Returns what `look` finds, as soon as it finds something.
-#[track_caller]
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "still waiting: {what}");
-        thread::yield_now();
-    }
-}
-
 /// Returns once the process has gone, or only waits to be reaped.
 #[track_caller]
 pub(crate) fn wait_until_gone(pid: i32) {
