@@ -303,6 +303,11 @@ impl Gate {
     }
 }
 
+/// Between two looks at what does not say when it has happened: others need the processor for it.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
 /// What `look` finds, once it finds something. For what does not say when it has happened.
 #[track_caller]
 pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -312,7 +317,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "it never came to this: {what}");
-        thread::yield_now();
+        pause();
     }
 }
 
@@ -650,7 +655,7 @@ pub(crate) fn wait_until_gone(pid: i32) {
     let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
-        thread::yield_now();
+        pause();
     }
 }
 
