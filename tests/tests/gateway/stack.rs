@@ -303,6 +303,11 @@ impl Gate {
     }
 }
 
+/// Between two looks at what does not say when it has happened: others need the processor for it.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
 /// What `look` finds, once it finds something. For what does not say when it has happened.
 #[track_caller]
 pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -312,7 +317,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "it never came to this: {what}");
-        thread::yield_now();
+        pause();
     }
 }
 
@@ -644,26 +649,13 @@ pub(crate) fn assert_none_lost(outcomes: &[Outcome], log: &Log) {
     assert!(!outcomes.is_empty());
 }
 
-/// Returns what `look` finds, as soon as it finds something.
-#[track_caller]
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "still waiting: {what}");
-        thread::yield_now();
-    }
-}
-
 /// Returns once the process has gone, or only waits to be reaped.
 #[track_caller]
 pub(crate) fn wait_until_gone(pid: i32) {
     let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
-        thread::yield_now();
+        pause();
     }
 }
 
