@@ -14,6 +14,7 @@ mod fuzz;
 mod logs;
 mod losses;
 mod settings;
+mod soak;
 mod status;
 mod table;
 mod test;
@@ -57,6 +58,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
     Losses(losses::Options),
+    /// Minutes of mixed load with faults, and whether memory or descriptors grow meanwhile
+    Soak(soak::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
             Command::Settings(options) => settings::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
+            Command::Soak(options) => soak::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

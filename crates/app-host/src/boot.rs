@@ -26,7 +26,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
 use crate::hooks::Hooks;
-use crate::launch::NURSERY;
+use crate::launch::{LOGGER, NURSERY};
 use crate::log::{self, Level};
 use crate::nursery;
 use crate::options::HostOptions;
@@ -43,6 +43,9 @@ pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<i32> {
         && first == NURSERY
     {
         return nursery::run(py, rest.first());
+    }
+    if arguments == [LOGGER] {
+        return log::logger(py)?.call_method0("serve")?.extract();
     }
     let mut control = Control::take_over(py)?;
     let load = module(py, LOAD, c"load")?;

@@ -19,6 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
@@ -45,6 +46,11 @@ const ENDED: u8 = 3;
 
 const SIGNALS: [i32; 4] = [SIGTERM, SIGQUIT, SIGINT, SIGUSR1];
 static HANDLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Those we have a handler for.
+pub(crate) fn signals() -> impl Iterator<Item = Signal> {
+    SIGNALS.into_iter().filter_map(|number| Signal::try_from(number).ok())
+}
 
 /// In a process the application has forked: a signal to it is not one to us, whose pipe it would be
 /// told in, and it means again what it means to any process. Unless the application has a handler.
@@ -102,14 +108,14 @@ impl Control {
     }
 
     /// For a worker that was forked with all of it.
-    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd, error_log: Option<OsString>) -> Control {
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd) -> Control {
         Control {
             pipe: Some(pipe.into()),
             lifeline: Some(orders(lifeline)),
             signals: None,
             signals_in: None,
             imports: None,
-            error_log: ErrorLog::new(error_log),
+            error_log: ErrorLog::new(None),
         }
     }
 

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use crate::options::HostOptions;
 
+/// What the library is asked for in place of an application.
+pub(crate) const LOGGER: &str = "logger";
+
 const LIBRARY: &str = "libcauseway_app_host.so";
 /// What the interpreter runs with `-c`: argv is the library, then the options.
 const BOOT: &str = include_str!("boot.py");
@@ -16,6 +19,14 @@ const BOOT: &str = include_str!("boot.py");
 pub fn command(python: &Path, library: &Path, options: &HostOptions) -> Command {
     let mut command = Command::new(python);
     command.arg("-c").arg(BOOT).arg(library).args(options.to_arguments());
+    command
+}
+
+/// The process that writes a gateway's lines through Python's logging: see `logger.py`. The caller
+/// adds a stream socket as standard input.
+pub fn logger_command(python: &Path, library: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-c").arg(BOOT).arg(library).arg(LOGGER);
     command
 }
 

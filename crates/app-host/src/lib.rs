@@ -52,7 +52,7 @@ mod start_response; // start_response, write and wsgi.early_hints
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe
 
-pub use launch::{command, interpreter, library, library_for, nursery_command};
+pub use launch::{command, interpreter, library, library_for, logger_command, nursery_command};
 pub use options::{HostOptions, OptionsError};
 
 #[pyo3::pymodule(name = "causeway_app_host")]

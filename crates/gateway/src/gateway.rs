@@ -2,11 +2,8 @@
 
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
-use tokio::sync::Notify;
-
 use crate::{
-    access_log::AccessLog,
-    front::{Complaints, Connections},
+    front::{Complaints, Connections, tls::Terms},
     log::Log,
     pool::Pool,
     reloader::Reloader,
@@ -18,14 +15,12 @@ pub(crate) struct Gateway {
     /// Those in force: a reload puts others here.
     pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
-    /// Exchanged by a reload, as the settings are.
-    pub(crate) access: RefCell<Option<Rc<AccessLog>>>,
-    /// Lines wait to be written.
-    pub(crate) access_filled: Notify,
     /// What the supervisor has to hear of.
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
     pub(crate) connections: Connections,
+    /// What those that begin now agree to, where TLS is spoken.
+    pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
     pub(crate) census: Census,
     pub(crate) reloader: Rc<Reloader>,
@@ -36,16 +31,6 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn access(&self) -> Option<Rc<AccessLog>> {
-        self.access.borrow().clone()
-    }
-
-    pub(crate) fn set_access(&self, access: Option<Rc<AccessLog>>) {
-        if let Some(before) = self.access.replace(access) {
-            before.flush();
-        }
-    }
-
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
     }
@@ -91,13 +76,11 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
-        log: Log::open(&settings.error_logfile, settings.log_level)
-            .expect("standard error is open"),
-        access: RefCell::new(None),
-        access_filled: Notify::new(),
+        log: Log::plain(settings.log_level).expect("standard error is open"),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
         census: Census::default(),
         reloader: Rc::default(),

@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     front::{self, Stream},
     gateway::Gateway,
-    settings::{Address, Settings, WorkerClass},
+    settings::{Address, Settings},
     story::Peer,
     sys,
 };
@@ -72,7 +72,7 @@ impl Listener {
         match &self.socket {
             Bound::Tcp(_) => None,
             Bound::Unix(socket) => {
-                socket.local_addr().ok()?.as_pathname().map(|path| path.to_owned())
+                socket.local_addr().ok()?.as_pathname().map(std::borrow::ToOwned::to_owned)
             }
         }
     }
@@ -178,7 +178,7 @@ pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, B
         Address::Inherited(number) => {
             let closed = || failed(io::Error::from_raw_os_error(nix::libc::EBADF));
             let descriptor = sys::take_descriptor(*number).ok_or_else(closed)?;
-            adopt(address, descriptor)
+            adopt(address, descriptor, settings)
         }
     }
 }
@@ -195,14 +195,15 @@ fn bind_tcp(host: &str, port: u16, settings: &Settings) -> io::Result<Listener> 
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(settings.backlog)?;
-    tcp(socket.into())
+    tcp(socket.into(), settings)
 }
 
-fn tcp(socket: StdTcpListener) -> io::Result<Listener> {
+fn tcp(socket: StdTcpListener, settings: &Settings) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     let local = Local::Tcp { host: address.ip().to_string(), port: address.port().to_string() };
-    let shown = format!("http://{address}");
+    let scheme = if settings.certfile.is_some() { "https" } else { "http" };
+    let shown = format!("{scheme}://{address}");
     Ok(Listener { socket: Bound::Tcp(socket), local: Rc::new(local), shown, path: None })
 }
 
@@ -242,7 +243,11 @@ fn unix(socket: StdUnixListener, path: &Path, own: Option<OwnPath>) -> io::Resul
 }
 
 /// Takes over a socket that listens already.
-pub(crate) fn adopt(address: &Address, descriptor: OwnedFd) -> Result<Listener, BindError> {
+pub(crate) fn adopt(
+    address: &Address,
+    descriptor: OwnedFd,
+    settings: &Settings,
+) -> Result<Listener, BindError> {
     let failed = |error| BindError::Bind { address: address.clone(), error };
     let socket = Socket::from(descriptor);
     let listens = socket.is_listener().unwrap_or(false);
@@ -260,7 +265,7 @@ pub(crate) fn adopt(address: &Address, descriptor: OwnedFd) -> Result<Listener, 
         return unix(socket.into(), &path.unwrap_or_default(), None).map_err(failed);
     }
     let _ = socket.set_tcp_nodelay(true);
-    tcp(socket.into()).map_err(failed)
+    tcp(socket.into(), settings).map_err(failed)
 }
 
 /// Accepts until told to stop, and then everything that had already come: a connection the kernel
@@ -341,7 +346,7 @@ impl Accepting {
     /// The next connection, once there may be another.
     async fn accept(&mut self, gateway: &Gateway) -> io::Result<(Stream, Peer)> {
         poll_fn(|context| {
-            if !gateway.connections.have_room(most_connections(&gateway.settings()), context) {
+            if !gateway.connections.have_room(&gateway.settings(), context) {
                 return Poll::Pending;
             }
             self.poll_accept(context)
@@ -357,18 +362,6 @@ impl Accepting {
             Accepting::Unix(socket) => {
                 socket.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), Peer::Unix))
             }
-        }
-    }
-}
-
-/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
-/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
-fn most_connections(settings: &Settings) -> usize {
-    match settings.worker_class {
-        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
-        // With no worker at all, requests wait for the one that TTIN brings.
-        WorkerClass::Sync | WorkerClass::Gthread => {
-            settings.worker_connections.saturating_mul(settings.workers.max(1))
         }
     }
 }

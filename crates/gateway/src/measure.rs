@@ -5,7 +5,7 @@ use bytes::BytesMut;
 
 use crate::{
     dispatch::params,
-    front::{Head, HeadReader, Limits},
+    front::{Head, HeadReader, Limits, Scheme},
     gateway::{self, Gateway},
     listen::Local,
     story::{Peer, Story},
@@ -25,7 +25,7 @@ impl Default for Bench {
     /// Behind a web server on a unix socket, as it mostly is.
     fn default() -> Bench {
         let gateway = gateway::idle(&[]);
-        let limits = Limits::new(&gateway.settings(), true);
+        let limits = Limits::new(&gateway.settings(), true, Scheme::Http);
         let local = Local::Unix { path: "/run/app.sock".to_owned() };
         Bench { gateway, limits, local, story: Story::begin(Peer::Unix) }
     }

@@ -42,10 +42,10 @@ impl PidFile {
 pub(crate) fn change(current: &mut Option<PidFile>, wanted: Option<&Path>) -> Result<(), String> {
     let created = wanted.map(PidFile::create).transpose()?;
     let replaced = std::mem::replace(current, created);
-    if let (Some(old), Some(new)) = (replaced, &current) {
-        if old.path == new.path {
-            std::mem::forget(old);
-        }
+    if let (Some(old), Some(new)) = (replaced, &current)
+        && old.path == new.path
+    {
+        std::mem::forget(old);
     }
     Ok(())
 }

@@ -61,6 +61,26 @@ pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     watched.map_err(io::Error::from)
 }
 
+/// How many connections wait to be accepted from a TCP socket that listens. `None`: it is none.
+pub(crate) fn waiting_connections(number: RawFd) -> Option<u32> {
+    // The start of the kernel's `tcp_info`: eight bytes, then numbers; in a socket that listens, the
+    // fifth of them is the length of its queue.
+    let mut info = [0_u32; 7];
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is what there is; a number that is not
+    // open, or no TCP socket, is an error.
+    let result = unsafe {
+        libc::getsockopt(
+            number,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0).then_some(info[6])
+}
+
 /// Takes over a descriptor this process was started with. `None`: it is not open.
 pub(crate) fn take_descriptor(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: F_GETFD only looks the number up.
@@ -164,7 +184,10 @@ pub(crate) fn run_as(command: &mut Command, uid: Uid, gid: Gid, groups: Vec<Gid>
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::fd::IntoRawFd};
+    use std::{
+        fs::File,
+        os::fd::{AsRawFd, IntoRawFd},
+    };
 
     use super::*;
 
@@ -174,6 +197,17 @@ mod tests {
         let time = local_time(1_000_000_000);
         assert_eq!((time.year, time.month), (2001, 9));
         assert!(time.offset.abs() <= 14 * 60);
+    }
+
+    #[test]
+    fn connections_wait_to_be_accepted() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = listener.as_raw_fd();
+        assert_eq!(waiting_connections(number), Some(0));
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(waiting_connections(number), Some(1));
+        let file = File::open("/dev/null").unwrap();
+        assert_eq!(waiting_connections(file.as_raw_fd()), None);
     }
 
     #[test]

@@ -3,25 +3,16 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
-    sync::OnceLock,
 };
 
-use xtask::{progress::Progress, python::Python, workspace};
+use xtask::workspace;
 
-use crate::stack::{binary, fixtures};
-
-/// gunicorn itself.
-pub(crate) fn gunicorn() -> &'static PathBuf {
-    static GUNICORN: OnceLock<PathBuf> = OnceLock::new();
-    GUNICORN.get_or_init(|| {
-        let requirements = workspace::root().join("tests/conf/peers.txt");
-        let environment =
-            Python::find().unwrap().environment("venv-peers", &[requirements], Progress::Quiet);
-        environment.unwrap().program("gunicorn")
-    })
-}
+use crate::{
+    real_gunicorn,
+    stack::{binary, fixtures},
+};
 
 /// One way to start either.
 pub(crate) struct Case<'a> {
@@ -48,7 +39,7 @@ impl Case<'_> {
             command.args(self.flags).envs(self.variables.iter().copied());
             command.output().unwrap()
         };
-        (run(binary()), run(gunicorn()))
+        (run(binary()), run(&real_gunicorn::program()))
     }
 }
 
@@ -79,6 +70,7 @@ fn flags_have_gunicorns_exit_codes() {
         (&["--reload-extra-file", "*.nothing", "--reload-extra-file", "app.py"], 0),
         (&["--http-protocols", "", "--proxy-protocol", "--http-parser", "FAST"], 0),
         (&["--forwarded-allow-ips", "10.0.0.0/8, *", "--header-map", "Refuse"], 0),
+        (&["--capture-output", "--enable-stdio-inheritance"], 0),
         (&["--protocol", "http", "--logger-class", "gunicorn.glogging.Logger"], 0),
         (&["--worker-class", "gunicorn.workers.sync.SyncWorker"], 0),
         (&["--wrokers", "3"], 2),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test that called it")]
 
+mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
@@ -13,9 +14,11 @@ mod daemon;
 mod environ;
 mod failures;
 mod faults;
+mod forwarding;
 mod memory;
-mod queue;
 mod print_config;
+mod proxy_protocol;
+mod queue;
 mod reading;
 mod reexec;
 mod reload_on_change;
@@ -26,5 +29,6 @@ mod strictness;
 mod systemd;
 mod timeouts;
 mod timing;
+mod tls;
 mod user;
 mod winch;

@@ -7,7 +7,7 @@ use xtask::{progress::Progress, python::Python, workspace};
 use crate::stack::{Gateway, Listens, Setup, fixtures};
 
 /// The pinned version, in an environment that is made once.
-fn program() -> std::path::PathBuf {
+pub(crate) fn program() -> std::path::PathBuf {
     let requirements = workspace::root().join("tests/conf/peers.txt");
     let python = Python::find().unwrap();
     let peers = python.environment("venv-peers", &[requirements], Progress::Quiet).unwrap();

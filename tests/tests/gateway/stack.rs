@@ -201,8 +201,8 @@ impl Gateway {
                 Place::Unix(self.scratch().join("app.sock"))
             }
             Listens::Tcp | Listens::Elsewhere => {
-                let line = self.log.wait_for("Listening at: http://");
-                let address = line.split("http://").nth(1).unwrap();
+                let line = self.log.wait_for("Listening at: http");
+                let address = line.split("://").nth(1).unwrap();
                 Place::Tcp(address.split(' ').next().unwrap().to_owned())
             }
         })
@@ -442,11 +442,11 @@ pub(crate) struct Response {
 
 impl Response {
     /// `None`: the connection closed without a whole head.
-    pub(crate) fn read(stream: &mut Stream) -> Option<Response> {
+    pub(crate) fn read(stream: &mut impl Read) -> Option<Response> {
         Response::read_for(stream, "GET")
     }
 
-    pub(crate) fn read_for(stream: &mut Stream, method: &str) -> Option<Response> {
+    pub(crate) fn read_for(stream: &mut impl Read, method: &str) -> Option<Response> {
         let mut reader = BufReader::with_capacity(1, stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -232,7 +232,7 @@ mod tests {
     #[track_caller]
     fn check(local: &Local, peer: Peer, flags: &[&str], request: &str, expected: &[(&str, &str)]) {
         let gateway = gateway::idle(flags);
-        let limits = Limits::new(&gateway.settings(), true);
+        let limits = Limits::new(&gateway.settings(), true, Scheme::Http);
         let head = HeadReader::new(&limits).read(&mut BytesMut::from(request)).unwrap().unwrap();
         let story = Story::begin(peer);
         let all = list(&gateway, local, &head, &story);

@@ -5,13 +5,14 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::Socket;
+use super::{Gone, Socket};
+use crate::settings::{Settings, WorkerClass};
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +36,21 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.deadline.get().is_some_and(|deadline| deadline <= self.all.now.get())
     }
 
+    /// For a socket that has nothing to say now: why it is waited for no longer.
+    pub(super) fn wait(&self, context: &Context<'_>) -> Poll<Gone> {
+        if self.is_over() {
+            return Poll::Ready(Gone::Silent);
+        }
+        self.park(context.waker());
+        Poll::Pending
+    }
+
     /// Wakes the task at its deadline, whatever the socket does.
-    pub(super) fn park(&self, waker: &Waker) {
+    fn park(&self, waker: &Waker) {
         let mut parked = self.waker.borrow_mut();
         if !parked.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
             *parked = Some(waker.clone());
@@ -57,7 +67,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.all.open.borrow_mut().remove(&self.number);
         self.all.tell_if_empty();
-        self.all.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+        self.all.tell_of_room();
     }
 }
 
@@ -73,9 +83,14 @@ struct All {
     emptied: Notify,
     /// Who would accept another, once one has gone.
     waiting: RefCell<Vec<Waker>>,
+    workers: Cell<usize>,
 }
 
 impl All {
+    fn tell_of_room(&self) {
+        self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
     fn tell_if_empty(&self) {
         if self.stopping.get() && self.open.borrow().is_empty() {
             self.emptied.notify_one();
@@ -100,6 +115,7 @@ impl Connections {
                 stopping: Cell::new(false),
                 emptied: Notify::new(),
                 waiting: RefCell::default(),
+                workers: Cell::new(0),
             }),
         }
     }
@@ -118,9 +134,15 @@ impl Connections {
         watch
     }
 
-    /// Whether there are fewer than `most`. If not, the task is woken when there may be.
-    pub(crate) fn have_room(&self, most: usize, context: &Context<'_>) -> bool {
-        let has_room = self.all.open.borrow().len() < most;
+    /// For how many workers connections are taken, where each takes so many.
+    pub(crate) fn expect_workers(&self, workers: usize) {
+        self.all.workers.set(workers);
+        self.all.tell_of_room();
+    }
+
+    /// Whether there may be another. If not, the task is woken when there may.
+    pub(crate) fn have_room(&self, settings: &Settings, context: &Context<'_>) -> bool {
+        let has_room = self.all.open.borrow().len() < most(settings, self.all.workers.get());
         let mut waiting = self.all.waiting.borrow_mut();
         if !has_room && !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
             waiting.push(context.waker().clone());
@@ -188,6 +210,18 @@ impl Connections {
             {
                 waker.wake();
             }
+        }
+    }
+}
+
+/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
+/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
+fn most(settings: &Settings, workers: usize) -> usize {
+    match settings.worker_class {
+        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
+        // With no worker at all, requests wait for the one that TTIN brings.
+        WorkerClass::Sync | WorkerClass::Gthread => {
+            settings.worker_connections.saturating_mul(workers.max(1))
         }
     }
 }

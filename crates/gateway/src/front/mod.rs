@@ -11,6 +11,7 @@ mod head; // strict RFC 9112
 mod pages; // small pages of our own
 mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
+pub(crate) mod tls; // and with TLS over it
 
 use std::{rc::Rc, time::Duration};
 
@@ -70,7 +71,16 @@ pub(crate) async fn serve(
     peer: Peer,
     local: Rc<Local>,
 ) {
-    let socket = Socket::new(stream, watch);
+    let mut socket = Socket::new(stream, watch);
+    let secured = gateway.tls.now();
+    let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
+    if let Some(config) = secured {
+        // In a box: connections without TLS are not to carry the room for it.
+        match Box::pin(tls::greet(&gateway, socket, peer, config)).await {
+            Some(secured) => socket = secured,
+            None => return,
+        }
+    }
     let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
     let mut connection =
         Connection { socket, buffer, peer, introduction: None, local, is_last: false };
@@ -82,7 +92,7 @@ pub(crate) async fn serve(
             Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
         }
     }
-    let limits = Limits::new(&settings, connection.is_trusted(&settings));
+    let limits = Limits::new(&settings, connection.is_trusted(&settings), scheme);
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {
@@ -107,10 +117,13 @@ pub(crate) async fn serve(
                 break;
             }
         };
-        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = gateway.access() {
-            access.record(&gateway, &connection.local, &head, &story);
+        if gateway.log.says_debug() && !gateway.settings().hooks.contains(&"pre_request") {
+            // What gunicorn's own hook of that name does.
+            let path = head.path().escape_ascii();
+            gateway.log.debug(format_args!("{} {path}", head.method_text()));
         }
+        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
+        gateway.log.request(&gateway, &connection.local, &head, &story);
         match answered {
             Persistence::KeepAlive => phase = Phase::Idle,
             Persistence::Close => {
@@ -263,10 +276,10 @@ impl Connection {
     ) {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
+        if let Some((head, story)) = about {
             story.status = refusal.status();
             story.sent = page.body_length;
-            access.record(gateway, &self.local, head, story);
+            gateway.log.request(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
         if self.socket.write_all(page.bytes.chunk()).await.is_ok() {

@@ -1,4 +1,4 @@
-//! A client's socket, TCP or unix, under its connection's deadline.
+//! A client's socket, TCP or unix, plain or with TLS over it, under its connection's deadline.
 
 use std::{
     future::poll_fn,
@@ -11,16 +11,27 @@ use std::{
 };
 
 use bytes::BytesMut;
+use rustls::ServerConnection;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
-use super::connections::{Phase, Watch};
+use super::{
+    connections::{Phase, Watch},
+    tls::{Tls, Unshaken},
+};
 
+/// What was accepted.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// What requests come by.
+enum Channel {
+    Plain(Stream),
+    Tls(Box<Tls>),
 }
 
 /// Why nothing more comes.
@@ -32,13 +43,31 @@ pub(crate) enum Gone {
 }
 
 pub(crate) struct Socket {
-    stream: Stream,
+    channel: Channel,
     watch: Rc<Watch>,
 }
 
 impl Socket {
     pub(crate) fn new(stream: Stream, watch: Rc<Watch>) -> Socket {
-        Socket { stream, watch }
+        Socket { channel: Channel::Plain(stream), watch }
+    }
+
+    /// Shakes hands, of which `begun` was read already.
+    pub(super) async fn secure(
+        self,
+        session: ServerConnection,
+        begun: &[u8],
+    ) -> Result<Socket, Unshaken> {
+        let Socket { channel: Channel::Plain(stream), watch } = self else {
+            unreachable!("a connection begins once");
+        };
+        let (mut tls, mut begun) = (Box::new(Tls::new(stream, session)), begun);
+        poll_fn(|context| match tls.poll_handshake(context, &mut begun) {
+            Poll::Ready(done) => Poll::Ready(done.map_err(Unshaken::Failed)),
+            Poll::Pending => watch.wait(context).map(|gone| Err(Unshaken::Gone(gone))),
+        })
+        .await?;
+        Ok(Socket { channel: Channel::Tls(tls), watch })
     }
 
     pub(crate) fn set_phase(&mut self, phase: Phase) {
@@ -51,16 +80,12 @@ impl Socket {
 
     /// What the socket has, up to the buffer's free room.
     pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> Result<usize, Gone> {
-        let Socket { stream, watch } = self;
-        let mut read = pin!(stream.read_buf(buffer));
+        let Socket { channel, watch } = self;
+        let mut read = pin!(channel.read_buf(buffer));
         poll_fn(|context| match read.as_mut().poll(context) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
             Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
-            Poll::Pending if watch.is_over() => Poll::Ready(Err(Gone::Silent)),
-            Poll::Pending => {
-                watch.park(context.waker());
-                Poll::Pending
-            }
+            Poll::Pending => watch.wait(context).map(Err),
         })
         .await
     }
@@ -79,14 +104,10 @@ impl Socket {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<Result<usize, Gone>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(context, pieces) {
+        match self.channel.poll_write(context, pieces) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
             Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
-            Poll::Pending if self.watch.is_over() => Poll::Ready(Err(Gone::Silent)),
-            Poll::Pending => {
-                self.watch.park(context.waker());
-                Poll::Pending
-            }
+            Poll::Pending => self.watch.wait(context).map(Err),
         }
     }
 
@@ -101,7 +122,7 @@ impl Socket {
                 return std::future::pending().await;
             }
             buffer.reserve(4096);
-            match self.stream.read_buf(buffer).await {
+            match self.channel.read_buf(buffer).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => (),
             }
@@ -110,10 +131,11 @@ impl Socket {
 
     /// Before an idle connection is closed: whether a request came in the very last moment. On a unix
     /// socket no later one can: the peer's next write fails, so it knows that it was not read.
+    ///
+    /// Not through the runtime: it has not heard yet of what came this instant.
     pub(crate) fn last_look(&mut self, buffer: &mut BytesMut) -> bool {
         let mut found = [0; 4096];
-        // Not through the runtime: it has not heard yet of what came this instant.
-        let read = match &self.stream {
+        let read = match self.channel.stream() {
             Stream::Tcp(stream) => nix::unistd::read(stream, &mut found),
             Stream::Unix(stream) => {
                 // Fails only if the peer has closed already.
@@ -121,14 +143,20 @@ impl Socket {
                 nix::unistd::read(stream, &mut found)
             }
         };
-        let length = read.unwrap_or(0);
-        buffer.extend_from_slice(&found[..length]);
-        length > 0
+        let found = &found[..read.unwrap_or(0)];
+        match &mut self.channel {
+            Channel::Plain(_) => buffer.extend_from_slice(found),
+            Channel::Tls(tls) => tls.put(found),
+        }
+        !found.is_empty()
     }
 
     /// Closes with an error, where a plain end would pass for the end of an answer.
     pub(crate) fn reset(&mut self) {
-        let sockets = match &self.stream {
+        if let Channel::Tls(tls) = &mut self.channel {
+            tls.break_off();
+        }
+        let sockets = match self.channel.stream() {
             Stream::Tcp(stream) => socket2::SockRef::from(stream),
             Stream::Unix(stream) => socket2::SockRef::from(stream),
         };
@@ -140,11 +168,16 @@ impl Socket {
     /// is reset, and a reset overtakes the answer.
     pub(crate) async fn linger(&mut self, buffer: &mut BytesMut) {
         const MOST: usize = 1024 * 1024;
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
         self.expect_within(Duration::from_secs(2));
         self.set_phase(Phase::Busy);
+        let Socket { channel, watch } = self;
+        let closed = poll_fn(|context| match channel.poll_shutdown(context) {
+            Poll::Ready(closed) => Poll::Ready(closed.is_ok()),
+            Poll::Pending => watch.wait(context).map(|_| false),
+        });
+        if !closed.await {
+            return;
+        }
         let mut dropped = 0;
         while dropped < MOST {
             buffer.clear();
@@ -153,6 +186,46 @@ impl Socket {
                 Ok(length) => dropped += length,
                 Err(_) => return,
             }
+        }
+    }
+}
+
+impl Channel {
+    fn stream(&self) -> &Stream {
+        match self {
+            Channel::Plain(stream) => stream,
+            Channel::Tls(tls) => tls.stream(),
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Channel::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Channel::Tls(tls) => tls.poll_write(context, pieces),
+        }
+    }
+
+    fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Channel::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Channel::Tls(tls) => tls.poll_shutdown(context),
+        }
+    }
+}
+
+impl AsyncRead for Channel {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Channel::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Channel::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
         }
     }
 }

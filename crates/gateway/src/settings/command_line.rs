@@ -159,7 +159,7 @@ fn help(row: &Row) -> String {
         None => String::new(),
         Some((variable, _)) => format!(" [env: {variable}]"),
     };
-    format!("{}{default}{variable}", row.help)
+    format!("{}{default}{variable}", row.about())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub struct Described {
     pub environment: Option<&'static str>,
     /// As it would be typed.
     pub default: &'static str,
-    pub help: &'static str,
+    pub help: String,
     /// What to do without it, if it is refused.
     pub refused: Option<&'static str>,
 }
@@ -36,7 +36,7 @@ fn describe(section: &'static str, row: &'static Row) -> Described {
         flags: row.flags.iter().map(|flag| format!("{flag}{value}")).collect(),
         environment: row.environment.map(|(variable, _)| variable),
         default: row.default,
-        help: row.help,
+        help: row.about(),
         refused: Some(row.refused).filter(|advice| !advice.is_empty()),
     }
 }

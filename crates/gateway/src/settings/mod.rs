@@ -94,6 +94,8 @@ pub struct Settings {
     pub error_logfile: Destination,
     pub log_level: Level,
     pub capture_output: bool,
+    /// What a daemon prints goes where the shell's output went; nothing else asks.
+    pub enable_stdio_inheritance: bool,
     pub logconfig: Option<PathBuf>,
     pub logconfig_dict: Option<serde_json::Value>,
     pub logconfig_json: Option<PathBuf>,
@@ -138,6 +140,20 @@ pub struct Settings {
     pub server_timing: bool,
 
     pub mode: Mode,
+}
+
+impl Settled {
+    /// What somebody asked for and will not notice.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        let asked_for = |(row, chosen): &(&rows::Row, &Chosen)| {
+            !row.idle.is_empty()
+                && chosen.source != Source::Default
+                && !row.is_default(&chosen.values)
+        };
+        rows::rows().zip(&self.chosen).filter(asked_for).map(|(row, chosen)| {
+            format!("{} (from {}) has no effect: {}", row.name, chosen.source, row.idle)
+        })
+    }
 }
 
 /// What the command line asks for.

@@ -22,10 +22,7 @@ use std::{path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Address, Mode, Settings,
-    address::{address, statsd},
-    folder::absolute,
-    in_python, readers as read,
+    Address, Mode, Settings, address::address, folder::absolute, in_python, readers as read,
 };
 
 pub(super) struct Row {
@@ -44,6 +41,8 @@ pub(super) struct Row {
     pub typed: fn(&str) -> Value,
     /// What to do without it: only its default is taken. Empty: it is honoured.
     pub refused: &'static str,
+    /// Why it is taken and changes nothing. Empty: it does.
+    pub idle: &'static str,
     pub help: &'static str,
     /// Gets every value that was given; never called for an unset setting.
     pub read: fn(&mut Settings, &[String]) -> Result<(), String>,
@@ -54,6 +53,14 @@ type AsFlag = fn(&str) -> String;
 impl Row {
     pub(super) fn refusal(&self) -> String {
         format!("gunicorn has this, causeway-gateway has not: {}", self.refused)
+    }
+
+    /// What it means, in a line.
+    pub(super) fn about(&self) -> String {
+        match self.idle {
+            "" => self.help.to_owned(),
+            reason => format!("Without effect: {reason}"),
+        }
     }
 
     /// Whether these values, which somebody gave, say no more than nobody.
@@ -97,6 +104,7 @@ const ROW: Row = Row {
     unset: None,
     typed: |text| text.into(),
     refused: "",
+    idle: "",
     help: "",
     read: |_, _| Ok(()),
 };

@@ -100,6 +100,7 @@ impl Sources {
         for (row, chosen) in rows().zip(&chosen) {
             read_into(&mut settings, row, chosen)?;
         }
+        check(&settings)?;
         settings.chdir.get_or_insert_with(|| working_folder().to_owned());
         let file = self.given.config.as_ref().or(self.arguments.config.as_ref()).cloned();
         let typed_application = self.given.application.clone();
@@ -174,6 +175,15 @@ fn read_into(settings: &mut Settings, row: &Row, chosen: &Chosen) -> Result<(), 
             SettingsError::Value(message)
         }
     })
+}
+
+/// What is only wrong together.
+fn check(settings: &Settings) -> Result<(), SettingsError> {
+    if settings.daemon && settings.enable_stdio_inheritance {
+        let reason = "with --daemon, output goes to log files or nowhere; do not use --daemon where it is wanted";
+        return Err(SettingsError::Value(format!("--enable-stdio-inheritance: {reason}")));
+    }
+    Ok(())
 }
 
 fn is_number(values: &[String]) -> bool {
@@ -277,6 +287,7 @@ fn unset(application: String) -> Settings {
         error_logfile: Destination::Standard,
         log_level: Level::Info,
         capture_output: false,
+        enable_stdio_inheritance: false,
         logconfig: None,
         logconfig_dict: None,
         logconfig_json: None,
@@ -401,13 +412,13 @@ mod tests {
             &[("GUNICORN_CMD_ARGS", "--spew")],
             "--spew (from GUNICORN_CMD_ARGS): gunicorn has this, causeway-gateway has not: use",
         );
-        for (words, flag) in [
-            (&["--paste", "x.ini"][..], "--paster: "),
-            (&["-R"], "--enable-stdio-inheritance: "),
-            (&["--protocol=uwsgi"], "--protocol: "),
-        ] {
+        for (words, flag) in
+            [(&["--paste", "x.ini"][..], "--paster: "), (&["--protocol=uwsgi"], "--protocol: ")]
+        {
             refused(&[words, &["a:b"]].concat(), &[], &format!("Error: {flag}gunicorn has this"));
         }
+        refused(&["a:b", "-R", "-D"], &[], "--enable-stdio-inheritance: with --daemon");
+        settings(&["a:b", "-R"], &[]);
         settings(&["a:b", "--protocol=http", "--dirty-workers", "0"], &[]);
         refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "-b 'x")], "no closing '");
         refused(&["a:b", "--access-logformat", "%(zz)s"], &[], "\"%(zz)s\"");
@@ -426,6 +437,19 @@ mod tests {
     fn blanks_around_a_text_and_empty_names_of_files_mean_nothing() {
         let settings = settings(&["a:b", "--pid", "", "-b", " :1 ", "--threads", "0"], &[]);
         assert_eq!((settings.pid, settings.bind.len(), settings.threads), (None, 1, 1));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_told_where_somebody_asked_for_it() {
+        let words =
+            ["causeway-gateway", "a:b", "--worker-tmp-dir=/dev/shm", "--http-parser", "auto"];
+        let Request::Run(sources) = read(words.map(Into::into).into(), &|_| None).unwrap() else {
+            panic!("it runs");
+        };
+        let told: Vec<String> = sources.settle(None, &|_| None).unwrap().without_effect().collect();
+        let expected =
+            "worker_tmp_dir (from --worker-tmp-dir) has no effect: no heartbeat files are written";
+        assert_eq!(told, [expected]);
     }
 
     #[track_caller]

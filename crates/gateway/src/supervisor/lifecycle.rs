@@ -24,7 +24,7 @@ use crate::{
     log::Log,
     pid_file::{self, PidFile},
     privileges::Identity,
-    settings::{Address, Destination, Settings},
+    settings::{Address, Settings},
     systemd::Notifier,
 };
 
@@ -120,7 +120,7 @@ impl Lifecycle {
             }
             Err(error) => return Err(error),
         };
-        Ok(())
+        self.pid_file.as_ref().map_or(Ok(()), |file| self.give(file.path()))
     }
 
     fn pid_path(&self, path: &Path) -> PathBuf {
@@ -131,18 +131,12 @@ impl Lifecycle {
         path.into()
     }
 
-    /// What was made so far belongs to whom we become.
-    pub(super) fn give_files(&self, settings: &Settings) -> Result<(), String> {
-        let file = |destination: &Destination| match destination {
-            Destination::File(path) => Some(path.clone()),
-            Destination::Standard => None,
-        };
-        let access = settings.access_logfile.as_ref().and_then(file);
-        let pid_file = self.pid_file.as_ref().map(|file| file.path().to_owned());
-        for path in file(&settings.error_logfile).into_iter().chain(access).chain(pid_file) {
-            self.give(&path)?;
-        }
-        Ok(())
+    /// Logs belong to whom we become, who opens them anew; and to the nursery, who is them already.
+    pub(super) fn give_logs(&self, log: &Log) -> Result<(), String> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        let (user, group) = identity.owner();
+        log.give_to(Some(user), Some(group))
+            .map_err(|error| format!("logs can not be given away: {error}"))
     }
 
     fn give(&self, path: &Path) -> Result<(), String> {

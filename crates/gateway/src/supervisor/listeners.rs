@@ -23,6 +23,7 @@ use crate::{
     listen::{self, BindError, Doors, Listener, OwnPath, Queue},
     log::Log,
     settings::{Address, Settings},
+    sys,
 };
 
 const TRIES: u32 = 5;
@@ -51,7 +52,7 @@ pub(super) fn inherit(
     let mut all = Vec::new();
     for socket in given {
         let address = Address::Inherited(socket.as_raw_fd());
-        let taken = listen::adopt(&address, socket);
+        let taken = listen::adopt(&address, socket, settings);
         all.push((address, Some(taken.inspect_err(|error| log.error(error)).ok()?)));
     }
     for address in &settings.bind {
@@ -201,6 +202,13 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
+    /// How many wait in the kernel's queues, of those that tell.
+    pub(super) fn waiting(&self) -> Option<u64> {
+        let waiting =
+            self.open.iter().filter_map(|it| sys::waiting_connections(it.socket.as_raw_fd()));
+        waiting.map(u64::from).reduce(|sum, one| sum + one)
+    }
+
     pub(super) fn accept(
         &mut self,
         gateway: &Rc<Gateway>,

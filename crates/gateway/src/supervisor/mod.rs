@@ -49,10 +49,10 @@ use reload::{Candidate, Recipe};
 pub use start::run;
 
 use crate::{
-    access_log::{self, AccessLog},
     daemon::Terminal,
     gateway::Gateway,
     listen::Doors,
+    log::{self, Outputs},
     pool::Worker,
     reloader,
     settings::Settings,
@@ -60,6 +60,8 @@ use crate::{
 
 /// How often deadlines are looked at. No request sets a timer of its own.
 const TICK: Duration = Duration::from_millis(250);
+/// How often gunicorn tells how many connections wait to be accepted.
+const BACKLOG_PERIOD: Duration = Duration::from_secs(1);
 /// A worker's last words are in its pipe already, unless a child of its own holds the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The hook of the very end, which nobody may hold up for ever.
@@ -115,16 +117,24 @@ struct Supervisor {
     lifecycle: Lifecycle,
     /// By the fleet's generations: the one in force, a candidate, and those that still have workers.
     nurseries: HashMap<u64, Rc<Nursery>>,
-    /// The settings of a reload whose workers are still to prove themselves.
-    trial: Option<Rc<Settings>>,
-    trial_config: Value,
+    /// A reload whose workers are still to prove themselves.
+    trial: Option<Trial>,
     /// Being made, and whether another was asked for meanwhile.
     preparing: Option<Again>,
     /// Workers that `nworkers_changed` has heard of.
     counted: Option<usize>,
+    next_backlog: Instant,
     overdue: Overdue,
     memory: Memory,
     oom_kills: OomKills,
+}
+
+/// What takes the place of what is in force, once the workers stand.
+struct Trial {
+    settings: Rc<Settings>,
+    /// The same, for those who ask.
+    config: Value,
+    outputs: Box<Outputs>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,7 +170,7 @@ impl Supervisor {
             gateway.log.reopen();
         }
         tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
-        tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
+        tokio::task::spawn_local(log::keep_writing(Rc::clone(&gateway)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.begin(settings);
@@ -191,6 +201,10 @@ impl Supervisor {
                     return Ok(code);
                 }
                 self.carry_out(order).await;
+            }
+            if !self.fleet.is_leaving() {
+                // As gunicorn counts: what is replaced, and what replaces it, are one.
+                gateway.log.count_workers(self.children.len().min(self.fleet.target()));
             }
         }
     }
@@ -252,31 +266,39 @@ impl Supervisor {
         self.preparing = Some(Again::No);
         let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
         tokio::task::spawn_local(async move {
-            inbox.put_notice(Notice::Prepared(recipe.prepare().await));
+            inbox.put_notice(Notice::Prepared(recipe.prepare_with_logs().await));
         });
     }
 
-    fn prepared(&mut self, prepared: Result<Box<Candidate>, String>) -> Option<Event> {
+    fn prepared(
+        &mut self,
+        prepared: Result<(Box<Candidate>, Box<Outputs>), String>,
+    ) -> Option<Event> {
         let again = self.preparing.take() == Some(Again::Yes);
         if again && !self.fleet.is_leaving() {
             // What was prepared may be older than what was asked for last.
+            if let Ok((_, outputs)) = prepared {
+                log::close(*outputs);
+            }
             self.prepare();
             return None;
         }
         match prepared {
-            Ok(candidate) => {
+            Ok((candidate, outputs)) => {
                 let Candidate { settings, config, nursery } = *candidate;
                 let possible = Lifecycle::may_become(&settings)
                     .and_then(|()| self.listeners.add(&self.gateway, &settings));
                 if let Err(reason) = possible {
+                    log::close(*outputs);
                     self.gave_up(&reason);
                     return None;
                 }
                 nursery.tell(hook("on_reload", &[]));
                 let (target, graceful) = (settings.workers, settings.graceful_timeout);
                 self.nurseries.insert(self.fleet.next_generation(), nursery);
-                self.trial = Some(settings);
-                self.trial_config = config;
+                if let Some(before) = self.trial.replace(Trial { settings, config, outputs }) {
+                    log::close(*before.outputs);
+                }
                 Some(Event::Reload { target, graceful })
             }
             Err(reason) => {
@@ -295,7 +317,7 @@ impl Supervisor {
 
     /// The workers of a reload stand: its settings are the ones in force.
     fn adopt(&mut self) {
-        let Some(settings) = self.trial.take() else { return };
+        let Some(Trial { settings, config, outputs }) = self.trial.take() else { return };
         let gateway = &self.gateway;
         if let Some(folder) = &settings.chdir
             && let Err(error) = std::env::set_current_dir(folder)
@@ -303,16 +325,10 @@ impl Supervisor {
             let folder = folder.display();
             gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
         }
-        if let Err(error) = gateway.log.reconfigure(&settings) {
-            gateway.log.error(format_args!("error log not exchanged: {error}"));
-        }
-        let access = settings.access_logfile.as_ref();
-        match access.map(|file| AccessLog::open(file, &settings.access_logformat)).transpose() {
-            Ok(access) => gateway.set_access(access.map(Rc::new)),
-            Err(error) => gateway.log.error(format_args!("access log not exchanged: {error}")),
-        }
+        gateway.log.exchange(*outputs);
+        gateway.tls.renew(&settings, &gateway.log);
         gateway.settings.replace(settings);
-        gateway.census.set_config(self.trial_config.take());
+        gateway.census.set_config(config);
         self.lifecycle.move_pid_file(gateway);
         self.settle();
     }
@@ -351,6 +367,7 @@ impl Supervisor {
     fn count(&mut self) {
         let target = self.fleet.target();
         if self.counted != Some(target) {
+            self.gateway.connections.expect_workers(target);
             let old = self.counted.replace(target);
             self.tell(
                 self.fleet.generation(),
@@ -377,9 +394,21 @@ impl Supervisor {
     fn sweep(&mut self) {
         let (gateway, now) = (&self.gateway, Instant::now());
         gateway.connections.sweep(now);
+        gateway.log.look();
+        if gateway.settings().enable_backlog_metric && now >= self.next_backlog {
+            self.next_backlog = now + BACKLOG_PERIOD;
+            self.count_backlog();
+        }
         self.overdue.look(gateway, &mut self.children, now);
         if self.memory.look(gateway, now) {
             self.oom_kills.look(now);
+        }
+    }
+
+    /// As gunicorn, only of sockets that tell.
+    fn count_backlog(&self) {
+        if let Some(waiting) = self.listeners.waiting() {
+            self.gateway.log.count_backlog(waiting);
         }
     }
 
@@ -458,9 +487,6 @@ impl Supervisor {
             }
             Order::Reopen => {
                 gateway.log.reopen();
-                if let Some(Err(error)) = gateway.access().map(|access| access.reopen()) {
-                    gateway.log.error(format_args!("access log not reopened: {error}"));
-                }
                 // Each writes to the error log by a descriptor of its own.
                 for pid in self.children.values().filter_map(|child| child.pid) {
                     kill(pid, Signal::SIGUSR1);
@@ -471,7 +497,9 @@ impl Supervisor {
             }
             Order::Adopt => self.adopt(),
             Order::Abandon => {
-                self.trial = None;
+                if let Some(Trial { outputs, .. }) = self.trial.take() {
+                    log::close(*outputs);
+                }
                 self.settle();
             }
             Order::Replant(delay) => self.replace(self.fleet.generation(), delay),
@@ -497,7 +525,8 @@ impl Supervisor {
         let gateway = &self.gateway;
         let generation = self.fleet.generation_of(worker);
         let is_on_trial = generation != self.fleet.proven();
-        let settings = self.trial.clone().filter(|_| is_on_trial);
+        let trial = self.trial.as_ref().filter(|_| is_on_trial);
+        let settings = trial.map(|trial| Rc::clone(&trial.settings));
         let settings = settings.unwrap_or_else(|| gateway.settings());
         let started = match self.nursery(generation) {
             Some(nursery) => {

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::nursery::{Nursery, Refusal, Seedling};
 use crate::{
+    front::tls::Terms,
+    log::{self, Outputs},
     privileges::Identity,
-    settings::{self, Contents, Destination, Settings, Settled, Sources},
+    settings::{self, Contents, Settings, Settled, Sources},
 };
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
@@ -72,6 +74,8 @@ impl Recipe {
         let nursery = self.sow()?.grow().map_err(|error| error.to_string())?;
         let contents = nursery.read().await.map_err(said)?;
         let settled = self.settle(contents.as_ref()).map_err(|error| error.to_string())?;
+        // They are read again when they are put in force.
+        Terms::read(&settled.settings)?;
         nursery.ask(configure(&settled)).await.map_err(said)?;
         if settled.settings.preload_app {
             nursery.ask(json!({"do": "preload"})).await.map_err(said)?;
@@ -80,15 +84,19 @@ impl Recipe {
         let (settings, nursery) = (Rc::new(settled.settings), Rc::new(nursery));
         Ok(Box::new(Candidate { settings, config, nursery }))
     }
+
+    /// And logs, where a reload asks for other settings.
+    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Box<Outputs>), String> {
+        let candidate = self.prepare().await?;
+        let (settings, python) = (candidate.settings.as_ref().clone(), self.python.clone());
+        let opened = tokio::task::spawn_blocking(move || Outputs::open(&settings, &python)).await;
+        Ok((candidate, Box::new(opened.map_err(|error| error.to_string())??)))
+    }
 }
 
 /// What the nursery has to know of the settings.
 pub(super) fn configure(settled: &Settled) -> Value {
     let settings = &settled.settings;
-    let error_log = match &settings.error_logfile {
-        Destination::Standard => None,
-        Destination::File(path) => std::path::absolute(path).ok(),
-    };
     let environment: BTreeMap<&str, &str> =
         settings.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     json!({
@@ -100,7 +108,7 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "sendfile": settings.sendfile,
         "reload": settings.reload,
         "environment": environment,
-        "error_log": error_log,
+        "logging": log::describe(settings),
         "threads": settings.threads,
         // None to begin with: TTIN may bring one.
         "processes": settings.workers.max(1),

@@ -9,14 +9,12 @@ use std::{
     io::{self, Write},
     process::ExitCode,
     rc::Rc,
+    time::Instant,
 };
 
 use nix::sys::prctl;
-use serde_json::{Value, json};
-use tokio::{
-    runtime::{Builder, LocalOptions},
-    sync::Notify,
-};
+use serde_json::json;
+use tokio::runtime::{Builder, LocalOptions};
 
 use super::{
     Census, Inbox, Supervisor,
@@ -31,9 +29,8 @@ use super::{
     reload::{Recipe, configure},
 };
 use crate::{
-    access_log::AccessLog,
     daemon::{self, Side, Terminal},
-    front::Connections,
+    front::{Connections, tls},
     gateway::{Budget, Gateway},
     log::Log,
     pool::Pool,
@@ -91,8 +88,9 @@ fn serve(sources: Sources, terminal: &mut Terminal) -> Result<u8, Failure> {
     let seedling = recipe.sow()?;
     let contents = seedling.read()?;
     let settled = recipe.settle(contents.as_ref())?;
+    let terms = tls::Terms::read(&settled.settings)?;
     match settled.settings.mode {
-        Mode::Serve => begin(recipe, seedling, settled, lifecycle, terminal),
+        Mode::Serve => begin(recipe, seedling, settled, terms, lifecycle, terminal),
         Mode::Check => check(&seedling, &settled),
         Mode::Print => {
             let _ = io::stdout().write_all(settled.print().as_bytes());
@@ -114,6 +112,7 @@ fn begin(
     mut recipe: Recipe,
     mut seedling: Seedling,
     mut settled: Settled,
+    terms: tls::Terms,
     mut lifecycle: Lifecycle,
     terminal: &mut Terminal,
 ) -> Result<u8, Failure> {
@@ -132,11 +131,8 @@ fn begin(
         let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
         env::set_current_dir(folder).map_err(failed)?;
     }
-    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
-    let access = match &settings.access_logfile {
-        Some(file) => Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?),
-        None => None,
-    };
+    let log = Log::open(settings, &recipe.python)?;
+    lifecycle.give_logs(&log)?;
     terminal.silence().map_err(readable)?;
     if plan.detaches || plan.identity.is_some() {
         // The one there is was started by another process, or as another user.
@@ -145,12 +141,19 @@ fn begin(
         settled = recipe.settle(seedling.read()?.as_ref())?;
     }
     let settings = &settled.settings;
+    if log.says_debug() {
+        let all = settled.print();
+        log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
+    }
+    tls::complain(settings, &log);
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
+    for line in settled.without_effect() {
+        log.info(line);
+    }
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
     lifecycle.write_pid_file(settings)?;
-    lifecycle.give_files(settings)?;
     lifecycle.bind_was_asked_for =
         settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
     let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {
@@ -165,11 +168,10 @@ fn begin(
     census.set_config(settings::for_hooks(&settled));
     let gateway = Rc::new(Gateway {
         log,
-        access: RefCell::new(access.map(Rc::new)),
-        access_filled: Notify::new(),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
+        tls: terms,
         memory: Rc::new(Budget::new(MEMORY)),
         census,
         reloader: Rc::default(),
@@ -192,9 +194,9 @@ fn begin(
             lifecycle,
             nurseries: HashMap::from([(0, nursery)]),
             trial: None,
-            trial_config: Value::Null,
             preparing: None,
             counted: None,
+            next_backlog: Instant::now(),
             overdue: Overdue::default(),
             memory: Memory::new(),
             oom_kills: OomKills::watch(),
@@ -202,9 +204,6 @@ fn begin(
         supervisor.run(inherited, terminal).await
     });
     drop(runtime);
-    if let Some(access) = gateway.access() {
-        access.flush();
-    }
     Ok(code?)
 }
 

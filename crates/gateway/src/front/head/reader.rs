@@ -9,7 +9,7 @@ use http1::{
 };
 
 use super::{Head, Refusal, Scheme, bad, invalid_header, leniency, meaning};
-use crate::settings::Settings;
+use crate::{front::tls, settings::Settings};
 
 /// Where `--limit-request-line 0` ends, which is "no limit".
 const LONGEST_LINE: usize = 64 * 1024;
@@ -24,12 +24,12 @@ pub(crate) struct Limits {
     /// Whether the peer may speak for others.
     pub(super) trusted: bool,
     /// How the connection itself came, where no trusted peer says otherwise.
-    pub(crate) scheme: Scheme,
+    pub(super) scheme: Scheme,
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &Rc<Settings>, trusted: bool) -> Limits {
-        Limits { settings: Rc::clone(settings), trusted, scheme: Scheme::Http }
+    pub(crate) fn new(settings: &Rc<Settings>, trusted: bool, scheme: Scheme) -> Limits {
+        Limits { settings: Rc::clone(settings), trusted, scheme }
     }
 
     fn line(&self) -> usize {
@@ -108,6 +108,9 @@ impl<'a> HeadReader<'a> {
 
     fn request_line(&self, buffer: &[u8]) -> Result<Option<RequestLine>, Refusal> {
         let settings = &self.limits.settings;
+        if buffer.first() == Some(&tls::HANDSHAKE) {
+            return Err(bad("TLS was sent to a port that speaks plain HTTP (certfile is not set)"));
+        }
         // RFC 9112 §2.2: one empty line before it, from clients that end a body with a line end.
         let start = match buffer {
             [b'\r', b'\n', b'\r' | b'\n', ..] | [b'\n', ..] | [b'\r', 0..=9 | 11..=255, ..] => {

@@ -18,7 +18,7 @@ enum From {
 /// With these flags besides.
 fn limits(from: From, flags: &[&str]) -> Limits {
     let gateway = gateway::idle(&[&FLAGS[..], flags].concat());
-    Limits::new(&gateway.settings(), from == From::AProxyOfOurs)
+    Limits::new(&gateway.settings(), from == From::AProxyOfOurs, Scheme::Http)
 }
 
 fn read(text: &str, limits: &Limits) -> Result<Option<Head>, Refusal> {

@@ -1,6 +1,6 @@
 //! gunicorn's "Logging": what is said, and where.
 
-use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, statsd, text};
+use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         default: r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#,
         help: "That line, in gunicorn's %(atoms)s",
         read: |to, values| {
-            crate::access_log::Format::read(last(values))?;
+            crate::log::Format::read(last(values))?;
             last(values).clone_into(&mut to.access_logformat);
             Ok(())
         },
@@ -66,8 +66,20 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--logger-class"],
         takes: One("CLASS"),
         default: "gunicorn.glogging.Logger",
-        help: "Without effect: gunicorn's own, or Statsd of it; no others, since logconfig_dict takes handlers of any kind",
+        idle: "gunicorn's own is what is there; no others, since logconfig_dict takes handlers of any kind",
         read: |_, values| read::logger_class(last(values)),
+        ..ROW
+    },
+    Row {
+        name: "enable_stdio_inheritance",
+        flags: &["-R", "--enable-stdio-inheritance"],
+        takes: Nothing,
+        default: "",
+        idle: "output goes on as it is, unless --daemon is given, and then it is refused",
+        read: |to, _| {
+            to.enable_stdio_inheritance = true;
+            Ok(())
+        },
         ..ROW
     },
     Row {
@@ -122,6 +134,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "udp://localhost:514",
         help: "Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram",
         read: |to, values| {
+            crate::log::check_syslog_address(last(values))?;
             last(values).clone_into(&mut to.syslog_addr);
             Ok(())
         },
@@ -146,6 +159,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "user",
         help: "The facility they have there",
         read: |to, values| {
+            crate::log::check_syslog_facility(last(values))?;
             last(values).clone_into(&mut to.syslog_facility);
             Ok(())
         },
@@ -171,8 +185,9 @@ pub(super) const ROWS: &[Row] = &[
         typed: in_python::statsd,
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
+            crate::log::check_statsd_address(last(values))?;
             to.statsd_host = text(values);
-            statsd(last(values)).map(drop)
+            Ok(())
         },
         ..ROW
     },

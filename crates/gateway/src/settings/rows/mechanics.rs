@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--worker-tmp-dir"],
         takes: One("FOLDER"),
         default: "",
-        help: "Without effect: no heartbeat files are written",
+        idle: "no heartbeat files are written",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -165,7 +165,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &[],
         takes: One("FOLDER"),
         default: "",
-        help: "Without effect, as in gunicorn",
+        idle: "nor has it any in gunicorn",
         read: |_, _| Ok(()),
         ..ROW
     },

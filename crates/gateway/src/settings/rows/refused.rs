@@ -33,13 +33,6 @@ pub(super) const ROWS: &[Row] = &[
         refused: NO_PASTE,
         ..ROW
     },
-    Row {
-        name: "enable_stdio_inheritance",
-        flags: &["-R", "--enable-stdio-inheritance"],
-        takes: Nothing,
-        refused: "do not use --daemon where output is wanted",
-        ..ROW
-    },
     Row { name: "default_proc_name", takes: One("NAME"), refused: "use proc_name", ..ROW },
     Row {
         name: "protocol",

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--ciphers"],
         takes: One("LIST"),
         default: "",
-        help: "Without effect, but for a warning: rustls has safe suites only",
+        idle: "rustls has no suites but safe ones",
         read: |to, values| {
             to.ciphers = text(values);
             Ok(())
@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
         takes: One("N"),
         default: "",
         unset: Some(|_| 2.into()),
-        help: "Without effect, as in gunicorn: TLS 1.2 and 1.3",
+        idle: "TLS 1.2 and 1.3 are spoken; nor has it any in gunicorn",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         takes: Nothing,
         default: "",
         unset: Some(|_| true.into()),
-        help: "Without effect: an end without close_notify is an end",
+        idle: "an end without close_notify is an end",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--do-handshake-on-connect"],
         takes: Nothing,
         default: "",
-        help: "Without effect: no handshake holds anybody up",
+        idle: "no handshake holds anybody up",
         read: |_, _| Ok(()),
         ..ROW
     },

@@ -98,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--http-parser"],
         takes: One("NAME"),
         default: "auto",
-        help: "Without effect: there is one parser, whether auto, fast or python is asked for",
+        idle: "there is one parser, whether auto, fast or python is asked for",
         read: |_, values| read::http_parser(last(values)),
         ..ROW
     },
