@@ -62,6 +62,14 @@ impl Daemon {
         stream
     }
 
+    /// The same files, another master.
+    pub(crate) fn succeeded_by(self, pid: i32) -> Daemon {
+        let scratch = tempfile::TempDir::new().unwrap();
+        let mut old = self;
+        let scratch = std::mem::replace(&mut old.scratch, scratch);
+        Daemon { pid, scratch }
+    }
+
     pub(crate) fn get(&self, target: &str) -> String {
         self.begin(target).answer().text()
     }

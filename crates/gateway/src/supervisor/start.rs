@@ -32,7 +32,7 @@ use crate::{
     daemon::{self, Side, Terminal},
     front::{Connections, tls},
     gateway::{Budget, Gateway},
-    log::Log,
+    log::{self, Log},
     pool::Pool,
     settings::{self, Mode, Settings, SettingsError, Settled, Source, Sources},
 };
@@ -130,6 +130,11 @@ fn begin(
         // Logs, sockets and the pid file are named from there.
         let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
         env::set_current_dir(folder).map_err(failed)?;
+    }
+    // The log's own stream to the terminal is closed once everything listens. A process that Python's
+    // logging runs in could not be told to.
+    if log::is_pythons(settings) {
+        terminal.silence().map_err(readable)?;
     }
     let log = Log::open(settings, &recipe.python)?;
     lifecycle.give_logs(&log)?;
