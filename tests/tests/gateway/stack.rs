@@ -71,7 +71,13 @@ impl Setup {
     pub(crate) fn new(listens: Listens, flags: &[&str]) -> Setup {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = Command::new(binary());
-        for variable in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"] {
+        for variable in [
+            "GUNICORN_CMD_ARGS",
+            "WEB_CONCURRENCY",
+            "PORT",
+            "FORWARDED_ALLOW_IPS",
+            "PYTHONUNBUFFERED",
+        ] {
             command.env_remove(variable);
         }
         // Each has a control socket of its own.
@@ -295,6 +301,32 @@ impl Gate {
     pub(crate) fn open(&self) {
         fs::write(&self.path, "open").unwrap();
     }
+}
+
+/// Between two looks at what does not say when it has happened: others need the processor for it.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
+/// What `look` finds, once it finds something. For what does not say when it has happened.
+#[track_caller]
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        pause();
+    }
+}
+
+/// A file's text, once it holds `part`.
+#[track_caller]
+pub(crate) fn wait_for_text(path: &Path, part: &str) -> String {
+    wait_until(&format!("{part:?} in {}", path.display()), || {
+        fs::read_to_string(path).ok().filter(|text| text.contains(part))
+    })
 }
 
 /// Lines as they are written.
@@ -617,26 +649,13 @@ pub(crate) fn assert_none_lost(outcomes: &[Outcome], log: &Log) {
     assert!(!outcomes.is_empty());
 }
 
-/// Returns what `look` finds, as soon as it finds something.
-#[track_caller]
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "still waiting: {what}");
-        thread::yield_now();
-    }
-}
-
 /// Returns once the process has gone, or only waits to be reaped.
 #[track_caller]
 pub(crate) fn wait_until_gone(pid: i32) {
     let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
-        thread::yield_now();
+        pause();
     }
 }
 
