@@ -177,6 +177,7 @@ fn start(
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
+    control.imported(py, None);
     control.ready();
     Ok(Served { worker: worker.unbind(), shared, threads, socket_file, hooks })
 }
@@ -355,6 +356,7 @@ fn failed(
         log::entry(py, Level::Error, &format_args!("worker could not boot: {message}"));
         (BOOT_FAILED, message)
     };
+    control.imported(py, Some(&value));
     control.failed(code, &message);
     Ok(code)
 }

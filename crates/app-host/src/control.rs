@@ -25,7 +25,8 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::log::ErrorLog;
+use crate::imports::Imports;
+use crate::log::{self, ErrorLog, Level};
 use crate::sys;
 
 const CONTROL: &str = "CAUSEWAY_CONTROL_FD";
@@ -88,6 +89,8 @@ pub(crate) struct Control {
     /// The interpreter knows it by number only: it must stay open.
     signals_in: Option<OwnedFd>,
     error_log: ErrorLog,
+    /// With `--reload`.
+    imports: Option<Imports>,
 }
 
 impl Control {
@@ -98,7 +101,8 @@ impl Control {
         let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
         let pipe = pipe.map(File::from);
         let lifeline = lifeline.map(orders);
-        let control = Control { pipe, lifeline, signals: None, signals_in: None, error_log };
+        let control =
+            Control { pipe, lifeline, signals: None, signals_in: None, imports: None, error_log };
         control.handle_signals(py)?;
         Ok(control)
     }
@@ -110,6 +114,7 @@ impl Control {
             lifeline: Some(orders(lifeline)),
             signals: None,
             signals_in: None,
+            imports: None,
             error_log: ErrorLog::new(None),
         }
     }
@@ -139,6 +144,24 @@ impl Control {
         self.signals = Some(read.into());
         self.signals_in = Some(write);
         Ok(())
+    }
+
+    /// From now on the gateway hears of everything that is imported.
+    pub(crate) fn tell_imports(&mut self, imports: Imports) {
+        self.imports = Some(imports);
+    }
+
+    /// What was imported since it was last said; also where an import failed.
+    pub(crate) fn imported(&mut self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) {
+        let Some(imports) = &self.imports else { return };
+        match imports.news(py, error) {
+            Ok(lines) => self.tell(&lines),
+            // The application has broken what it takes; it is told once, and served on.
+            Err(error) => {
+                self.imports = None;
+                log::entry(py, Level::Warning, &format_args!("--reload sees no more: {error}"));
+            }
+        }
     }
 
     /// Whether a gateway started us, which gives each of its workers a socket of its own.
@@ -175,6 +198,7 @@ impl Control {
         loop {
             let readable = py.detach(|| self.poll(done))?;
             py.check_signals()?;
+            self.imported(py, None);
             if let Some(order) = self.next_signal(py) {
                 return Ok(order);
             }
@@ -195,7 +219,12 @@ impl Control {
         let lifeline = self.lifeline.as_ref().map(BufReader::get_ref);
         // Orders that came along with the one before.
         let has_more = self.lifeline.as_ref().is_some_and(|lifeline| !lifeline.buffer().is_empty());
-        let patience = if has_more { PollTimeout::ZERO } else { PollTimeout::NONE };
+        let patience = match &self.imports {
+            _ if has_more => PollTimeout::ZERO,
+            // Views are imported when they are asked for first.
+            Some(_) => PollTimeout::from(1000_u16),
+            None => PollTimeout::NONE,
+        };
         events.extend(lifeline.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
         match poll(&mut events, patience) {
             Ok(_) => (),

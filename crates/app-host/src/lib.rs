@@ -31,6 +31,7 @@ mod options;
 mod nursery; // gunicorn.conf.py is read, workers are forked
 mod boot; // the application is imported, signals and pipes are set up
 mod control; // what the gateway is told, and how it tells us to stop
+mod imports; // which files the application is made of
 mod worker; // threads: accept, serve, drain
 
 mod hooks; // what gunicorn.conf.py wants to hear of

@@ -16,6 +16,7 @@ use pyo3::types::PyDict;
 use crate::boot::{self, Forked, LOAD, code};
 use crate::control::Control;
 use crate::hooks::Hooks;
+use crate::imports::Imports;
 use crate::log;
 use crate::options::HostOptions;
 use crate::sys;
@@ -79,7 +80,10 @@ fn serve(
         bind: None,
         umask: 0,
     };
-    let control = Control::over(inherit(control)?, inherit(lifeline)?);
+    let mut control = Control::over(inherit(control)?, inherit(lifeline)?);
+    if option(options, "reload")? {
+        control.tell_imports(Imports::new(py)?);
+    }
     let load = boot::module(py, LOAD, c"load")?;
     let forked = Forked {
         options: host_options,

@@ -74,7 +74,7 @@ fn page() -> Result<String, std::fmt::Error> {
         let (name, flags) = (row.name, flags.join(", "));
         match row.refused {
             None => {
-                writeln!(page, "| `{name}` | {flags} | {} | {} |", default(row), cell(&row.help))?
+                writeln!(page, "| `{name}` | {flags} | {} | {} |", default(row), cell(&row.help))?;
             }
             Some(advice) => writeln!(page, "| `{name}` | {flags} | {} |", cell(advice))?,
         }

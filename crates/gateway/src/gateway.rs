@@ -6,8 +6,9 @@ use crate::{
     front::{Complaints, Connections, tls::Terms},
     log::Log,
     pool::Pool,
+    reloader::Reloader,
     settings::{self, Request, Settings},
-    supervisor::Inbox,
+    supervisor::{Census, Inbox},
 };
 
 pub(crate) struct Gateway {
@@ -21,6 +22,8 @@ pub(crate) struct Gateway {
     /// What those that begin now agree to, where TLS is spoken.
     pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
+    pub(crate) census: Census,
+    pub(crate) reloader: Rc<Reloader>,
     /// What clients' heads were complained of for: one line each, not one for each request.
     pub(crate) complaints: RefCell<Complaints>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
@@ -79,6 +82,8 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         connections: Connections::new(),
         tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
+        census: Census::default(),
+        reloader: Rc::default(),
         complaints: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),

@@ -5,9 +5,9 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
     os::{
-        fd::{AsRawFd, OwnedFd, RawFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
-            fs::FileTypeExt,
+            fs::{FileTypeExt, MetadataExt},
             net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
         },
     },
@@ -45,7 +45,55 @@ pub(crate) struct Listener {
     /// Shown to the operator: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
     pub(crate) shown: String,
     /// A path of ours, removed when we stop. One we inherited is not ours.
-    path: Option<OwnPath>,
+    pub(crate) path: Option<OwnPath>,
+}
+
+impl Listener {
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Bound::Tcp(socket) => socket.as_fd(),
+            Bound::Unix(socket) => socket.as_fd(),
+        }
+    }
+
+    /// As gunicornc has it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.socket {
+            Bound::Unix(_) => "unix",
+            Bound::Tcp(socket) => match socket.local_addr() {
+                Ok(SocketAddr::V6(_)) => "tcp6",
+                Ok(SocketAddr::V4(_)) | Err(_) => "tcp",
+            },
+        }
+    }
+
+    /// Where it has a name among files.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.socket {
+            Bound::Tcp(_) => None,
+            Bound::Unix(socket) => {
+                socket.local_addr().ok()?.as_pathname().map(std::borrow::ToOwned::to_owned)
+            }
+        }
+    }
+}
+
+/// Whether whoever knocks is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doors {
+    Open,
+    /// They wait in the kernel's queue, for us or for another process that has the same socket.
+    Shut,
+    Closed(Queue),
+}
+
+/// What becomes of those who wait there when we close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Nobody else will take them.
+    Ours,
+    /// Another process has the same socket.
+    Shared,
 }
 
 enum Bound {
@@ -53,22 +101,40 @@ enum Bound {
     Unix(StdUnixListener),
 }
 
-impl Listener {
-    /// For looking at its queue while it is accepted from. Unix sockets do not tell.
-    pub(crate) fn number(&self) -> Option<RawFd> {
-        match &self.socket {
-            Bound::Tcp(socket) => Some(socket.as_raw_fd()),
-            Bound::Unix(_) => None,
-        }
+/// Removed when dropped, if it still is the same file: another server may have taken its place.
+#[derive(Debug)]
+pub(crate) struct OwnPath {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl OwnPath {
+    pub(crate) fn claim(path: &Path) -> io::Result<OwnPath> {
+        let path = std::path::absolute(path)?;
+        let inode = inode(&path)?;
+        Ok(OwnPath { path, inode })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Somebody else removes it.
+    pub(crate) fn leave(self) {
+        std::mem::forget(self);
     }
 }
 
-/// Removed when dropped.
-struct OwnPath(PathBuf);
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if inode(&self.path).is_ok_and(|now| now == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -112,7 +178,7 @@ pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, B
         Address::Inherited(number) => {
             let closed = || failed(io::Error::from_raw_os_error(nix::libc::EBADF));
             let descriptor = sys::take_descriptor(*number).ok_or_else(closed)?;
-            inherit(address, descriptor, settings)
+            adopt(address, descriptor, settings)
         }
     }
 }
@@ -122,6 +188,9 @@ fn bind_tcp(host: &str, port: u16, settings: &Settings) -> io::Result<Listener> 
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if settings.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
@@ -139,7 +208,7 @@ fn tcp(socket: StdTcpListener, settings: &Settings) -> io::Result<Listener> {
 }
 
 /// Removes a socket nobody answers on. gunicorn removes it either way, and with it the other server.
-fn is_in_the_way(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_in_the_way(path: &Path) -> io::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -161,7 +230,7 @@ fn bind_unix(path: &Path, settings: &Settings) -> io::Result<Listener> {
     let bound = SockAddr::unix(path).and_then(|address| socket.bind(&address));
     umask(before);
     bound?;
-    let own = OwnPath(std::path::absolute(path)?);
+    let own = OwnPath::claim(path)?;
     socket.listen(settings.backlog)?;
     unix(socket.into(), path, Some(own))
 }
@@ -173,7 +242,8 @@ fn unix(socket: StdUnixListener, path: &Path, own: Option<OwnPath>) -> io::Resul
     Ok(Listener { socket: Bound::Unix(socket), local, shown, path: own })
 }
 
-fn inherit(
+/// Takes over a socket that listens already.
+pub(crate) fn adopt(
     address: &Address,
     descriptor: OwnedFd,
     settings: &Settings,
@@ -186,8 +256,13 @@ fn inherit(
     }
     let own = socket.local_addr().map_err(failed)?;
     if own.is_unix() {
-        let path = own.as_pathname().map(Path::to_owned).unwrap_or_default();
-        return unix(socket.into(), &path, None).map_err(failed);
+        let path = own.as_pathname().map(Path::to_owned);
+        let path = path.or_else(|| {
+            // Without a file: its name is shown as systemd writes it.
+            let name = String::from_utf8_lossy(own.as_abstract_namespace()?).into_owned();
+            Some(PathBuf::from(format!("@{name}")))
+        });
+        return unix(socket.into(), &path.unwrap_or_default(), None).map_err(failed);
     }
     let _ = socket.set_tcp_nodelay(true);
     tcp(socket.into(), settings).map_err(failed)
@@ -198,9 +273,9 @@ fn inherit(
 pub(crate) async fn accept(
     gateway: Rc<Gateway>,
     listener: Listener,
-    mut stop: watch::Receiver<bool>,
+    mut doors: watch::Receiver<Doors>,
 ) {
-    let Listener { socket, local, path, .. } = listener;
+    let Listener { socket, local, .. } = listener;
     let begin = |stream, peer| {
         tokio::task::spawn_local(front::serve(
             Rc::clone(&gateway),
@@ -221,10 +296,15 @@ pub(crate) async fn accept(
         }
     };
     loop {
+        let now = *doors.borrow_and_update();
         let accepted = tokio::select! {
             biased;
-            accepted = accepting.accept(&gateway) => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accepting.accept(&gateway), if now == Doors::Open => accepted,
+            changed = doors.changed() => match (changed, *doors.borrow()) {
+                (Ok(()), Doors::Open | Doors::Shut) => continue,
+                (Ok(()), Doors::Closed(Queue::Shared)) => return,
+                (Ok(()), Doors::Closed(Queue::Ours)) | (Err(_), _) => break,
+            },
         };
         match accepted {
             Ok((stream, peer)) => begin(stream, peer),
@@ -235,8 +315,6 @@ pub(crate) async fn accept(
             }
         }
     }
-    // First the name, so that nobody new comes, then those who are here.
-    drop(path);
     match accepting {
         Accepting::Tcp(socket) => {
             let Ok(socket) = socket.into_std() else { return };

@@ -74,6 +74,11 @@ impl Setup {
         for variable in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"] {
             command.env_remove(variable);
         }
+        // Each has a control socket of its own.
+        command.env("XDG_RUNTIME_DIR", scratch.path());
+        for variable in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"] {
+            command.env_remove(variable);
+        }
         command.current_dir(scratch.path()).args(["--python", &python()]);
         match listens {
             Listens::Tcp => drop(command.args(["--bind", "127.0.0.1:0"])),

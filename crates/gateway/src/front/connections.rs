@@ -161,6 +161,10 @@ impl Connections {
         socket.expect_within(patience);
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.all.open.borrow().len()
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.all.stopping.get()
     }
@@ -189,6 +193,11 @@ impl Connections {
         }
         self.sweep(now);
         self.all.tell_if_empty();
+    }
+
+    /// They do again.
+    pub(crate) fn resume(&self) {
+        self.all.stopping.set(false);
     }
 
     /// Wakes every connection whose deadline has passed.

@@ -13,6 +13,7 @@ use crate::settings::Destination;
 
 pub(super) struct Sink {
     destination: Destination,
+    standard: Standard,
     file: File,
 }
 
@@ -38,14 +39,13 @@ impl Sink {
                 io::stderr().as_fd().try_clone_to_owned()?.into()
             }
         };
-        Ok(Sink { destination: destination.clone(), file })
+        Ok(Sink { destination: destination.clone(), standard, file })
     }
 
-    /// Keeps the old file where the new one can not be had.
+    /// Keeps the old file where the new one can not be had. A standard stream, too: a daemon's leads
+    /// somewhere else after a while.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
-        if let Destination::File(_) = &self.destination {
-            *self = Sink::open(&self.destination, Standard::Error)?;
-        }
+        *self = Sink::open(&self.destination, self.standard)?;
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::settings::Level;
+use crate::{listen::Doors, settings::Level};
 
 pub(crate) type WorkerId = u64;
 
@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Used(WorkerId),
     /// It has more memory than it may.
     Grown(WorkerId),
+    /// Somebody wants another one in its place.
+    Dismissed(WorkerId),
     /// A request in it is over its time.
     Stuck(WorkerId),
     /// Asked where it is over such a request, it says so. Nothing is decided by it.
@@ -71,6 +73,10 @@ pub(crate) enum Event {
     More,
     Fewer,
     Reopen,
+    /// Another master is to be started. Not for the fleet to do.
+    Upgrade,
+    /// No workers until HUP or TTIN; another master has the same sockets.
+    Withdraw,
     Tick,
 }
 
@@ -99,6 +105,8 @@ pub(crate) enum Order {
     Retire(WorkerId),
     Kill(WorkerId, Signal),
     StopListening,
+    /// Nobody is let in any more, or is again.
+    SetDoors(Doors),
     Reopen,
     /// Nobody can answer, and this is why; with none, somebody can again.
     Unavailable(Option<String>),
@@ -109,6 +117,8 @@ pub(crate) enum Order {
     /// A new nursery for the generation in force, after so long: this one can not preload.
     Replant(Duration),
     Say(Level, String),
+    /// Everybody has gone, and we go.
+    Goodbye,
     Exit(u8),
 }
 
@@ -164,6 +174,9 @@ enum Phase {
 
 pub(crate) struct Fleet {
     target: usize,
+    /// To do without workers, as soon as nobody is connected any more; asked for then.
+    withdrawing: Option<Instant>,
+    doors: Doors,
     graceful: Duration,
     boot_failure: BootFailure,
     members: BTreeMap<WorkerId, Member>,
@@ -196,6 +209,8 @@ impl Fleet {
     pub(crate) fn new(target: usize, graceful: Duration, boot_failure: BootFailure) -> Fleet {
         Fleet {
             target,
+            withdrawing: None,
+            doors: Doors::Open,
             graceful,
             boot_failure,
             members: BTreeMap::new(),
@@ -219,7 +234,7 @@ impl Fleet {
         let mut orders = Vec::new();
         match event {
             Event::Start => self.started = true,
-            Event::Tick | Event::Explained { .. } => (),
+            Event::Tick | Event::Upgrade | Event::Explained { .. } => (),
             Event::NotPreloaded { code, reason } => {
                 self.not_preloaded(code, reason, now, &mut orders);
             }
@@ -256,6 +271,11 @@ impl Fleet {
                     member.used = true;
                 }
             }
+            Event::Dismissed(worker) => match self.members.get(&worker).map(|it| it.state) {
+                Some(State::Ready) => self.retire(worker, now, &mut orders),
+                Some(State::Booting) => self.tell(worker, Signal::SIGTERM, now, &mut orders),
+                Some(State::Retiring | State::Stuck | State::Leaving | State::Aborted) | None => (),
+            },
             Event::Stuck(worker) => {
                 if let Some(member) = self.members.get_mut(&worker)
                     && matches!(member.state, State::Ready | State::Retiring)
@@ -267,6 +287,8 @@ impl Fleet {
             Event::Quiet => {
                 if matches!(self.phase, Phase::Stopping { .. }) {
                     self.tell_all(Signal::SIGTERM, now, &mut orders);
+                } else if self.withdrawing.take().is_some() {
+                    self.target = 0;
                 }
             }
             Event::Terminate => self.stop(self.graceful, now, &mut orders),
@@ -278,6 +300,14 @@ impl Fleet {
             Event::Hangup => (),
             Event::More => {
                 self.target += 1;
+                self.withdrawing = None;
+                self.set_doors(Doors::Open, &mut orders);
+            }
+            Event::Withdraw => {
+                if !self.is_leaving() && self.doors == Doors::Open {
+                    self.withdrawing = Some(now);
+                    self.set_doors(Doors::Shut, &mut orders);
+                }
             }
             Event::Fewer => {
                 // As gunicorn: the last one stays, and none stays none.
@@ -286,6 +316,10 @@ impl Fleet {
                 }
             }
             Event::Reopen => orders.push(Order::Reopen),
+        }
+        if self.withdrawing.is_some_and(|since| now - since >= self.graceful) {
+            self.withdrawing = None;
+            self.target = 0;
         }
         self.enforce_patience(now, &mut orders);
         match self.phase {
@@ -301,6 +335,7 @@ impl Fleet {
     /// Whether time alone can make something happen.
     pub(crate) fn needs_ticks(&self) -> bool {
         self.not_before.is_some()
+            || self.withdrawing.is_some()
             || !matches!(self.phase, Phase::Serving)
             || self.members.values().any(|member| member.state != State::Ready)
     }
@@ -308,6 +343,21 @@ impl Fleet {
     /// Whether there has been anything to fork workers from.
     pub(crate) fn has_started(&self) -> bool {
         self.started
+    }
+
+    fn set_doors(&mut self, doors: Doors, orders: &mut Vec<Order>) {
+        if self.doors != doors {
+            self.doors = doors;
+            orders.push(Order::SetDoors(doors));
+        }
+    }
+
+    /// Why everybody leaves, if it is because something failed.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Failing { reason, .. } => Some(reason),
+            Phase::Starting | Phase::Serving | Phase::Stopping { .. } => None,
+        }
     }
 
     pub(crate) fn target(&self) -> usize {

@@ -3,22 +3,25 @@
 //! It never reads a request and never waits for one. What there is to decide is decided in
 //! `fleet.rs`; here are the processes, the listeners and the clock.
 
+mod census; // what others may ask
 mod child; // one worker process
 mod fate; // how it ended, and by whom
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
-mod listeners; // opening what connections come in by
+mod lifecycle; // the process among others: systemd, a master before or after it, its files
+mod listeners; // what connections come in by
 mod memory; // how large a worker is
 mod nursery; // the process workers are forked from
 mod overdue; // what takes one too long
 mod reap; // children that have ended
+mod reexec; // another master, with our sockets
 mod reload; // settings and a nursery that might follow
 mod signals; // gunicorn's, as events
 mod start; // from the command line to the loop
 
 use std::{
     collections::HashMap,
-    os::fd::{OwnedFd, RawFd},
+    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -28,15 +31,17 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
+pub(crate) use census::Census;
 use child::Started;
 use fate::OomKills;
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
 use inbox::Notice;
-use listeners::{Inherited, Opened};
+use lifecycle::Lifecycle;
+use listeners::{Inherited, Listeners, Opened};
 use memory::Memory;
 use nursery::Nursery;
 use overdue::Overdue;
@@ -44,12 +49,13 @@ use reload::{Candidate, Recipe};
 pub use start::run;
 
 use crate::{
+    daemon::Terminal,
     gateway::Gateway,
-    listen::{self, Listener},
+    listen::Doors,
     log::{self, Outputs},
     pool::Worker,
-    settings::{Address, Settings},
-    sys,
+    reloader,
+    settings::Settings,
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
@@ -102,21 +108,13 @@ impl Child {
     }
 }
 
-/// A listener at work.
-struct Accepting {
-    address: Address,
-    /// Its descriptor, until `ended`.
-    number: Option<RawFd>,
-    stop: watch::Sender<bool>,
-    ended: JoinHandle<()>,
-}
-
 struct Supervisor {
     gateway: Rc<Gateway>,
     fleet: Fleet,
     recipe: Recipe,
     children: Children,
-    accepting: Vec<Accepting>,
+    listeners: Listeners,
+    lifecycle: Lifecycle,
     /// By the fleet's generations: the one in force, a candidate, and those that still have workers.
     nurseries: HashMap<u64, Rc<Nursery>>,
     /// A reload whose workers are still to prove themselves.
@@ -134,6 +132,8 @@ struct Supervisor {
 /// What takes the place of what is in force, once the workers stand.
 struct Trial {
     settings: Rc<Settings>,
+    /// The same, for those who ask.
+    config: Value,
     outputs: Box<Outputs>,
 }
 
@@ -144,7 +144,7 @@ enum Again {
 }
 
 impl Supervisor {
-    async fn run(mut self, inherited: Inherited) -> Result<u8, String> {
+    async fn run(mut self, inherited: Inherited, terminal: &Terminal) -> Result<u8, String> {
         let gateway = Rc::clone(&self.gateway);
         let watched = |error| format!("signals can not be watched: {error}");
         signals::watch(&gateway, &gateway.inbox).map_err(watched)?;
@@ -155,15 +155,21 @@ impl Supervisor {
             Opened::All(listeners) => listeners,
             Opened::Failed => return Ok(1),
             Opened::Stopped => {
-                gateway.log.info("Shutting down: Master");
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
                 return Ok(0);
             }
         };
         let kind = if settings.threads > 1 { "gthread" } else { settings.worker_class.name() };
         gateway.log.info(format_args!("Using worker: {kind}"));
-        for (address, listener) in settings.bind.iter().zip(listeners) {
-            self.accept(address.clone(), listener);
+        self.lifecycle.opened(&gateway, &listeners)?;
+        let kept = self.listeners.accept(&gateway, listeners);
+        kept.map_err(|error| format!("sockets can not be kept: {error}"))?;
+        self.lifecycle.listening(&gateway, &self.listeners);
+        if terminal.tell(0, None) {
+            // Its streams lead nowhere from here on.
+            gateway.log.reopen();
         }
+        tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
         tokio::task::spawn_local(log::keep_writing(Rc::clone(&gateway)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,6 +181,7 @@ impl Supervisor {
                 () = gateway.connections.emptied() => Notice::Event(Event::Quiet),
                 _ = ticks.tick() => {
                     self.sweep();
+                    self.lifecycle.look_for_parent(&gateway, &mut self.listeners);
                     if !self.fleet.needs_ticks() {
                         continue;
                     }
@@ -184,6 +191,7 @@ impl Supervisor {
             let Some(event) = self.notice(notice) else { continue };
             self.see(&event);
             let orders = self.fleet.on(event, Instant::now());
+            gateway.census.target.set(self.fleet.target());
             self.count();
             // The last worker of a generation may have gone.
             self.dismiss();
@@ -227,7 +235,9 @@ impl Supervisor {
                 if self.fleet.is_leaving() {
                     return None;
                 }
-                gateway.log.info("Hang up: Master");
+                gateway.log.info(format_args!("Hang up: {}", self.lifecycle.name()));
+                census::count(&gateway.census.reloads);
+                self.lifecycle.reloading(gateway);
                 match &mut self.preparing {
                     Some(again) => *again = Again::Yes,
                     None => self.prepare(),
@@ -275,8 +285,10 @@ impl Supervisor {
         }
         match prepared {
             Ok((candidate, outputs)) => {
-                let Candidate { settings, nursery } = *candidate;
-                if let Err(reason) = self.rebind(&settings) {
+                let Candidate { settings, config, nursery } = *candidate;
+                let possible = Lifecycle::may_become(&settings)
+                    .and_then(|()| self.listeners.add(&self.gateway, &settings));
+                if let Err(reason) = possible {
                     log::close(*outputs);
                     self.gave_up(&reason);
                     return None;
@@ -284,7 +296,7 @@ impl Supervisor {
                 nursery.tell(hook("on_reload", &[]));
                 let (target, graceful) = (settings.workers, settings.graceful_timeout);
                 self.nurseries.insert(self.fleet.next_generation(), nursery);
-                if let Some(before) = self.trial.replace(Trial { settings, outputs }) {
+                if let Some(before) = self.trial.replace(Trial { settings, config, outputs }) {
                     log::close(*before.outputs);
                 }
                 Some(Event::Reload { target, graceful })
@@ -297,44 +309,15 @@ impl Supervisor {
     }
 
     fn gave_up(&self, reason: &str) {
+        self.lifecycle.reloaded(&self.gateway);
         self.gateway
             .log
             .error(format_args!("Reload failed, the old workers serve on. Reason: {reason}"));
     }
 
-    /// Opens what the new settings listen on and the old do not; an address that can not be had is a
-    /// reason not to reload.
-    fn rebind(&mut self, settings: &Settings) -> Result<(), String> {
-        let mut opened = Vec::new();
-        for address in &settings.bind {
-            if !self.accepting.iter().any(|it| it.address == *address) {
-                let listener =
-                    listen::bind(address, settings).map_err(|error| error.to_string())?;
-                opened.push((address.clone(), listener));
-            }
-        }
-        for (address, listener) in opened {
-            self.gateway.log.info(format_args!(
-                "Listening at: {} ({})",
-                listener.shown,
-                std::process::id()
-            ));
-            self.accept(address, listener);
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, address: Address, listener: Listener) {
-        let stop = watch::Sender::new(false);
-        let number = listener.number();
-        let accept = listen::accept(Rc::clone(&self.gateway), listener, stop.subscribe());
-        let ended = tokio::task::spawn_local(accept);
-        self.accepting.push(Accepting { address, number, stop, ended });
-    }
-
     /// The workers of a reload stand: its settings are the ones in force.
     fn adopt(&mut self) {
-        let Some(Trial { settings, outputs }) = self.trial.take() else { return };
+        let Some(Trial { settings, config, outputs }) = self.trial.take() else { return };
         let gateway = &self.gateway;
         if let Some(folder) = &settings.chdir
             && let Err(error) = std::env::set_current_dir(folder)
@@ -345,19 +328,16 @@ impl Supervisor {
         gateway.log.exchange(*outputs);
         gateway.tls.renew(&settings, &gateway.log);
         gateway.settings.replace(settings);
+        gateway.census.set_config(config);
+        self.lifecycle.move_pid_file(gateway);
         self.settle();
     }
 
     /// No listener and no nursery beyond what the settings in force ask for.
     fn settle(&mut self) {
-        let settings = self.gateway.settings();
-        self.accepting.retain(|it| {
-            let stays = settings.bind.contains(&it.address);
-            if !stays {
-                it.stop.send_replace(true);
-            }
-            stays
-        });
+        self.listeners.keep_only(&self.gateway.settings());
+        lifecycle::publish(&self.gateway, &self.listeners);
+        self.lifecycle.reloaded(&self.gateway);
         self.dismiss();
     }
 
@@ -427,10 +407,8 @@ impl Supervisor {
 
     /// As gunicorn, only of sockets that tell.
     fn count_backlog(&self) {
-        let live = self.accepting.iter().filter(|it| !it.ended.is_finished());
-        let waiting = live.filter_map(|it| sys::waiting_connections(it.number?));
-        if let Some(sum) = waiting.map(u64::from).reduce(|sum, one| sum + one) {
-            self.gateway.log.count_backlog(sum);
+        if let Some(waiting) = self.listeners.waiting() {
+            self.gateway.log.count_backlog(waiting);
         }
     }
 
@@ -443,9 +421,14 @@ impl Supervisor {
                     gateway.log.debug(format_args!("Worker ready (pid: {pid})"));
                 }
                 gateway.pool.ready(*worker);
+                self.lifecycle.serving(gateway, &self.listeners);
                 if let Some(entry) = gateway.pool.find(*worker) {
                     self.memory.look_at(&entry);
                 }
+            }
+            Event::Upgrade => {
+                let nursery = self.nursery(self.fleet.generation()).cloned();
+                self.lifecycle.upgrade(gateway, &self.listeners, nursery);
             }
             Event::Used(worker) => {
                 if let Some(pid) = self.pid(*worker) {
@@ -483,16 +466,24 @@ impl Supervisor {
             Order::Spawn(worker) => self.spawn(worker),
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
+                if matches!(signal, Signal::SIGKILL | Signal::SIGABRT) {
+                    census::count(&gateway.census.killed);
+                }
                 if let Some(child) = self.children.get_mut(&worker) {
                     child.send(signal);
                 }
             }
             Order::StopListening => {
-                for accepting in self.accepting.drain(..) {
-                    accepting.stop.send_replace(true);
-                    let _ = accepting.ended.await;
-                }
+                let queue = self.lifecycle.stopping(gateway, self.fleet.failure());
+                self.listeners.close(queue).await;
                 gateway.connections.stop(Instant::now());
+            }
+            Order::SetDoors(doors) => {
+                self.listeners.set_doors(doors);
+                match doors {
+                    Doors::Open => gateway.connections.resume(),
+                    Doors::Shut | Doors::Closed(_) => gateway.connections.stop(Instant::now()),
+                }
             }
             Order::Reopen => {
                 gateway.log.reopen();
@@ -512,8 +503,16 @@ impl Supervisor {
                 self.settle();
             }
             Order::Replant(delay) => self.replace(self.fleet.generation(), delay),
-            Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
+            Order::Unavailable(reason) => {
+                if let Some(reason) = &reason {
+                    self.lifecycle.say_status(gateway, reason);
+                }
+                gateway.pool.set_unavailable(reason);
+            }
             Order::Say(level, message) => gateway.log.say(level, message),
+            Order::Goodbye => {
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
+            }
             Order::Exit(_) => unreachable!("the loop ends with it"),
         }
     }
@@ -530,8 +529,11 @@ impl Supervisor {
         let settings = trial.map(|trial| Rc::clone(&trial.settings));
         let settings = settings.unwrap_or_else(|| gateway.settings());
         let started = match self.nursery(generation) {
-            Some(nursery) => child::start(worker, settings.threads, nursery, &gateway.inbox)
-                .map_err(|error| error.to_string()),
+            Some(nursery) => {
+                let (inbox, reloader) = (&gateway.inbox, &gateway.reloader);
+                child::start(worker, settings.threads, nursery, inbox, reloader)
+                    .map_err(|error| error.to_string())
+            }
             None => Err("the nursery is gone, and not replaced yet".to_owned()),
         };
         match started {
@@ -561,6 +563,7 @@ impl Supervisor {
         let gateway = &self.gateway;
         let Some(child) = self.children.get_mut(&worker) else { return };
         gateway.log.info(format_args!("Booting worker with pid: {pid}"));
+        census::count(&gateway.census.spawned);
         child.pid = Some(pid);
         if let Some(signal) = child.told {
             child.send(signal);
@@ -584,6 +587,9 @@ impl Supervisor {
                 let _ = tokio::time::timeout(LAST_WORDS, heard).await;
                 inbox.put(Event::Exited { worker, end });
             });
+            return;
+        }
+        if self.lifecycle.successor_ended(&self.gateway, pid, end) {
             return;
         }
         let lost = self.nurseries.iter().find(|(_, nursery)| nursery.pid == pid);

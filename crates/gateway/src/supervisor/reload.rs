@@ -9,12 +9,15 @@ use super::nursery::{Nursery, Refusal, Seedling};
 use crate::{
     front::tls::Terms,
     log::{self, Outputs},
+    privileges::Identity,
     settings::{self, Contents, Settings, Settled, Sources},
 };
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
 pub(crate) struct Candidate {
     pub(super) settings: Rc<Settings>,
+    /// The same, for those who ask.
+    pub(super) config: Value,
     pub(super) nursery: Rc<Nursery>,
 }
 
@@ -26,6 +29,8 @@ pub(super) struct Recipe {
     pub(super) library: PathBuf,
     /// Where this program was started: what `-c` names is named from here, always.
     here: PathBuf,
+    /// Who runs the configuration and the application.
+    pub(super) identity: Option<Identity>,
 }
 
 impl Recipe {
@@ -39,12 +44,13 @@ impl Recipe {
             _ => here.join(python),
         });
         let python = causeway_app_host::interpreter(asked_for);
-        Ok(Recipe { python, library, here, sources: Rc::new(sources) })
+        Ok(Recipe { python, library, here, sources: Rc::new(sources), identity: None })
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {
         let config = self.sources.config(&self.here);
-        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here)
+        let identity = self.identity.as_ref();
+        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here, identity)
     }
 
     pub(super) fn settle(
@@ -74,8 +80,9 @@ impl Recipe {
         if settled.settings.preload_app {
             nursery.ask(json!({"do": "preload"})).await.map_err(said)?;
         }
+        let config = settings::for_hooks(&settled);
         let (settings, nursery) = (Rc::new(settled.settings), Rc::new(nursery));
-        Ok(Box::new(Candidate { settings, nursery }))
+        Ok(Box::new(Candidate { settings, config, nursery }))
     }
 
     /// And logs, where a reload asks for other settings.
@@ -99,6 +106,7 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "chdir": settings.chdir,
         "pythonpath": settings.pythonpath,
         "sendfile": settings.sendfile,
+        "reload": settings.reload,
         "environment": environment,
         "logging": log::describe(settings),
         "threads": settings.threads,

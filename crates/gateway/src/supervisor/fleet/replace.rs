@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{Fleet, Member, Order, State};
+use crate::listen::Doors;
 
 impl Fleet {
     pub(super) fn reload(&mut self, target: usize, graceful: Duration) {
         self.latest = self.next_generation();
         self.generation = self.latest;
         (self.target, self.graceful) = (target, graceful);
+        self.withdrawing = None;
         self.started = true;
         self.not_before = None;
     }
@@ -39,6 +41,7 @@ impl Fleet {
             if self.proven != generation {
                 self.proven = generation;
                 orders.push(Order::Adopt);
+                self.set_doors(Doors::Open, orders);
             }
             (self.proven_target, self.proven_graceful) = (self.target, self.graceful);
             for old in self.of(|it| it.generation != generation) {

@@ -81,14 +81,11 @@ impl Fleet {
                     4 => "App failed to load",
                     _ => "Worker failed to boot",
                 };
-                orders.push(Order::Say(Level::Info, "Shutting down: Master".to_owned()));
+                orders.push(Order::Goodbye);
                 orders.push(Order::Say(Level::Error, format!("Reason: {what}: {reason}")));
                 orders.push(Order::Exit(*code));
             }
-            Phase::Stopping { .. } => {
-                orders.push(Order::Say(Level::Info, "Shutting down: Master".to_owned()));
-                orders.push(Order::Exit(0));
-            }
+            Phase::Stopping { .. } => orders.extend([Order::Goodbye, Order::Exit(0)]),
             Phase::Starting | Phase::Serving => (),
         }
     }
