@@ -53,7 +53,10 @@ def add(logger, handler, formatter):
 def to_file(path, stream):
     if path == "-":
         return logging.StreamHandler(stream)
-    return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    try:
+        return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise RuntimeError(f"'{path}' isn't writable [{error.strerror}]") from None
 
 
 def capture():

@@ -21,8 +21,6 @@ const DIFFERENT: &[&str] = &[
 const NOT_HERE: &[&str] = &[
     // The client's socket. It is not the worker's to read or write here: the gateway holds it.
     "gunicorn.socket",
-    // An object of the app-host's, where it is there.
-    "wsgi.early_hints",
 ];
 
 /// What `/` answers to these bytes. Ports are chosen by the system: they are checked, and named alike.

@@ -66,7 +66,7 @@ fn ask_a_worker_that_never_looks(gateway: &Gateway, method: &str) -> Vec<Respons
     // It is done with that one in the gateway's eyes too, and comes first again.
     gateway.output.wait_for_nth("\"GET / HTTP/1.1\" 200 ", 2);
     freeze(worker);
-    let (answered, answers) = mpsc::channel();
+    let (answered, answers) = mpsc::sync_channel(1);
     thread::scope(|scope| {
         for _ in 0..2 {
             let answered = answered.clone();

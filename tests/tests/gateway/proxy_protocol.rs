@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::{
     environ::{assert_same, facts},
     real_gunicorn::both,
+    secure::{self, Client, Session, Wants},
     stack::{Gateway, Listens, Response, Setup, fixtures},
 };
 
@@ -184,5 +185,35 @@ fn byte_by_byte_and_in_the_logs() {
     let line = gateway.output.wait_for("GET /a HTTP/1.1");
     assert!(line.starts_with("192.0.2.1 - - ["), "{line}");
     stream.write_all(b"nonsense\r\n\r\n").unwrap();
+    gateway.log.wait_for("Invalid request from ip=192.0.2.1: ");
+}
+
+/// A proxy that passes TLS on has no key to speak inside of it. gunicorn looks there alone, and a
+/// proxy that has the key may go on saying it there.
+#[test]
+fn before_tls_and_inside_of_it() {
+    let gateway = secure::start(&["--proxy-protocol"]);
+    let introduced_address = |session: &mut Session| {
+        let text = session.get("/env").text();
+        text.lines().find_map(|line| line.strip_prefix("REMOTE_ADDR=")).unwrap().to_owned()
+    };
+    let client = Client::new(&Wants::default());
+    for by in [LINE.to_vec(), header(0x21, 0x11, &INET)] {
+        let mut stream = gateway.connect();
+        stream.write_all(&by).unwrap();
+        let mut session = client.connect_over(stream).unwrap();
+        assert_eq!(introduced_address(&mut session), "192.0.2.1");
+        let mut session = client.connect(&gateway).unwrap();
+        session.write_all(&by).unwrap();
+        assert_eq!(introduced_address(&mut session), "192.0.2.1");
+    }
+    let mut session = client.connect(&gateway).unwrap();
+    assert_eq!(introduced_address(&mut session), "127.0.0.1");
+    // Once is enough: a client of the proxy's does not get to say it again.
+    let mut stream = gateway.connect();
+    stream.write_all(LINE).unwrap();
+    let mut session = client.connect_over(stream).unwrap();
+    session.write_all(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n").unwrap();
+    assert_eq!(session.get("/env").status, 400);
     gateway.log.wait_for("Invalid request from ip=192.0.2.1: ");
 }

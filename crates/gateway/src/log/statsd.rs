@@ -27,8 +27,9 @@ pub(super) struct Statsd {
     tags: String,
     /// The count sent last.
     workers: Cell<Option<usize>>,
-    /// The last one did not leave: that was said, and is not said again.
-    failing: Cell<bool>,
+    /// One did not leave: that was said, and is not said again. Of two sent to where nobody listens
+    /// only every other one fails, so that success says little.
+    was_said: Cell<bool>,
 }
 
 enum Socket {
@@ -86,7 +87,7 @@ impl Statsd {
             prefix: prefix(&settings.statsd_prefix),
             tags: if tags.is_empty() { String::new() } else { format!("|#{tags}") },
             workers: Cell::new(None),
-            failing: Cell::new(false),
+            was_said: Cell::new(false),
         }))
     }
 
@@ -111,8 +112,11 @@ impl Statsd {
         self.send(format_args!("gunicorn.log.{name}:1|c|@1.0"))
     }
 
-    /// Whether this is news.
+    /// Whether this is news. That there is none yet is not.
     pub(super) fn workers(&self, count: usize) -> bool {
+        if count == 0 && self.workers.get().is_none() {
+            return false;
+        }
         let is_news = self.workers.replace(Some(count)) != Some(count);
         if is_news {
             // Should it not leave, a request's will say so.
@@ -125,7 +129,7 @@ impl Statsd {
         self.send(format_args!("gunicorn.backlog:{waiting}|h"))
     }
 
-    /// Why it did not leave, where the one before did.
+    /// Why it did not leave, the first time.
     fn send(&self, metric: fmt::Arguments<'_>) -> Option<String> {
         let mut buffer = [0; MOST];
         let mut rest = &mut buffer[..];
@@ -136,8 +140,8 @@ impl Statsd {
             Socket::Udp(socket) => socket.send(datagram),
             Socket::Unix(socket, path) => socket.send_to(datagram, path),
         });
-        let was_failing = self.failing.replace(sent.is_err());
-        sent.err().filter(|_| !was_failing).map(|error| error.to_string())
+        let error = sent.err()?;
+        (!self.was_said.replace(true)).then(|| error.to_string())
     }
 }
 

@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// Installed if it is not; the error says by what it would be.
-    pub(super) fn program(self, built: &Path) -> Result<PathBuf> {
+    pub(super) fn program(self, ours: &Path) -> Result<PathBuf> {
         let installed = |name: &str| {
             let requirements = format!("xtask/bench/{name}.txt");
             let program =
@@ -63,7 +63,7 @@ impl Kind {
             program.with_context(|| format!("it is installed by pip install -r {requirements}"))
         };
         match self {
-            Kind::Ours | Kind::OursThreads => Ok(built.join("causeway-gateway")),
+            Kind::Ours | Kind::OursThreads => Ok(ours.to_owned()),
             Kind::GunicornSync | Kind::GunicornThreads => peers::gunicorn(Progress::Shown),
             Kind::Granian => installed("granian"),
             Kind::Uwsgi => installed("uwsgi"),
