@@ -90,7 +90,7 @@ fn put_all(
     if settings.server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
-    let script_name = head.script_name().unwrap_or_else(|| gateway.script_name(&settings));
+    let script_name = head.script_name().unwrap_or(settings.script_name.as_bytes());
     let path = mounted(head.path(), script_name)?;
     sink.put(b"PATH_INFO", &unquote(path));
     sink.put(b"SCRIPT_NAME", script_name);
