@@ -4,6 +4,7 @@
 
 mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
+mod streams; // talks to it over HTTP/2
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod boot;
@@ -13,6 +14,7 @@ mod failures;
 mod faults;
 mod memory;
 mod queue;
+mod http2;
 mod reading;
 mod serving;
 mod signals;

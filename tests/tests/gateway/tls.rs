@@ -319,12 +319,3 @@ fn without_http2_nothing_is_asked_by_alpn() {
     assert_eq!(session.alpn(), None);
     assert_eq!(session.get("/").status, 200);
 }
-
-#[test]
-fn http2_is_refused_by_name() {
-    let mut gateway = setup(Listens::Tcp, &[], &["--http-protocols", "h2,h1"]).launch();
-    assert_eq!(gateway.exit_code(), Some(1));
-    let log = gateway.log.text();
-    assert!(log.starts_with("Error: http_protocols \"h2\""), "{log}");
-    assert!(log.contains("causeway-edge"), "{log}");
-}

@@ -86,6 +86,9 @@ fn put_all(
     }
     put_server(local, head, sink);
     put_fields(head, story, gateway.settings().server_timing, sink);
+    if head.is_http2() {
+        sink.put(b"HTTP_VERSION", b"2");
+    }
     if gateway.settings().server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }

@@ -12,6 +12,7 @@ mod pages; // small pages of our own
 mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 pub(crate) mod tls; // and with TLS over it
+mod http2; // and with many requests at once over that
 
 use std::{rc::Rc, time::Duration};
 
@@ -89,44 +90,37 @@ pub(crate) async fn serve(
         match connection.introduce(&gateway, &settings).await {
             Ok(Some(())) => (),
             Ok(None) => return,
-            Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+            Err(refusal) => {
+                if connection.refuse(&gateway, None, refusal).await.is_some() {
+                    connection.socket.linger(&mut connection.buffer).await;
+                }
+                return;
+            }
         }
     }
     let limits = Limits::new(&settings, connection.is_trusted(&settings), scheme);
+    if connection.socket.alpn() == Some(http2::NAME) {
+        return Box::pin(http2::serve(gateway, connection, limits)).await;
+    }
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {
             Ok(Some(head)) => head,
             Ok(None) => break,
-            Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
-        };
-        let mut story = Story::begin(connection.client());
-        story.introduction = connection.introduction;
-        let body = match connection.body(&gateway, &head).await {
-            Ok(body) => body,
-            Err(BodyError::Refused(refusal)) => {
-                return connection.refuse(&gateway, Some((&head, &mut story)), refusal).await;
-            }
-            Err(BodyError::Gone) => {
-                gateway.log.debug(format_args!(
-                    "{} {} from {}: the client left before its body was complete",
-                    head.method_text(),
-                    head.target_text(),
-                    connection.client()
-                ));
+            Err(refusal) => {
+                if connection.refuse(&gateway, None, refusal).await.is_some() {
+                    connection.socket.linger(&mut connection.buffer).await;
+                }
                 break;
             }
         };
-        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        if let Some(access) = gateway.access() {
-            access.record(&gateway, &connection.local, &head, &story);
-        }
-        match answered {
-            Persistence::KeepAlive => phase = Phase::Idle,
-            Persistence::Close => {
+        match connection.exchange(&gateway, &head).await {
+            Some(Persistence::KeepAlive) => phase = Phase::Idle,
+            Some(Persistence::Close) => {
                 connection.socket.linger(&mut connection.buffer).await;
                 break;
             }
+            None => break,
         }
     }
 }
@@ -152,6 +146,33 @@ impl Connection {
             Some(Introduction::Client { client, .. }) => Peer::Tcp(client),
             Some(Introduction::Local | Introduction::Unknown) | None => self.peer,
         }
+    }
+
+    /// One request whose head is here: its body, its answer, its line in the access log. `None`: the
+    /// client is gone, or was told nothing.
+    async fn exchange(&mut self, gateway: &Rc<Gateway>, head: &Head) -> Option<Persistence> {
+        let mut story = Story::begin(self.client());
+        story.introduction = self.introduction;
+        let body = match self.body(gateway, head).await {
+            Ok(body) => body,
+            Err(BodyError::Refused(refusal)) => {
+                return self.refuse(gateway, Some((head, &mut story)), refusal).await;
+            }
+            Err(BodyError::Gone) => {
+                gateway.log.debug(format_args!(
+                    "{} {} from {}: the client left before its body was complete",
+                    head.method_text(),
+                    head.target_text(),
+                    self.client()
+                ));
+                return None;
+            }
+        };
+        let answered = dispatch::answer(gateway, self, &mut story, head, body).await;
+        if let Some(access) = gateway.access() {
+            access.record(gateway, &self.local, head, &story);
+        }
+        Some(answered)
     }
 
     /// Reads what a proxy says of its client before the first request, if it does. `None`: the
@@ -259,18 +280,22 @@ impl Connection {
             match self.socket.read(&mut self.buffer).await {
                 Ok(_) => (),
                 Err(Gone::Silent) => return Err(BodyError::Refused(Refusal::request_timeout())),
+                Err(Gone::Closed) if reader.is_open_ended() && self.socket.has_ended() => {
+                    return Ok(reader.finish());
+                }
                 Err(Gone::Closed) => return Err(BodyError::Gone),
             }
         }
     }
 
-    /// Answers what is no request, and closes: where the next one would begin can not be said.
+    /// Answers what is no request. The connection is to be closed: where the next one would begin can
+    /// not be said.
     async fn refuse(
-        mut self,
+        &mut self,
         gateway: &Gateway,
         about: Option<(&Head, &mut Story)>,
         refusal: Refusal,
-    ) {
+    ) -> Option<Persistence> {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
         if let (Some(access), Some((head, story))) = (gateway.access(), about) {
@@ -279,8 +304,7 @@ impl Connection {
             access.record(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
-        if self.socket.write_all(page.bytes.chunk()).await.is_ok() {
-            self.socket.linger(&mut self.buffer).await;
-        }
+        let told = self.socket.write_all(page.bytes.chunk()).await;
+        told.is_ok().then_some(Persistence::Close)
     }
 }
