@@ -21,13 +21,15 @@ use xtask::python::{Environment, Python};
 use xtask::workspace::{self, Profile};
 
 mod edge;
+mod overhead;
 mod pair;
 
 use pair::{Pair, Programs};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The edge alone beside nginx, instead of the chain
+    /// A part instead of the chain: the edge beside nginx; or what the gateway and the app-host cost over
+    /// the application, beside gunicorn, granian and uWSGI
     #[arg(value_enum)]
     what: Option<What>,
     /// How long each measurement runs
@@ -45,11 +47,15 @@ pub(crate) struct Options {
     /// Of the edge: another program instead of the release build
     #[arg(long, value_name = "PROGRAM")]
     edge: Option<PathBuf>,
+    /// Of the overhead: another program instead of the release build
+    #[arg(long, value_name = "PROGRAM")]
+    gateway: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
     Edge,
+    Overhead,
 }
 
 /// What is asked of an application.
@@ -85,8 +91,10 @@ struct Footprint {
 }
 
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
-    if options.what == Some(What::Edge) {
-        return edge::run(&options).await;
+    match options.what {
+        Some(What::Edge) => return edge::run(&options).await,
+        Some(What::Overhead) => return overhead::run(&options).await,
+        None => {}
     }
     name_what_is_missing(&[("nginx", "nginx-light"), ("wrk", "wrk")])?;
     let built = programs::build(Profile::Release, Progress::Shown)?;

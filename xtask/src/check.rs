@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 use xtask::workspace;
 
-use crate::{directives, tidy};
+use crate::{directives, settings, tidy};
 
 /// Arguments of cargo, and a variable it is given.
 type Step = (&'static [&'static str], Option<(&'static str, &'static str)>);
@@ -40,6 +40,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     println!("$ cargo xtask directives --check");
     directives::check()?;
+    println!("$ cargo xtask settings --check");
+    settings::check()?;
     println!("$ cargo xtask tidy");
     tidy::run()
 }

@@ -228,3 +228,25 @@ fn table(outcomes: &[Outcome]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(fault: Fault, lost: &[&str], refused: usize) -> Option<String> {
+        let lost = lost.iter().map(|reason| (*reason).to_owned()).collect();
+        let tally = Tally { answered: 100, retried: 0, refused, lost };
+        Outcome { fault, times: 2, tally }.complaint()
+    }
+
+    #[test]
+    fn only_what_a_killed_worker_had_in_hand_may_be_lost() {
+        assert_eq!(complaint(Fault::Reload, &[], 0), None);
+        assert!(complaint(Fault::Reload, &["502: \"\""], 0).is_some());
+        assert!(complaint(Fault::Term, &[], 1).is_some());
+        assert_eq!(complaint(Fault::Kill, &["502: \"\"", "502: \"\""], 0), None);
+        assert!(complaint(Fault::Kill, &["502: \"\""; 3], 0).is_some());
+        let silent = complaint(Fault::Kill, &["the connection ended too early"], 0);
+        assert!(silent.is_some_and(|complaint| complaint.contains("1 without any answer")));
+    }
+}

@@ -13,6 +13,8 @@ mod down;
 mod fuzz;
 mod logs;
 mod losses;
+mod settings;
+mod soak;
 mod status;
 mod table;
 mod test;
@@ -50,10 +52,14 @@ enum Command {
     Conform(conform::Options),
     /// Write docs/directives.md from the edge's registry
     Directives(directives::Options),
+    /// Write docs/settings.md, the manual page and the completions from the gateway's rows
+    Settings(settings::Options),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
     Losses(losses::Options),
+    /// Minutes of mixed load with faults, and whether memory or descriptors grow meanwhile
+    Soak(soak::Options),
     /// Compare the chain with nginx and gunicorn
     Bench(bench::Options),
 }
@@ -74,8 +80,10 @@ fn main() -> ExitCode {
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
+            Command::Settings(options) => settings::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
+            Command::Soak(options) => soak::run(options).await,
             Command::Bench(options) => bench::run(options).await,
         }
     });

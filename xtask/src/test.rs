@@ -1,7 +1,9 @@
 //! `test`: builds what the tests start, then runs them all. With `--real` it runs the suite that puts
 //! the real nginx, gunicorn, uWSGI and Chromium beside ours: what is missing is named with the command that
-//! installs it, and the command fails, because a skipped test is not a passed one.
+//! installs it, and the command fails, because a skipped test is not a passed one. With `--packaging` it
+//! runs the suite that installs everything with pip.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -19,6 +21,9 @@ pub(crate) struct Options {
     /// The suite that needs a real nginx, gunicorn and Chromium, instead of the one that needs nothing
     #[arg(long)]
     real: bool,
+    /// The suite that installs everything with pip and runs it as a deployment does; builds for release
+    #[arg(long, conflicts_with = "real")]
+    packaging: bool,
     /// Passed on to cargo test
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -32,10 +37,23 @@ const REAL: [(&str, &[&str], &str); 4] = [
     ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
 ];
 
+/// And what a deployment consists of.
+const PACKAGING: [(&str, &[&str], &str); 3] = [
+    REAL[0],
+    ("systemd-analyze", &["/usr/bin/systemd-analyze"], "systemd"),
+    ("systemd-socket-activate", &["/usr/bin/systemd-socket-activate"], "systemd"),
+];
+
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let python = Python::find()?;
+    if options.packaging {
+        name_what_is_missing(&PACKAGING)?;
+        let suite = ["--package", "e2e", "--features", "real", "--test", "packaging"];
+        cargo_test(&suite, &[], &options.arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if options.real {
-        name_what_is_missing()?;
+        name_what_is_missing(&REAL)?;
     }
     programs::build(Profile::Debug, Progress::Shown)?;
     for name in Application::names() {
@@ -64,8 +82,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn name_what_is_missing() -> Result<()> {
-    let missing: Vec<_> = REAL
+fn name_what_is_missing(wanted: &[(&str, &[&str], &str)]) -> Result<()> {
+    let missing: Vec<_> = wanted
         .iter()
         .filter(|(_, places, _)| !places.iter().any(|place| Path::new(place).is_file()))
         .collect();
@@ -73,7 +91,8 @@ fn name_what_is_missing() -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|(name, _, _)| *name).collect();
-    let packages: Vec<&str> = missing.iter().map(|(_, _, package)| *package).collect();
+    let packages: BTreeSet<&str> = missing.iter().map(|(_, _, package)| *package).collect();
+    let packages: Vec<&str> = packages.into_iter().collect();
     bail!("these tests need {}: apt-get install {}", names.join(", "), packages.join(" "))
 }
 

@@ -1,12 +1,7 @@
 # What hooks of gunicorn.conf.py are given: `server`, `worker`, `req` and `resp`, with the attributes
 # people use in them. The names are gunicorn's; what is behind them is the gateway's.
-import logging
 import os
-import sys
 import time
-
-FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
-DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
 
 
 class Config:
@@ -28,26 +23,6 @@ class Config:
         if name in self.settings.get("hooks", ()):
             return getattr(self._module, name)
         return None
-
-
-class Log:
-    """`server.log`: gunicorn.error, with gunicorn's methods."""
-
-    def __init__(self, cfg):
-        self.cfg = cfg
-        self.error_log = logging.getLogger("gunicorn.error")
-        self.access_log = logging.getLogger("gunicorn.access")
-        self.error_log.propagate = self.access_log.propagate = False
-        self.error_log.setLevel(str(getattr(cfg, "loglevel", "info")).upper())
-        self.access_log.setLevel(logging.INFO)
-        if not self.error_log.handlers:
-            handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
-            self.error_log.addHandler(handler)
-
-    def __getattr__(self, name):
-        # critical, error, warning, info, debug, exception, log
-        return getattr(self.error_log, name)
 
 
 class Server:

@@ -26,7 +26,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::control::{Control, Order, boot_was_ended};
 use crate::fault;
 use crate::hooks::Hooks;
-use crate::launch::NURSERY;
+use crate::launch::{LOGGER, NURSERY};
 use crate::log::{self, Level};
 use crate::nursery;
 use crate::options::HostOptions;
@@ -43,6 +43,9 @@ pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<i32> {
         && first == NURSERY
     {
         return nursery::run(py, rest.first());
+    }
+    if arguments == [LOGGER] {
+        return log::logger(py)?.call_method0("serve")?.extract();
     }
     let mut control = Control::take_over(py)?;
     let load = module(py, LOAD, c"load")?;
@@ -174,6 +177,7 @@ fn start(
     control.serve(py)?;
     let threads = (0..threads).map(|number| start_thread(&worker, number));
     let threads = threads.collect::<PyResult<Vec<_>>>()?;
+    control.imported(py, None);
     control.ready();
     Ok(Served { worker: worker.unbind(), shared, threads, socket_file, hooks })
 }
@@ -338,18 +342,21 @@ fn failed(
     let is_application = value.is_instance(&load.getattr("ApplicationError")?)?;
     let explained = load.getattr("explain")?.call1((&value,))?;
     let (traceback, last): (String, String) = explained.extract()?;
+    let place: String = load.getattr("place")?.call0()?.extract()?;
     let (code, message) = if is_application {
         let reason = value.str()?.to_string();
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        log::entry(py, Level::Error, &format_args!("application could not be loaded: {reason}"));
-        (APPLICATION_FAILED, reason)
+        let message = format!("{reason} {place}");
+        log::entry(py, Level::Error, &format_args!("application could not be loaded: {message}"));
+        (APPLICATION_FAILED, message)
     } else {
         let entry = format!("Exception in worker process\n{}", traceback.trim_end());
         log::entry(py, Level::Error, &entry);
-        log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
-        (BOOT_FAILED, last)
+        let message = format!("{last} {place}");
+        log::entry(py, Level::Error, &format_args!("worker could not boot: {message}"));
+        (BOOT_FAILED, message)
     };
-    let place = load.getattr("place")?.call0()?;
-    control.failed(code, &format!("{message} {place}"));
+    control.imported(py, Some(&value));
+    control.failed(code, &message);
     Ok(code)
 }

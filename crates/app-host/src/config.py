@@ -97,7 +97,10 @@ def stand_in(value):
 
 def arity(function):
     try:
-        return len(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
+        # As gunicorn counts.
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return sum(parameter.kind in positional for parameter in parameters)
     except (TypeError, ValueError):
         return None
 

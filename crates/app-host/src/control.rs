@@ -19,12 +19,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::log::ErrorLog;
+use crate::imports::Imports;
+use crate::log::{self, ErrorLog, Level};
 use crate::sys;
 
 const CONTROL: &str = "CAUSEWAY_CONTROL_FD";
@@ -44,6 +46,11 @@ const ENDED: u8 = 3;
 
 const SIGNALS: [i32; 4] = [SIGTERM, SIGQUIT, SIGINT, SIGUSR1];
 static HANDLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Those we have a handler for.
+pub(crate) fn signals() -> impl Iterator<Item = Signal> {
+    SIGNALS.into_iter().filter_map(|number| Signal::try_from(number).ok())
+}
 
 /// In a process the application has forked: a signal to it is not one to us, whose pipe it would be
 /// told in, and it means again what it means to any process. Unless the application has a handler.
@@ -82,6 +89,8 @@ pub(crate) struct Control {
     /// The interpreter knows it by number only: it must stay open.
     signals_in: Option<OwnedFd>,
     error_log: ErrorLog,
+    /// With `--reload`.
+    imports: Option<Imports>,
 }
 
 impl Control {
@@ -92,19 +101,21 @@ impl Control {
         let error_log = ErrorLog::new(take_variable(py, ERROR_LOG)?);
         let pipe = pipe.map(File::from);
         let lifeline = lifeline.map(orders);
-        let control = Control { pipe, lifeline, signals: None, signals_in: None, error_log };
+        let control =
+            Control { pipe, lifeline, signals: None, signals_in: None, imports: None, error_log };
         control.handle_signals(py)?;
         Ok(control)
     }
 
     /// For a worker that was forked with all of it.
-    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd, error_log: Option<OsString>) -> Control {
+    pub(crate) fn over(pipe: OwnedFd, lifeline: OwnedFd) -> Control {
         Control {
             pipe: Some(pipe.into()),
             lifeline: Some(orders(lifeline)),
             signals: None,
             signals_in: None,
-            error_log: ErrorLog::new(error_log),
+            imports: None,
+            error_log: ErrorLog::new(None),
         }
     }
 
@@ -133,6 +144,24 @@ impl Control {
         self.signals = Some(read.into());
         self.signals_in = Some(write);
         Ok(())
+    }
+
+    /// From now on the gateway hears of everything that is imported.
+    pub(crate) fn tell_imports(&mut self, imports: Imports) {
+        self.imports = Some(imports);
+    }
+
+    /// What was imported since it was last said; also where an import failed.
+    pub(crate) fn imported(&mut self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) {
+        let Some(imports) = &self.imports else { return };
+        match imports.news(py, error) {
+            Ok(lines) => self.tell(&lines),
+            // The application has broken what it takes; it is told once, and served on.
+            Err(error) => {
+                self.imports = None;
+                log::entry(py, Level::Warning, &format_args!("--reload sees no more: {error}"));
+            }
+        }
     }
 
     /// Whether a gateway started us, which gives each of its workers a socket of its own.
@@ -169,6 +198,7 @@ impl Control {
         loop {
             let readable = py.detach(|| self.poll(done))?;
             py.check_signals()?;
+            self.imported(py, None);
             if let Some(order) = self.next_signal(py) {
                 return Ok(order);
             }
@@ -189,7 +219,12 @@ impl Control {
         let lifeline = self.lifeline.as_ref().map(BufReader::get_ref);
         // Orders that came along with the one before.
         let has_more = self.lifeline.as_ref().is_some_and(|lifeline| !lifeline.buffer().is_empty());
-        let patience = if has_more { PollTimeout::ZERO } else { PollTimeout::NONE };
+        let patience = match &self.imports {
+            _ if has_more => PollTimeout::ZERO,
+            // Views are imported when they are asked for first.
+            Some(_) => PollTimeout::from(1000_u16),
+            None => PollTimeout::NONE,
+        };
         events.extend(lifeline.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
         match poll(&mut events, patience) {
             Ok(_) => (),

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::head::Head;
-use crate::log::{self, Level};
+use crate::log;
 use crate::response::Response;
 use crate::story::Story;
 
@@ -42,12 +42,11 @@ impl From<io::Error> for Fault {
 
 /// Logs an exception as gunicorn does: a line about the request, then the traceback.
 pub(crate) fn report(py: Python<'_>, error: &PyErr, story: &Story) {
-    let traceback = traceback(py, error).unwrap_or_else(|_| error.to_string());
     let message = format!("Error handling request {}{}", story.request(), story.trace());
-    log::entry(py, Level::Error, &format_args!("{message}\n{}", traceback.trim_end()));
+    log::exception(py, &message, error);
 }
 
-fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let format = py.import("traceback")?.getattr("format_exception")?;
     let lines: Vec<Bound<'_, PyString>> = format.call1((exception(py, error)?,))?.extract()?;
     let text: Vec<u8> = lines.iter().flat_map(log::text).collect();

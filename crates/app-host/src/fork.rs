@@ -6,10 +6,12 @@
 //! in the child our sockets are put out of reach at once, and a child that comes back out of the
 //! application ends there. What it does in between is its own affair.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::signal::{SigSet, SigmaskHow};
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -30,8 +32,30 @@ static IS_CHILD: AtomicBool = AtomicBool::new(false);
 pub(crate) fn watch(worker: &Bound<'_, Worker>) -> PyResult<()> {
     let py = worker.py();
     let hooks = PyDict::new(py);
+    hooks.set_item("before", pyo3::wrap_pyfunction!(before_fork, py)?)?;
+    hooks.set_item("after_in_parent", pyo3::wrap_pyfunction!(listen_again, py)?)?;
     hooks.set_item("after_in_child", worker.getattr("after_fork_in_child")?)?;
     py.import("os")?.call_method("register_at_fork", (), Some(&hooks)).map(drop)
+}
+
+thread_local! {
+    /// What the forking thread listened to before.
+    static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
+}
+
+/// A signal to the child must not come before the child knows that it is one. Our handler would
+/// write it into the pipe that our main thread reads, and the child would never hear of it.
+#[pyfunction]
+fn before_fork() {
+    let ours: SigSet = control::signals().collect();
+    MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
+}
+
+#[pyfunction]
+fn listen_again() {
+    if let Some(mask) = MASK.take() {
+        let _ = mask.thread_set_mask();
+    }
 }
 
 /// In the child, whose only thread this is. `sockets` are those it must not keep.
@@ -43,6 +67,7 @@ pub(crate) fn begin_child(py: Python<'_>, sockets: impl Iterator<Item = RawFd>) 
         // The numbers stay taken: whoever owns them here would otherwise close another's.
         let _ = sys::replace(socket, nothing.as_raw_fd());
     }
+    listen_again();
     Ok(())
 }
 

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use crate::options::HostOptions;
 
+/// What the library is asked for in place of an application.
+pub(crate) const LOGGER: &str = "logger";
+
 const LIBRARY: &str = "libcauseway_app_host.so";
 /// What the interpreter runs with `-c`: argv is the library, then the options.
 const BOOT: &str = include_str!("boot.py");
@@ -16,6 +19,14 @@ const BOOT: &str = include_str!("boot.py");
 pub fn command(python: &Path, library: &Path, options: &HostOptions) -> Command {
     let mut command = Command::new(python);
     command.arg("-c").arg(BOOT).arg(library).args(options.to_arguments());
+    command
+}
+
+/// The process that writes a gateway's lines through Python's logging: see `logger.py`. The caller
+/// adds a stream socket as standard input.
+pub fn logger_command(python: &Path, library: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-c").arg(BOOT).arg(library).arg(LOGGER);
     command
 }
 
@@ -45,24 +56,48 @@ pub fn library() -> Option<PathBuf> {
     library_for(&env::current_exe().ok()?)
 }
 
-/// The library cargo built next to `program`: `target/PROFILE/` holds programs, its `deps/` test
+/// The library that belongs to `program`: the one cargo built, or else the one pip installed.
+pub fn library_for(program: &Path) -> Option<PathBuf> {
+    let folder = program.parent()?;
+    built_beside(folder).or_else(|| installed_below(folder.parent()?))
+}
+
+/// The one cargo built: `target/PROFILE/` holds programs, its `deps/` test
 /// programs (`examples/` examples) and, when it was built as a dependency, the library.
 ///
 /// The newest of them: cargo refreshes the one in `PROFILE/` only where the app-host is asked for by
 /// name, so it may be older than the program and lack what the program expects. Of equals (cargo
 /// links one to the other) the nearest: beside the program, in `deps/` there, above, in `deps/` there.
-pub fn library_for(program: &Path) -> Option<PathBuf> {
-    let folder = program.parent()?;
+fn built_beside(folder: &Path) -> Option<PathBuf> {
     let mut folders = vec![folder.to_path_buf(), folder.join("deps")];
     folders
         .extend(folder.parent().into_iter().flat_map(|above| [above.into(), above.join("deps")]));
+    newest(folders.into_iter().map(|folder| folder.join(LIBRARY)))
+}
+
+/// A wheel puts programs into `PREFIX/bin` and the library among the packages of the Python it was
+/// installed with. Any will do: it is built for every version's stable ABI. Of several the newest,
+/// since that installation wrote the program too. A package of the system has it in `lib/causeway`.
+fn installed_below(prefix: &Path) -> Option<PathBuf> {
+    const PACKAGED: &str = "causeway_app_host/causeway_app_host.abi3.so";
+    let libraries = ["lib", "lib64"].map(|lib| prefix.join(lib));
+    let pythons = libraries.iter().filter_map(|lib| lib.read_dir().ok()).flatten().flatten();
+    let pythons =
+        pythons.filter(|entry| entry.file_name().to_string_lossy().starts_with("python3"));
+    let packaged = pythons.flat_map(|python| {
+        ["site-packages", "dist-packages"]
+            .map(|packages| python.path().join(packages).join(PACKAGED))
+    });
+    newest(libraries.iter().map(|lib| lib.join("causeway").join(LIBRARY)).chain(packaged))
+}
+
+/// Of equals the first.
+fn newest(libraries: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let built = |library: &PathBuf| {
         let facts = library.metadata().ok().filter(Metadata::is_file)?;
         facts.modified().ok()
     };
-    folders
-        .into_iter()
-        .map(|folder| folder.join(LIBRARY))
+    libraries
         .filter_map(|library| Some((built(&library)?, library)))
         .reduce(|nearest, other| if other.0 > nearest.0 { other } else { nearest })
         .map(|(_, library)| library)

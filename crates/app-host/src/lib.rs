@@ -31,6 +31,7 @@ mod options;
 mod nursery; // gunicorn.conf.py is read, workers are forked
 mod boot; // the application is imported, signals and pipes are set up
 mod control; // what the gateway is told, and how it tells us to stop
+mod imports; // which files the application is made of
 mod worker; // threads: accept, serve, drain
 
 mod hooks; // what gunicorn.conf.py wants to hear of
@@ -51,7 +52,7 @@ mod start_response; // start_response, write and wsgi.early_hints
 mod story; // what is told of one request: timings, trace id
 mod sys; // the few system calls that need unsafe
 
-pub use launch::{command, interpreter, library, library_for, nursery_command};
+pub use launch::{command, interpreter, library, library_for, logger_command, nursery_command};
 pub use options::{HostOptions, OptionsError};
 
 #[pyo3::pymodule(name = "causeway_app_host")]

@@ -83,8 +83,6 @@ class Nursery:
 
     def do_configure(self, message):
         arbiter = self.python.arbiter
-        if message["error_log"]:
-            self.write_to(message["error_log"])
         os.environ.update(message["environment"])
         if message["chdir"]:
             os.chdir(message["chdir"])
@@ -94,18 +92,23 @@ class Nursery:
         sys.argv = ["causeway-app-host", message["application"]]
         self.options = message
         cfg = arbiter.Config(message["settings"], self.module)
-        self.server = arbiter.Server(cfg, arbiter.Log(cfg), message["pid"])
+        self.set_up_logging(cfg, message["logging"])
+        self.server = arbiter.Server(cfg, self.python.logger.Logger(cfg), message["pid"])
         self.title = message["settings"]["proc_name"] or message["application"]
         set_title(f"nursery [{self.title}]")
 
-    def write_to(self, path):
-        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.dup2(log, 2)
-        os.close(log)
+    def set_up_logging(self, cfg, settings):
+        if settings["logconfig_dict"]:
+            # The original: it may hold what JSON does not.
+            settings["logconfig_dict"] = cfg.logconfig_dict
+        try:
+            self.python.logger.setup(settings)
+        except Exception as error:
+            raise self.python.config.ConfigError(self.python.logger.reason(error)) from error
+        self.python.logger.flush_lines_of_standard_output()
 
     def do_reopen(self, message):
-        if self.options["error_log"]:
-            self.write_to(self.options["error_log"])
+        self.python.logger.reopen()
 
     def do_preload(self, message):
         self.application = self.python.load.load(self.options["application"])

@@ -16,6 +16,8 @@ use pyo3::types::PyDict;
 use crate::boot::{self, Forked, LOAD, code};
 use crate::control::Control;
 use crate::hooks::Hooks;
+use crate::imports::Imports;
+use crate::log;
 use crate::options::HostOptions;
 use crate::sys;
 
@@ -36,6 +38,7 @@ pub(crate) fn run(py: Python<'_>, config: Option<&OsString>) -> PyResult<i32> {
     python.set_item("config", boot::module(py, CONFIG, c"config")?)?;
     python.set_item("arbiter", boot::module(py, ARBITER, c"arbiter")?)?;
     python.set_item("load", boot::module(py, LOAD, c"load")?)?;
+    python.set_item("logger", log::logger(py)?)?;
     python.set_item("serve", pyo3::wrap_pyfunction!(serve, py)?)?;
     let python = py.import("types")?.getattr("SimpleNamespace")?.call((), Some(&python))?;
     let nursery = boot::module(py, NURSERY, c"nursery")?;
@@ -77,8 +80,10 @@ fn serve(
         bind: None,
         umask: 0,
     };
-    let error_log: Option<OsString> = option(options, "error_log")?;
-    let control = Control::over(inherit(control)?, inherit(lifeline)?, error_log);
+    let mut control = Control::over(inherit(control)?, inherit(lifeline)?);
+    if option(options, "reload")? {
+        control.tell_imports(Imports::new(py)?);
+    }
     let load = boot::module(py, LOAD, c"load")?;
     let forked = Forked {
         options: host_options,

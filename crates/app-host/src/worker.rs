@@ -263,7 +263,7 @@ impl Worker {
 impl Worker {
     fn after_fork_in_child(&self, py: Python<'_>) -> PyResult<()> {
         let connections = self.shared.slots.iter().filter_map(Slot::number);
-        fork::begin_child(py, connections.chain([self.listener.as_raw_fd()]))
+        fork::begin_child(py, [self.listener.as_raw_fd()].into_iter().chain(connections))
     }
 
     fn __call__(slf: &Bound<'_, Self>, number: usize) -> PyResult<()> {

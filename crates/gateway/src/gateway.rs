@@ -2,25 +2,19 @@
 
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
-use tokio::sync::Notify;
-
 use crate::{
-    access_log::AccessLog,
     front::{Complaints, Connections, tls::Terms},
     log::Log,
     pool::Pool,
+    reloader::Reloader,
     settings::{self, Request, Settings},
-    supervisor::Inbox,
+    supervisor::{Census, Inbox},
 };
 
 pub(crate) struct Gateway {
     /// Those in force: a reload puts others here.
     pub(crate) settings: RefCell<Rc<Settings>>,
     pub(crate) log: Log,
-    /// Exchanged by a reload, as the settings are.
-    pub(crate) access: RefCell<Option<Rc<AccessLog>>>,
-    /// Lines wait to be written.
-    pub(crate) access_filled: Notify,
     /// What the supervisor has to hear of.
     pub(crate) inbox: Rc<Inbox>,
     pub(crate) pool: Pool,
@@ -28,6 +22,8 @@ pub(crate) struct Gateway {
     /// What those that begin now agree to, where TLS is spoken.
     pub(crate) tls: Terms,
     pub(crate) memory: Rc<Budget>,
+    pub(crate) census: Census,
+    pub(crate) reloader: Rc<Reloader>,
     /// What clients' heads were complained of for: one line each, not one for each request.
     pub(crate) complaints: RefCell<Complaints>,
     /// The prefix the application is mounted under, from the environment as gunicorn has it.
@@ -35,16 +31,6 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn access(&self) -> Option<Rc<AccessLog>> {
-        self.access.borrow().clone()
-    }
-
-    pub(crate) fn set_access(&self, access: Option<Rc<AccessLog>>) {
-        if let Some(before) = self.access.replace(access) {
-            before.flush();
-        }
-    }
-
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
     }
@@ -90,15 +76,14 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
     let settings = sources.settle(None, &|_| None).expect("flags have values").settings;
     let inbox = Rc::new(Inbox::default());
     Gateway {
-        log: Log::open(&settings.error_logfile, settings.log_level)
-            .expect("standard error is open"),
-        access: RefCell::new(None),
-        access_filled: Notify::new(),
+        log: Log::plain(settings.log_level).expect("standard error is open"),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
         tls: Terms::default(),
         memory: Rc::new(Budget::new(1024)),
+        census: Census::default(),
+        reloader: Rc::default(),
         complaints: RefCell::default(),
         script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),

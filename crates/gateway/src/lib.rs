@@ -19,12 +19,16 @@ mod front; // one client connection: requests in, complete
 mod listen; // where connections come from
 mod pool; // the workers' connections, and who waits for one
 
-mod access_log; // that, as gunicorn's line
 mod clock; // dates, once a second
-mod log; // everything else that is said
+mod control_socket; // gunicornc's questions and orders
+mod daemon; // to the background
+mod log; // everything that is said, of requests too
 mod pid_file;
+mod privileges; // from root to whoever answers requests
+mod reloader; // new workers for changed files
 mod story; // what happened to one request, and when
 mod sys; // the system calls nobody wraps
+mod systemd; // sockets from it, news for it
 
 #[doc(hidden)]
 pub mod measure; // what the benches reach of all this

@@ -5,9 +5,9 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs},
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
-            fs::FileTypeExt,
+            fs::{FileTypeExt, MetadataExt},
             net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
         },
     },
@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     front::{self, Stream},
     gateway::Gateway,
-    settings::{Address, Settings, WorkerClass},
+    settings::{Address, Settings},
     story::Peer,
     sys,
 };
@@ -45,7 +45,55 @@ pub(crate) struct Listener {
     /// Shown to the operator: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
     pub(crate) shown: String,
     /// A path of ours, removed when we stop. One we inherited is not ours.
-    path: Option<OwnPath>,
+    pub(crate) path: Option<OwnPath>,
+}
+
+impl Listener {
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Bound::Tcp(socket) => socket.as_fd(),
+            Bound::Unix(socket) => socket.as_fd(),
+        }
+    }
+
+    /// As gunicornc has it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.socket {
+            Bound::Unix(_) => "unix",
+            Bound::Tcp(socket) => match socket.local_addr() {
+                Ok(SocketAddr::V6(_)) => "tcp6",
+                Ok(SocketAddr::V4(_)) | Err(_) => "tcp",
+            },
+        }
+    }
+
+    /// Where it has a name among files.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.socket {
+            Bound::Tcp(_) => None,
+            Bound::Unix(socket) => {
+                socket.local_addr().ok()?.as_pathname().map(std::borrow::ToOwned::to_owned)
+            }
+        }
+    }
+}
+
+/// Whether whoever knocks is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doors {
+    Open,
+    /// They wait in the kernel's queue, for us or for another process that has the same socket.
+    Shut,
+    Closed(Queue),
+}
+
+/// What becomes of those who wait there when we close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Nobody else will take them.
+    Ours,
+    /// Another process has the same socket.
+    Shared,
 }
 
 enum Bound {
@@ -53,12 +101,40 @@ enum Bound {
     Unix(StdUnixListener),
 }
 
-/// Removed when dropped.
-struct OwnPath(PathBuf);
+/// Removed when dropped, if it still is the same file: another server may have taken its place.
+#[derive(Debug)]
+pub(crate) struct OwnPath {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl OwnPath {
+    pub(crate) fn claim(path: &Path) -> io::Result<OwnPath> {
+        let path = std::path::absolute(path)?;
+        let inode = inode(&path)?;
+        Ok(OwnPath { path, inode })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Somebody else removes it.
+    pub(crate) fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if inode(&self.path).is_ok_and(|now| now == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -102,7 +178,7 @@ pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Listener, B
         Address::Inherited(number) => {
             let closed = || failed(io::Error::from_raw_os_error(nix::libc::EBADF));
             let descriptor = sys::take_descriptor(*number).ok_or_else(closed)?;
-            inherit(address, descriptor, settings)
+            adopt(address, descriptor, settings)
         }
     }
 }
@@ -112,6 +188,9 @@ fn bind_tcp(host: &str, port: u16, settings: &Settings) -> io::Result<Listener> 
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if settings.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
@@ -129,7 +208,7 @@ fn tcp(socket: StdTcpListener, settings: &Settings) -> io::Result<Listener> {
 }
 
 /// Removes a socket nobody answers on. gunicorn removes it either way, and with it the other server.
-fn is_in_the_way(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_in_the_way(path: &Path) -> io::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -151,7 +230,7 @@ fn bind_unix(path: &Path, settings: &Settings) -> io::Result<Listener> {
     let bound = SockAddr::unix(path).and_then(|address| socket.bind(&address));
     umask(before);
     bound?;
-    let own = OwnPath(std::path::absolute(path)?);
+    let own = OwnPath::claim(path)?;
     socket.listen(settings.backlog)?;
     unix(socket.into(), path, Some(own))
 }
@@ -163,7 +242,8 @@ fn unix(socket: StdUnixListener, path: &Path, own: Option<OwnPath>) -> io::Resul
     Ok(Listener { socket: Bound::Unix(socket), local, shown, path: own })
 }
 
-fn inherit(
+/// Takes over a socket that listens already.
+pub(crate) fn adopt(
     address: &Address,
     descriptor: OwnedFd,
     settings: &Settings,
@@ -176,8 +256,13 @@ fn inherit(
     }
     let own = socket.local_addr().map_err(failed)?;
     if own.is_unix() {
-        let path = own.as_pathname().map(Path::to_owned).unwrap_or_default();
-        return unix(socket.into(), &path, None).map_err(failed);
+        let path = own.as_pathname().map(Path::to_owned);
+        let path = path.or_else(|| {
+            // Without a file: its name is shown as systemd writes it.
+            let name = String::from_utf8_lossy(own.as_abstract_namespace()?).into_owned();
+            Some(PathBuf::from(format!("@{name}")))
+        });
+        return unix(socket.into(), &path.unwrap_or_default(), None).map_err(failed);
     }
     let _ = socket.set_tcp_nodelay(true);
     tcp(socket.into(), settings).map_err(failed)
@@ -188,9 +273,9 @@ fn inherit(
 pub(crate) async fn accept(
     gateway: Rc<Gateway>,
     listener: Listener,
-    mut stop: watch::Receiver<bool>,
+    mut doors: watch::Receiver<Doors>,
 ) {
-    let Listener { socket, local, path, .. } = listener;
+    let Listener { socket, local, .. } = listener;
     let begin = |stream, peer| {
         tokio::task::spawn_local(front::serve(
             Rc::clone(&gateway),
@@ -211,10 +296,15 @@ pub(crate) async fn accept(
         }
     };
     loop {
+        let now = *doors.borrow_and_update();
         let accepted = tokio::select! {
             biased;
-            accepted = accepting.accept(&gateway) => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accepting.accept(&gateway), if now == Doors::Open => accepted,
+            changed = doors.changed() => match (changed, *doors.borrow()) {
+                (Ok(()), Doors::Open | Doors::Shut) => continue,
+                (Ok(()), Doors::Closed(Queue::Shared)) => return,
+                (Ok(()), Doors::Closed(Queue::Ours)) | (Err(_), _) => break,
+            },
         };
         match accepted {
             Ok((stream, peer)) => begin(stream, peer),
@@ -225,8 +315,6 @@ pub(crate) async fn accept(
             }
         }
     }
-    // First the name, so that nobody new comes, then those who are here.
-    drop(path);
     match accepting {
         Accepting::Tcp(socket) => {
             let Ok(socket) = socket.into_std() else { return };
@@ -258,7 +346,7 @@ impl Accepting {
     /// The next connection, once there may be another.
     async fn accept(&mut self, gateway: &Gateway) -> io::Result<(Stream, Peer)> {
         poll_fn(|context| {
-            if !gateway.connections.have_room(most_connections(&gateway.settings()), context) {
+            if !gateway.connections.have_room(&gateway.settings(), context) {
                 return Poll::Pending;
             }
             self.poll_accept(context)
@@ -274,18 +362,6 @@ impl Accepting {
             Accepting::Unix(socket) => {
                 socket.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), Peer::Unix))
             }
-        }
-    }
-}
-
-/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
-/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
-fn most_connections(settings: &Settings) -> usize {
-    match settings.worker_class {
-        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
-        // With no worker at all, requests wait for the one that TTIN brings.
-        WorkerClass::Sync | WorkerClass::Gthread => {
-            settings.worker_connections.saturating_mul(settings.workers.max(1))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One app-host on a socket in a scratch folder, and a FastCGI client for it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -268,8 +268,13 @@ impl Client {
                 Some(other) => panic!("{other:?}"),
                 None => {
                     let mut part = vec![0; 65_536];
-                    // A reset is a close too.
-                    let length = self.stream.read(&mut part).unwrap_or(0);
+                    let length = match self.stream.read(&mut part) {
+                        Ok(length) => length,
+                        // With a timeout, the system does not begin anew by itself.
+                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                        // A reset is a close too.
+                        Err(_) => 0,
+                    };
                     if length == 0 {
                         return Arrival::Closed;
                     }

@@ -19,7 +19,8 @@ fn memory_does_not_grow_with_requests() {
             let extra = [("HTTP_X_REQUEST_ID", id.as_str()), ("REQUEST_METHOD", "POST")];
             let path = ["/read", "/parts", "/lines", "/ignored"][number as usize % 4];
             let answer = client.request(path, &extra, &[b'x'; 3000]);
-            assert_eq!(answer.app_status(), 0);
+            let end = answer.end.map(|end| end.app_status);
+            assert_eq!(end, Some(0), "{number} {path}: {}", host.log());
         }
     };
     serve(4000);

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::{
     real_gunicorn::both,
-    stack::{Gateway, Listens, Response, Stream},
+    stack::{Gateway, Listens, Place, Response, Stream},
 };
 
-type Facts = BTreeMap<String, Value>;
+pub(crate) type Facts = BTreeMap<String, Value>;
 
 /// Keys that differ, each with the reason.
 const DIFFERENT: &[&str] = &[
@@ -21,12 +21,10 @@ const DIFFERENT: &[&str] = &[
 const NOT_HERE: &[&str] = &[
     // The client's socket. It is not the worker's to read or write here: the gateway holds it.
     "gunicorn.socket",
-    // An object of the app-host's, where it is there.
-    "wsgi.early_hints",
 ];
 
 /// What `/` answers to these bytes. Ports are chosen by the system: they are checked, and named alike.
-fn facts(server: &Gateway, request: &[u8]) -> Facts {
+pub(crate) fn facts(server: &Gateway, request: &[u8]) -> Facts {
     let mut stream = server.connect();
     let own_port = match &stream {
         Stream::Tcp(stream) => stream.local_addr().unwrap().port().to_string(),
@@ -47,32 +45,40 @@ fn facts(server: &Gateway, request: &[u8]) -> Facts {
         }
     };
     name("REMOTE_PORT", &own_port, "the client's port");
-    if let crate::stack::Place::Tcp(address) = server.place() {
+    if let Place::Tcp(address) = server.place() {
         name("SERVER_PORT", address.rsplit(':').next().unwrap(), "the server's port");
     }
     facts
 }
 
-/// Asserts that each of these requests is the same environ on both.
-fn check(listens: Listens, flags: &[&str], conf: &str, requests: &[String]) {
-    let servers = both(listens, flags, conf);
-    let mut differences = Vec::new();
-    for request in requests {
-        let [ours, theirs] = [0, 1].map(|index| facts(&servers[index], request.as_bytes()));
-        let keys = ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key)));
-        for key in keys {
-            let (our, their) = (ours.get(key), theirs.get(key));
-            let is_known = match (our, their) {
-                (None, Some(_)) => NOT_HERE.contains(&key.as_str()),
-                _ => DIFFERENT.contains(&key.as_str()),
-            };
-            if our != their && !is_known {
-                let line = format!("{key}: ours {our:?}, gunicorn's {their:?} for {request:?}");
-                differences.push(line);
-            }
+/// What differs and should not, one line each.
+fn differences([ours, theirs]: &[Gateway; 2], request: &[u8]) -> Vec<String> {
+    let (ours, theirs) = (facts(ours, request), facts(theirs, request));
+    let mut lines = Vec::new();
+    for key in ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key))) {
+        let (our, their) = (ours.get(key), theirs.get(key));
+        let known = if our.is_none() { NOT_HERE } else { DIFFERENT };
+        if our != their && !known.contains(&key.as_str()) {
+            let request = request.escape_ascii();
+            lines.push(format!("{key}: ours {our:?}, gunicorn's {their:?} for {request}"));
         }
     }
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    lines
+}
+
+#[track_caller]
+pub(crate) fn assert_same(servers: &[Gateway; 2], request: &[u8]) {
+    let lines = differences(servers, request);
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+/// Asserts that each of these requests is the same environ on both.
+#[track_caller]
+fn check(listens: Listens, flags: &[&str], conf: &str, requests: &[String]) {
+    let servers = both(listens, flags, conf);
+    let lines = requests.iter().flat_map(|request| differences(&servers, request.as_bytes()));
+    let lines: Vec<String> = lines.collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
 
 fn get(target: &str) -> String {

@@ -1,6 +1,6 @@
 //! Workers that die: each request gets an answer, and the log a reason.
 
-use std::{io::Write, sync::mpsc, thread};
+use std::{fs, io::Write, sync::mpsc, thread};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -43,13 +43,30 @@ fn a_killed_worker_is_replaced_and_its_request_told_why() {
     assert_ne!(gateway.worker(), worker);
 }
 
+/// Returns once none of its threads runs: one that still did would read what it is sent.
+fn freeze(worker: i32) {
+    kill_worker(worker, Signal::SIGSTOP);
+    let is_frozen = || {
+        let threads = fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+        threads.into_iter().all(|thread| {
+            let status = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        })
+    };
+    while !is_frozen() {
+        thread::yield_now();
+    }
+}
+
 /// Two requests, one of them to a worker that is stopped and then killed without having looked at it.
 /// Their answers, that of the killed worker's last.
 fn ask_a_worker_that_never_looks(gateway: &Gateway, method: &str) -> Vec<Response> {
     gateway.log.wait_for_nth("Worker ready", 2);
     let worker = gateway.worker();
-    kill_worker(worker, Signal::SIGSTOP);
-    let (answered, answers) = mpsc::channel();
+    // It is done with that one in the gateway's eyes too, and comes first again.
+    gateway.output.wait_for_nth("\"GET / HTTP/1.1\" 200 ", 2);
+    freeze(worker);
+    let (answered, answers) = mpsc::sync_channel(1);
     thread::scope(|scope| {
         for _ in 0..2 {
             let answered = answered.clone();
@@ -68,7 +85,7 @@ fn ask_a_worker_that_never_looks(gateway: &Gateway, method: &str) -> Vec<Respons
 #[test]
 fn what_a_killed_worker_had_not_begun_goes_to_another_if_asking_twice_is_asking_once() {
     for method in ["GET", "PUT", "DELETE"] {
-        let gateway = start(&["--workers", "2"]);
+        let gateway = start(&["--workers", "2", "--access-logfile", "-"]);
         let answers = ask_a_worker_that_never_looks(&gateway, method);
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200, 200], "{}", gateway.log.text());
@@ -79,7 +96,7 @@ fn what_a_killed_worker_had_not_begun_goes_to_another_if_asking_twice_is_asking_
 
 #[test]
 fn what_a_killed_worker_may_have_begun_is_not_asked_twice() {
-    let gateway = start(&["--workers", "2"]);
+    let gateway = start(&["--workers", "2", "--access-logfile", "-"]);
     let answers = ask_a_worker_that_never_looks(&gateway, "POST");
     let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [200, 502], "{}", gateway.log.text());
@@ -92,12 +109,12 @@ fn a_temporary_folder_that_is_tidied_up_takes_nothing_that_is_needed() {
     let mut setup =
         Setup::new(Listens::Tcp, &["--chdir", folder.to_str().unwrap(), "app:application"]);
     let temporary = setup.scratch.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
+    fs::create_dir(&temporary).unwrap();
     setup.command.env("TMPDIR", &temporary);
     let gateway = setup.launch();
     gateway.log.wait_for("Booting worker");
     let worker = gateway.worker();
-    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
     kill_worker(worker, Signal::SIGKILL);
     gateway.log.wait_for_nth("Booting worker with pid: ", 2);
     assert_ne!(gateway.worker(), worker);

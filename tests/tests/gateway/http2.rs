@@ -326,6 +326,9 @@ fn a_head_has_a_longest_length() {
     assert_eq!(gateway.log.count("seen"), 0);
 }
 
+/// A frame, and the code that the connection ends with.
+type Case<'a> = (Kind, u8, u32, &'a [u8], Option<u32>);
+
 #[test]
 fn frames_that_mean_nothing_end_the_connection_with_their_code() {
     let gateway = start(&[]);
@@ -335,7 +338,6 @@ fn frames_that_mean_nothing_end_the_connection_with_their_code() {
     let wide = MAX_WINDOW.to_be_bytes();
     let setting = |code: u8, value: u32| [&[0, code][..], &value.to_be_bytes()].concat();
     let ends = flags::END_HEADERS | flags::END_STREAM;
-    type Case<'a> = (Kind, u8, u32, &'a [u8], Option<u32>);
     let cases: &[Case<'_>] = &[
         (Kind::Data, flags::NONE, 0, b"x", PROTOCOL),
         (Kind::Data, flags::NONE, 1, b"x", PROTOCOL),

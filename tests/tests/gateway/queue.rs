@@ -2,8 +2,6 @@
 
 use std::{
     io::Write,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -115,14 +113,17 @@ fn of_many_clients_that_left_none_reaches_the_application() {
     gate.open();
     assert_eq!(held.answer().status, 200);
     assert_eq!(stays.answer().status, 200);
+    assert_eq!(gateway.get("/seen?last").status, 200);
+    gateway.log.wait_for("seen GET /seen?last");
     assert_eq!(gateway.log.count("seen GET /seen?stays"), 1);
     assert_eq!(gateway.log.count("seen GET /seen?impatient"), 0);
 }
 
-/// How long the slower ones of so many requests took, one after the other.
-fn p99(gateway: &Gateway) -> Duration {
+/// The 99th percentile of how long so many requests took, one after the other.
+fn p99(gateway: &Gateway, mut meanwhile: impl FnMut(usize)) -> Duration {
     let mut times: Vec<Duration> = (0..300)
-        .map(|_| {
+        .map(|number| {
+            meanwhile(number);
             let begun = Instant::now();
             let answer = gateway.get("/version");
             assert_eq!((answer.status, answer.text().as_str()), (200, "one"));
@@ -136,29 +137,23 @@ fn p99(gateway: &Gateway) -> Duration {
 #[test]
 fn clients_that_trickle_or_say_nothing_hold_no_worker() {
     const EACH: usize = 500;
+    const AT_ONCE: usize = 25;
     // Of clients, and as many of the gateway, which inherits the limit.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most.min(16_384), most).unwrap();
     let gateway = start(&["--workers", "1", "--threads", "1"]);
-    let alone = p99(&gateway);
+    let alone = p99(&gateway, |_| ());
     let _silent: Vec<Stream> = (0..EACH).map(|_| gateway.connect()).collect();
     let head = "POST /seen HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     let mut trickling: Vec<Stream> = (0..EACH).map(|_| gateway.connect()).collect();
     for client in &mut trickling {
         client.write_all(head.as_bytes()).unwrap();
     }
-    let done = AtomicBool::new(false);
-    let beside = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                for client in &mut trickling {
-                    client.write_all(b"b").unwrap();
-                }
-            }
-        });
-        let beside = p99(&gateway);
-        done.store(true, Ordering::Relaxed);
-        beside
+    let beside = p99(&gateway, |number| {
+        let from = number * AT_ONCE % EACH;
+        for client in &mut trickling[from..from + AT_ONCE] {
+            client.write_all(b"b").unwrap();
+        }
     });
     eprintln!("p99 alone {alone:?}, beside {EACH} that trickle and {EACH} silent ones {beside:?}");
     assert_eq!(gateway.log.count("seen POST"), 0);

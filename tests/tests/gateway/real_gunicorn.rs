@@ -7,7 +7,7 @@ use xtask::{progress::Progress, python::Python, workspace};
 use crate::stack::{Gateway, Listens, Setup, fixtures};
 
 /// The pinned version, in an environment that is made once.
-fn program() -> std::path::PathBuf {
+pub(crate) fn program() -> std::path::PathBuf {
     let requirements = workspace::root().join("tests/conf/peers.txt");
     let python = Python::find().unwrap();
     let peers = python.environment("venv-peers", &[requirements], Progress::Quiet).unwrap();
@@ -17,23 +17,50 @@ fn program() -> std::path::PathBuf {
 /// Both of them with the tests' application `facts`, the same flags and, unless it is empty, the same
 /// gunicorn.conf.py. Ours comes first.
 pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {
-    let fixtures = fixtures();
-    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "--log-level", "debug"];
-    all.push("facts:application");
-    all.extend(flags);
-    let ours = Setup::new(listens, &all);
-    let mut theirs = Setup::new(listens, &[]);
-    theirs.command = replaced(&theirs.command);
-    theirs.command.args(all);
-    let both = [ours, theirs].map(|setup| {
-        if !conf.is_empty() {
-            setup.write("gunicorn.conf.py", conf);
-        }
-        setup.launch()
-    });
+    let flags = [&["--log-level", "debug"], flags].concat();
+    let both = both_started("facts:application", listens, &flags, conf);
     both[0].log.wait_for("Worker ready");
     both[1].log.wait_for("Booting worker with pid");
     both
+}
+
+/// The same application on both, without waiting for anything.
+pub(crate) fn both_started(
+    application: &str,
+    listens: Listens,
+    flags: &[&str],
+    conf: &str,
+) -> [Gateway; 2] {
+    BOTH.map(|program| start(program, application, listens, flags, conf))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    Ours,
+    Gunicorn,
+}
+
+pub(crate) const BOTH: [Program; 2] = [Program::Ours, Program::Gunicorn];
+
+/// One of them, with an application of the fixtures.
+pub(crate) fn start(
+    program: Program,
+    application: &str,
+    listens: Listens,
+    flags: &[&str],
+    conf: &str,
+) -> Gateway {
+    let fixtures = fixtures();
+    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), application];
+    all.extend(flags);
+    let mut setup = Setup::new(listens, &all);
+    if program == Program::Gunicorn {
+        setup.command = replaced(&setup.command);
+    }
+    if !conf.is_empty() {
+        setup.write("gunicorn.conf.py", conf);
+    }
+    setup.launch()
 }
 
 /// The same start, of the other program. What follows `--python` is not for it.

@@ -164,7 +164,8 @@ fn without_workers_requests_wait_for_the_first() {
 
 #[test]
 fn usr1_opens_the_logs_anew() {
-    let flags = ["--access-logfile", "access.log", "--error-logfile", "error.log"];
+    let flags =
+        ["--access-logfile", "access.log", "--error-logfile", "error.log", "--capture-output"];
     let fixtures = fixtures();
     let chdir = ["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
     let gateway = Setup::new(Listens::Unix, &[&flags[..], &chdir].concat()).launch();

@@ -71,9 +71,21 @@ impl Setup {
     pub(crate) fn new(listens: Listens, flags: &[&str]) -> Setup {
         let scratch = tempfile::tempdir().unwrap();
         let mut command = Command::new(binary());
-        for variable in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"] {
+        for variable in [
+            "GUNICORN_CMD_ARGS",
+            "WEB_CONCURRENCY",
+            "PORT",
+            "FORWARDED_ALLOW_IPS",
+            "PYTHONUNBUFFERED",
+        ] {
             command.env_remove(variable);
         }
+        // Each has a control socket of its own.
+        command.env("XDG_RUNTIME_DIR", scratch.path());
+        for variable in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"] {
+            command.env_remove(variable);
+        }
+        command.stdin(Stdio::null());
         command.current_dir(scratch.path()).args(["--python", &python()]);
         match listens {
             Listens::Tcp => drop(command.args(["--bind", "127.0.0.1:0"])),
@@ -89,8 +101,25 @@ impl Setup {
         fs::write(self.scratch.path().join(name), text).unwrap();
     }
 
+    /// Started by a shell, which can do what only the process itself can: say its own number, or
+    /// move its descriptors. `script` ends where the gateway begins.
+    pub(crate) fn through_shell(mut self, script: &str) -> Setup {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+        shell.arg(self.command.get_program()).args(self.command.get_args());
+        shell.current_dir(self.scratch.path()).stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.command = shell;
+        self
+    }
+
     pub(crate) fn launch(mut self) -> Gateway {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let log = Log::read(child.stderr.take().unwrap());
         let output = Log::read(child.stdout.take().unwrap());
@@ -272,6 +301,32 @@ impl Gate {
     pub(crate) fn open(&self) {
         fs::write(&self.path, "open").unwrap();
     }
+}
+
+/// Between two looks at what does not say when it has happened: others need the processor for it.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
+/// What `look` finds, once it finds something. For what does not say when it has happened.
+#[track_caller]
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        pause();
+    }
+}
+
+/// A file's text, once it holds `part`.
+#[track_caller]
+pub(crate) fn wait_for_text(path: &Path, part: &str) -> String {
+    wait_until(&format!("{part:?} in {}", path.display()), || {
+        fs::read_to_string(path).ok().filter(|text| text.contains(part))
+    })
 }
 
 /// Lines as they are written.
@@ -600,7 +655,7 @@ pub(crate) fn wait_until_gone(pid: i32) {
     let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
-        thread::yield_now();
+        pause();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read};
 
-use crate::stack::{Gateway, Response, Stream, start};
+use crate::stack::{Gateway, Listens, Response, Setup, Stream, fixtures, start};
 
 /// A stream that moves until `end_of_stream`.
 fn trickle(gateway: &Gateway) -> Stream {
@@ -118,6 +118,24 @@ fn an_interpreter_that_is_held_by_c_code_writes_down_itself_where_it_is() {
     assert!(text.contains("Fatal Python error: Aborted"), "{text}");
     assert!(text.lines().any(|line| line.ends_with(" in seized")), "{text}");
     assert_eq!(gateway.get("/").status, 200);
+}
+
+#[test]
+fn the_hooks_of_a_worker_over_its_time_are_called() {
+    let fixtures = fixtures();
+    let flags = ["--timeout", "1", "--pythonpath", fixtures.to_str().unwrap(), "app:application"];
+    let setup = Setup::new(Listens::Tcp, &flags);
+    setup.write(
+        "gunicorn.conf.py",
+        "def worker_abort(worker):\n    worker.log.info('aborts %d', worker.pid)\n\
+         def worker_exit(server, worker):\n    worker.log.info('leaves %d', worker.pid)\n",
+    );
+    let gateway = setup.launch();
+    let worker = gateway.worker();
+    assert_eq!(gateway.get("/endless").status, 504);
+    gateway.log.wait_for(&format!("aborts {worker}"));
+    gateway.log.wait_for(&format!("leaves {worker}"));
+    gateway.log.wait_for(&format!("Worker (pid:{worker}) exited with code 1."));
 }
 
 #[test]

@@ -126,7 +126,8 @@ fn files_that_will_not_do_are_named_before_anything_listens() {
     let refuse = |flags: &[&str], expected: &str| {
         let mut gateway = setup(Listens::Tcp, &files, flags).launch();
         assert_eq!(gateway.exit_code(), Some(1), "{flags:?}");
-        let log = gateway.log.text();
+        let folder = format!("{}/", gateway.scratch().display());
+        let log = gateway.log.text().replace(&folder, "");
         assert!(log.starts_with(&format!("Error: {expected}")), "{flags:?}: {log}");
         assert!(!log.contains("Listening at"), "{log}");
     };
@@ -292,7 +293,7 @@ fn a_hangup_reads_the_certificate_again() {
     fs::write(&place, &new.certificate).unwrap();
     gateway.signal(Signal::SIGHUP);
     let complaint = gateway.log.wait_for("Reload failed, the old workers serve on. Reason: ");
-    assert!(complaint.contains("certfile \"it.pem\" holds no private key"), "{complaint}");
+    assert!(complaint.contains("it.pem\" holds no private key"), "{complaint}");
     assert!(secure::connect(&gateway).was_shown(&old));
     assert_eq!(gateway.booted().len(), 1);
 

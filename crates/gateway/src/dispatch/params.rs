@@ -85,14 +85,14 @@ fn put_all(
         put_introduction(introduction, sink);
     }
     put_server(local, head, sink);
-    put_fields(head, story, gateway.settings().server_timing, sink);
+    let settings = gateway.settings();
+    put_fields(head, story, settings.server_timing, sink);
     if head.is_http2() {
         sink.put(b"HTTP_VERSION", b"2");
     }
-    if gateway.settings().server_timing {
+    if settings.server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
-    let settings = gateway.settings();
     let script_name = head.script_name().unwrap_or_else(|| gateway.script_name(&settings));
     let path = mounted(head.path(), script_name)?;
     sink.put(b"PATH_INFO", &unquote(path));

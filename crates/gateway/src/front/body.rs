@@ -15,6 +15,9 @@ use crate::gateway::Budget;
 
 /// What one body may have in memory.
 const MOST_IN_MEMORY: usize = 1024 * 1024;
+/// What is shorter is copied. A piece that is kept as it came keeps the whole buffer it was read into:
+/// of a client that sends byte by byte, one for each byte.
+const WORTH_KEEPING: usize = 16 * 1024;
 /// A read's worth of body: fewer, larger reads are what large uploads are quick by.
 const APPETITE: usize = 64 * 1024;
 
@@ -54,6 +57,8 @@ pub(crate) struct BodyReader {
     limit: u64,
     gathered: u64,
     pieces: Vec<Bytes>,
+    /// Behind them: what came in pieces too short to keep.
+    crumbs: BytesMut,
     file: Option<File>,
     memory: Memory,
 }
@@ -71,7 +76,8 @@ impl BodyReader {
             Framing::Chunked => Length::Chunked(Chunked::new(LineEnds::Strict)),
         };
         let memory = Memory { bytes: 0, budget };
-        Ok(BodyReader { left, limit, gathered: 0, pieces: Vec::new(), file: None, memory })
+        let (pieces, crumbs) = (Vec::new(), BytesMut::new());
+        Ok(BodyReader { left, limit, gathered: 0, pieces, crumbs, file: None, memory })
     }
 
     /// How much the next read may bring.
@@ -123,10 +129,16 @@ impl BodyReader {
             && self.memory.budget.take(piece.len());
         if fits {
             self.memory.bytes += piece.len();
-            self.pieces.push(piece);
+            if piece.len() < WORTH_KEEPING {
+                self.crumbs.extend_from_slice(&piece);
+            } else {
+                self.sweep_up();
+                self.pieces.push(piece);
+            }
             return Ok(());
         }
         let mut file = tempfile::tempfile()?;
+        self.sweep_up();
         for kept in self.pieces.drain(..) {
             file.write_all(&kept)?;
         }
@@ -136,7 +148,14 @@ impl BodyReader {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Body {
+    fn sweep_up(&mut self) {
+        if !self.crumbs.is_empty() {
+            self.pieces.push(self.crumbs.split().freeze());
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Body {
+        self.sweep_up();
         let place = match self.file {
             None => Place::Memory(self.pieces),
             Some(file) => Place::File(file),
@@ -204,6 +223,36 @@ mod tests {
         assert!(matches!(large.place, Place::File(_)));
         assert_eq!(content(large), piece.repeat(5));
         assert!(budget.take(8 * 1024 * 1024), "everything was given back");
+    }
+
+    #[test]
+    fn a_body_that_comes_byte_by_byte_is_one_piece_and_keeps_no_buffer() {
+        let budget = Rc::new(Budget::new(8 * 1024 * 1024));
+        let length = Framing::Length(2000);
+        let mut reader = BodyReader::new(length, 2000, Rc::clone(&budget)).unwrap();
+        let mut buffer = BytesMut::with_capacity(APPETITE);
+        let place = buffer.as_ptr().addr();
+        for number in 0..2000_u32 {
+            buffer.reserve(reader.appetite());
+            let here = buffer.as_ptr().addr();
+            assert!((place..place + APPETITE).contains(&here), "byte {number}: another buffer");
+            buffer.extend_from_slice(&[number as u8]);
+            assert_eq!(reader.read(&mut buffer).unwrap(), number == 1999);
+        }
+        let body = reader.finish();
+        assert!(matches!(&body.place, Place::Memory(pieces) if pieces.len() == 1));
+        assert_eq!(content(body), (0..2000_u32).map(|number| number as u8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn long_and_short_pieces_stay_in_order() {
+        let budget = Rc::new(Budget::new(8 * 1024 * 1024));
+        let long = vec![b'x'; WORTH_KEEPING];
+        let pieces: [&[u8]; 5] = [b"one", b"two", &long, b"three", &long];
+        let all = pieces.concat();
+        let body = gather(Framing::Length(all.len() as u64), &pieces, &budget).unwrap().unwrap();
+        assert!(matches!(&body.place, Place::Memory(pieces) if pieces.len() == 4));
+        assert_eq!(content(body), all);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Gone, Socket};
+use crate::settings::{Settings, WorkerClass};
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.all.open.borrow_mut().remove(&self.number);
         self.all.tell_if_empty();
-        self.all.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+        self.all.tell_of_room();
     }
 }
 
@@ -82,9 +83,14 @@ struct All {
     emptied: Notify,
     /// Who would accept another, once one has gone.
     waiting: RefCell<Vec<Waker>>,
+    workers: Cell<usize>,
 }
 
 impl All {
+    fn tell_of_room(&self) {
+        self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
     fn tell_if_empty(&self) {
         if self.stopping.get() && self.open.borrow().is_empty() {
             self.emptied.notify_one();
@@ -109,6 +115,7 @@ impl Connections {
                 stopping: Cell::new(false),
                 emptied: Notify::new(),
                 waiting: RefCell::default(),
+                workers: Cell::new(0),
             }),
         }
     }
@@ -127,9 +134,15 @@ impl Connections {
         watch
     }
 
-    /// Whether there are fewer than `most`. If not, the task is woken when there may be.
-    pub(crate) fn have_room(&self, most: usize, context: &Context<'_>) -> bool {
-        let has_room = self.all.open.borrow().len() < most;
+    /// For how many workers connections are taken, where each takes so many.
+    pub(crate) fn expect_workers(&self, workers: usize) {
+        self.all.workers.set(workers);
+        self.all.tell_of_room();
+    }
+
+    /// Whether there may be another. If not, the task is woken when there may.
+    pub(crate) fn have_room(&self, settings: &Settings, context: &Context<'_>) -> bool {
+        let has_room = self.all.open.borrow().len() < most(settings, self.all.workers.get());
         let mut waiting = self.all.waiting.borrow_mut();
         if !has_room && !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
             waiting.push(context.waker().clone());
@@ -146,6 +159,10 @@ impl Connections {
         };
         socket.set_phase(phase);
         socket.expect_within(patience);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.all.open.borrow().len()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -178,6 +195,11 @@ impl Connections {
         self.all.tell_if_empty();
     }
 
+    /// They do again.
+    pub(crate) fn resume(&self) {
+        self.all.stopping.set(false);
+    }
+
     /// Wakes every connection whose deadline has passed.
     pub(crate) fn sweep(&self, now: Instant) {
         self.all.now.set(now);
@@ -188,6 +210,18 @@ impl Connections {
             {
                 waker.wake();
             }
+        }
+    }
+}
+
+/// gunicorn's threaded workers have such a bound each; with more than one thread, that is what they
+/// are, whatever they are called. Who is not accepted waits in the listening socket's queue.
+fn most(settings: &Settings, workers: usize) -> usize {
+    match settings.worker_class {
+        WorkerClass::Sync if settings.threads == 1 => usize::MAX,
+        // With no worker at all, requests wait for the one that TTIN brings.
+        WorkerClass::Sync | WorkerClass::Gthread => {
+            settings.worker_connections.saturating_mul(workers.max(1))
         }
     }
 }

@@ -9,7 +9,7 @@ mod complaints; // what is wrong with a head and no reason to refuse it
 mod connections; // all of them, with their deadlines
 mod head; // strict RFC 9112
 mod pages; // small pages of our own
-mod proxy_protocol; // whose connection it is, as a proxy says
+pub(crate) mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 pub(crate) mod tls; // and with TLS over it
 mod http2; // and with many requests at once over that
@@ -72,30 +72,31 @@ pub(crate) async fn serve(
     peer: Peer,
     local: Rc<Local>,
 ) {
-    let mut socket = Socket::new(stream, watch);
-    let secured = gateway.tls.now();
-    let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
-    if let Some(config) = secured {
-        // In a box: connections without TLS are not to carry the room for it.
-        match Box::pin(tls::greet(&gateway, socket, peer, config)).await {
-            Some(secured) => socket = secured,
-            None => return,
-        }
-    }
-    let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
+    let socket = Socket::new(stream, watch);
+    let buffer = BytesMut::new();
     let mut connection =
         Connection { socket, buffer, peer, introduction: None, local, is_last: false };
     let settings = gateway.settings();
-    if settings.proxy_protocol != ProxyProtocol::Off {
+    match connection.introduce(&gateway, &settings).await {
+        Ok(Some(())) => (),
+        Ok(None) => return,
+        Err(refusal) => return connection.refuse(&gateway, refusal).await,
+    }
+    let mut scheme = Scheme::Http;
+    if let Some(config) = gateway.tls.now() {
+        scheme = Scheme::Https;
+        let begun = std::mem::take(&mut connection.buffer);
+        // In a box: connections without TLS are not to carry the room for it.
+        let greeted = tls::greet(&gateway, connection.socket, peer, config, begun);
+        connection.socket = match Box::pin(greeted).await {
+            Some(secured) => secured,
+            None => return,
+        };
+        // gunicorn looks for an introduction inside alone. Proxies send it before: they have no key.
         match connection.introduce(&gateway, &settings).await {
             Ok(Some(())) => (),
             Ok(None) => return,
-            Err(refusal) => {
-                if connection.refuse(&gateway, None, refusal).await.is_some() {
-                    connection.socket.linger(&mut connection.buffer).await;
-                }
-                return;
-            }
+            Err(refusal) => return connection.refuse(&gateway, refusal).await,
         }
     }
     let limits = Limits::new(&settings, connection.is_trusted(&settings), scheme);
@@ -107,12 +108,7 @@ pub(crate) async fn serve(
         let head = match connection.head(&gateway, &limits, phase).await {
             Ok(Some(head)) => head,
             Ok(None) => break,
-            Err(refusal) => {
-                if connection.refuse(&gateway, None, refusal).await.is_some() {
-                    connection.socket.linger(&mut connection.buffer).await;
-                }
-                break;
-            }
+            Err(refusal) => return connection.refuse(&gateway, refusal).await,
         };
         match connection.exchange(&gateway, &head).await {
             Some(Persistence::KeepAlive) => phase = Phase::Idle,
@@ -156,7 +152,7 @@ impl Connection {
         let body = match self.body(gateway, head).await {
             Ok(body) => body,
             Err(BodyError::Refused(refusal)) => {
-                return self.refuse(gateway, Some((head, &mut story)), refusal).await;
+                return self.tell(gateway, Some((head, &mut story)), refusal).await;
             }
             Err(BodyError::Gone) => {
                 gateway.log.debug(format_args!(
@@ -168,20 +164,26 @@ impl Connection {
                 return None;
             }
         };
-        let answered = dispatch::answer(gateway, self, &mut story, head, body).await;
-        if let Some(access) = gateway.access() {
-            access.record(gateway, &self.local, head, &story);
+        if gateway.log.says_debug() && !gateway.settings().hooks.contains(&"pre_request") {
+            // What gunicorn's own hook of that name does.
+            let path = head.path().escape_ascii();
+            gateway.log.debug(format_args!("{} {path}", head.method_text()));
         }
+        let answered = dispatch::answer(gateway, self, &mut story, head, body).await;
+        gateway.log.request(gateway, &self.local, head, &story);
         Some(answered)
     }
 
-    /// Reads what a proxy says of its client before the first request, if it does. `None`: the
+    /// Reads what a proxy says of its client before anything else, if it does and has not. `None`: the
     /// connection is over.
     async fn introduce(
         &mut self,
         gateway: &Gateway,
         settings: &Settings,
     ) -> Result<Option<()>, Refusal> {
+        if settings.proxy_protocol == ProxyProtocol::Off || self.introduction.is_some() {
+            return Ok(Some(()));
+        }
         gateway.connections.wait(&mut self.socket, Phase::Fresh, HEAD_PATIENCE);
         loop {
             match proxy_protocol::begins(&self.buffer, settings.proxy_protocol) {
@@ -288,9 +290,15 @@ impl Connection {
         }
     }
 
-    /// Answers what is no request. The connection is to be closed: where the next one would begin can
-    /// not be said.
-    async fn refuse(
+    /// Answers what is no request, and closes: where the next one would begin can not be said.
+    async fn refuse(mut self, gateway: &Gateway, refusal: Refusal) {
+        if self.tell(gateway, None, refusal).await.is_some() {
+            self.socket.linger(&mut self.buffer).await;
+        }
+    }
+
+    /// Says why there is no other answer. `None`: nobody has heard it.
+    async fn tell(
         &mut self,
         gateway: &Gateway,
         about: Option<(&Head, &mut Story)>,
@@ -298,10 +306,10 @@ impl Connection {
     ) -> Option<Persistence> {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
-        if let (Some(access), Some((head, story))) = (gateway.access(), about) {
+        if let Some((head, story)) = about {
             story.status = refusal.status();
             story.sent = page.body_length;
-            access.record(gateway, &self.local, head, story);
+            gateway.log.request(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
         let told = self.socket.write_all(page.bytes.chunk()).await;

@@ -80,6 +80,14 @@ pub(super) fn begins(data: &[u8], spoken: ProxyProtocol) -> Beginning {
     Beginning::Request
 }
 
+/// Whom these bytes introduce, in full.
+pub(crate) fn introduced(data: &[u8], spoken: ProxyProtocol) -> Option<Introduction> {
+    let Beginning::Header(version) = begins(data, spoken) else { return None };
+    let (introduction, length) = read(data, version).ok()??;
+    assert!(length <= data.len(), "a header is no longer than what was read of it");
+    Some(introduction)
+}
+
 /// The header that `data` begins with, and its length. `None`: it is not complete.
 pub(super) fn read(
     data: &[u8],

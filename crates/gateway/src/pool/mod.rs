@@ -357,6 +357,27 @@ impl Worker {
         self.memory.set(Some(bytes));
     }
 
+    pub(crate) fn each_held(&self, mut each: impl FnMut(&Held)) {
+        for slot in &self.slots {
+            slot.held.borrow().as_ref().into_iter().for_each(&mut each);
+        }
+    }
+
+    pub(crate) fn has_booted(&self) -> bool {
+        self.state.get() != State::Booting
+    }
+
+    /// Whether a request in it is over its time, so that it has to go.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.slots.iter().any(|slot| slot.patience.get() != Patience::Left)
+    }
+
+    /// How long it has said nothing although it should.
+    pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
+        let since = self.slots.iter().filter_map(|slot| slot.silent_since.get()).min()?;
+        Some(now.saturating_duration_since(since))
+    }
+
     /// They were closed on the other side. Whoever leases one makes it anew.
     pub(crate) fn forget_connections(&self) {
         self.slots.iter().for_each(|slot| drop(slot.connection.take()));

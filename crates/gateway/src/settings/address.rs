@@ -15,6 +15,21 @@ pub enum Address {
 
 /// `HOST`, `HOST:PORT`, `[V6]:PORT`, `:PORT`, `PORT`, `unix:PATH`, `fd://N`.
 pub(super) fn address(text: &str) -> Result<Address, String> {
+    address_or_port(text, "8000")
+}
+
+/// Where a statsd is. A number behind `unix:` is the port of a host of that name.
+pub(super) fn statsd(text: &str) -> Result<Address, String> {
+    if let Some(Ok(port)) = text.strip_prefix("unix:").map(str::parse) {
+        return Ok(Address::Tcp { host: "unix".to_owned(), port });
+    }
+    match address_or_port(text, "8125")? {
+        Address::Inherited(_) => Err(format!("\"{text}\" is neither HOST:PORT nor unix://PATH")),
+        address => Ok(address),
+    }
+}
+
+fn address_or_port(text: &str, usual: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() {
@@ -34,13 +49,13 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
     let rest = text.strip_prefix("tcp://").unwrap_or(text);
     let (host, port) =
         if let Some((host, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            (host, after.strip_prefix(':').unwrap_or("8000"))
+            (host, after.strip_prefix(':').unwrap_or(usual))
         } else if let Some((host, port)) = rest.split_once(':') {
             (host, port)
         } else if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) {
             ("", rest)
         } else {
-            (rest, "8000")
+            (rest, usual)
         };
     let port = port.parse().map_err(|_| format!("\"{port}\" is not a valid port number"))?;
     let host = if host.is_empty() { "0.0.0.0".to_owned() } else { host.to_lowercase() };

@@ -2,12 +2,11 @@
 
 use std::{collections::HashMap, ffi::OsString};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
+use clap::{Arg, ArgAction, Command, ValueHint, error::ErrorKind};
 
 use super::{
-    Mode, SettingsError,
-    foreign::{FOREIGN, SHORT, refusal},
-    rows::{Row, Takes, rows},
+    SettingsError,
+    rows::{Row, SECTIONS, Takes, rows},
 };
 
 /// What one command line says.
@@ -18,8 +17,6 @@ pub(super) struct Given {
     pub config: Option<String>,
     /// By row name; only what was typed.
     values: HashMap<&'static str, Vec<String>>,
-    check: bool,
-    print: bool,
 }
 
 pub(super) enum Parsed {
@@ -34,14 +31,6 @@ impl Given {
 
     pub(super) fn last(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)
-    }
-
-    pub(super) fn mode(&self) -> Mode {
-        match (self.print, self.check) {
-            (true, _) => Mode::Print,
-            (false, true) => Mode::Check,
-            (false, false) => Mode::Serve,
-        }
     }
 }
 
@@ -58,23 +47,22 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, SettingsError> {
         let version = env!("CARGO_PKG_VERSION");
         return Ok(Parsed::Print(format!("causeway-gateway (version {version})\n")));
     }
-    refuse_foreign(&matches)?;
-    let mut given = Given {
-        application: matches.get_one::<String>("application").cloned(),
-        config: matches.get_one::<String>("config").cloned(),
-        check: matches.get_flag("check_config"),
-        print: matches.get_flag("print_config"),
-        ..Given::default()
-    };
+    let last = |name: &str| matches.get_many::<String>(name)?.next_back().cloned();
+    let mut given =
+        Given { application: last("application"), config: last("config"), ..Given::default() };
     for row in rows().filter(|row| !row.flags.is_empty()) {
         let typed = |text: &str| matches.get_flag(row.name).then(|| vec![text.to_owned()]);
         let values = match row.takes {
             Takes::Nothing => typed("on"),
             Takes::Inverted => typed("off"),
-            Takes::One(_) | Takes::Optional(..) | Takes::Many(_) => {
+            Takes::One(_)
+            | Takes::Number(_)
+            | Takes::List(_)
+            | Takes::Optional(..)
+            | Takes::Many(_) => {
                 matches.get_many::<String>(row.name).map(|values| values.cloned().collect())
             }
-            Takes::Json | Takes::Hook => None,
+            Takes::Json | Takes::Hook(_) => None,
         };
         if let Some(values) = values {
             given.values.insert(row.name, values);
@@ -83,20 +71,14 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, SettingsError> {
     Ok(Parsed::Given(given))
 }
 
-fn refuse_foreign(matches: &ArgMatches) -> Result<(), SettingsError> {
-    for (_, flag, _) in FOREIGN {
-        if !flag.is_empty() && matches.value_source(flag).is_some() {
-            return Err(SettingsError::Usage(format!("{}\n", refusal(flag, flag))));
-        }
-    }
-    Ok(())
-}
-
-fn command() -> Command {
+/// What clap, the manual page and the completions of shells are made of.
+pub fn command() -> Command {
     let mut command = Command::new("causeway-gateway")
         .about("Keeps workers of a WSGI application alive and answers HTTP with them, as gunicorn does")
         .override_usage("causeway-gateway [OPTIONS] MODULE:CALLABLE")
         .disable_version_flag(true)
+        // argparse takes the beginning of a flag for the flag.
+        .infer_long_args(true)
         .arg(
             Arg::new("application")
                 .value_name("MODULE:CALLABLE")
@@ -114,62 +96,57 @@ fn command() -> Command {
                 .short('c')
                 .long("config")
                 .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
                 .action(ArgAction::Append)
                 .help("A Python file of settings, or python:MODULE [default: ./gunicorn.conf.py]"),
-        )
-        .arg(
-            Arg::new("check_config")
-                .long("check-config")
-                .action(ArgAction::SetTrue)
-                .help("Import the application once, then leave with 0 or 1"),
-        )
-        .arg(
-            Arg::new("print_config")
-                .long("print-config")
-                .action(ArgAction::SetTrue)
-                .help("Print every setting, then do as --check-config"),
         );
-    for row in rows().filter(|row| !row.flags.is_empty()) {
-        command = command.arg(argument(row));
-    }
-    for (_, flag, _) in FOREIGN.iter().filter(|(_, flag, _)| !flag.is_empty()) {
-        let mut argument = Arg::new(*flag)
-            .long(&flag[2..])
-            .hide(true)
-            .num_args(0..=1)
-            .default_missing_value("")
-            .action(ArgAction::Append);
-        if let Some((short, _)) = SHORT.iter().find(|(_, long)| long == flag) {
-            argument = argument.short(*short);
+    for section in SECTIONS {
+        command = command.next_help_heading(section.title);
+        for row in section.rows.iter().filter(|row| !row.flags.is_empty()) {
+            command = command.arg(argument(row));
         }
-        command = command.arg(argument);
     }
     command
 }
 
 fn argument(row: &'static Row) -> Arg {
-    let mut argument = Arg::new(row.name).help(help(row));
+    let mut argument = Arg::new(row.name).help(help(row)).hide(!row.refused.is_empty());
     for flag in row.flags {
         argument = match flag.strip_prefix("--") {
             Some(long) if argument.get_long().is_none() => argument.long(long),
-            Some(long) => argument.visible_alias(long),
+            Some(long) if row.refused.is_empty() => argument.visible_alias(long),
+            Some(long) => argument.alias(long),
             None => argument.short(flag[1..].chars().next().expect("a short flag has a letter")),
         };
     }
     match row.takes {
-        Takes::Nothing | Takes::Inverted | Takes::Json | Takes::Hook => {
-            argument.action(ArgAction::SetTrue)
+        // Said twice, it says no more than once.
+        Takes::Nothing | Takes::Inverted | Takes::Json | Takes::Hook(_) => {
+            argument.action(ArgAction::SetTrue).overrides_with(row.name)
         }
         Takes::Optional(name, bare) => argument
             .value_name(name)
             .action(ArgAction::Append)
             .num_args(0..=1)
             .default_missing_value(bare),
-        Takes::One(name) | Takes::Many(name) => argument
+        Takes::One(name) | Takes::Number(name) | Takes::List(name) | Takes::Many(name) => argument
             .value_name(name)
+            .value_hint(hint(name))
             .action(ArgAction::Append)
-            .allow_hyphen_values(true)
+            // The reader of each knows whether it may be negative.
+            .allow_negative_numbers(true)
             .num_args(1),
+    }
+}
+
+/// What a shell offers for it.
+fn hint(value_name: &str) -> ValueHint {
+    match value_name {
+        "FILE" | "PATH" => ValueHint::FilePath,
+        "FOLDER" => ValueHint::DirPath,
+        "PROGRAM" => ValueHint::CommandName,
+        "USER" => ValueHint::Username,
+        _ => ValueHint::Unknown,
     }
 }
 
@@ -182,7 +159,7 @@ fn help(row: &Row) -> String {
         None => String::new(),
         Some((variable, _)) => format!(" [env: {variable}]"),
     };
-    format!("{}{default}{variable}", row.help)
+    format!("{}{default}{variable}", row.about())
 }
 
 #[cfg(test)]
@@ -200,34 +177,62 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_flag() {
+    fn help_names_every_flag_that_is_honoured() {
         let Ok(Parsed::Print(help)) = parse_words(&["--help"]) else { panic!("help is printed") };
         for row in rows() {
             for flag in row.flags {
-                assert!(help.contains(flag), "{flag}");
+                assert_eq!(help.contains(flag), row.refused.is_empty(), "{flag}");
             }
         }
-        assert!(!help.contains("--spew"));
+        assert!(help.contains("Server Socket:") && !help.contains("Refused:"), "{help}");
     }
 
-    #[test]
-    fn gunicorns_other_flags_are_refused_by_name() {
-        let cases: &[(&[&str], &str)] = &[
-            (&["--spew", "a:b"], "--spew"),
-            (&["a:b", "--paste", "x.ini"], "--paste"),
-            (&["-R", "a:b"], "--enable-stdio-inheritance"),
-            (&["--protocol=uwsgi", "a:b"], "--protocol"),
-        ];
-        for (words, flag) in cases {
-            let Err(SettingsError::Usage(message)) = parse_words(words) else {
-                panic!("{words:?} is refused");
-            };
-            assert!(message.starts_with(&format!("{flag} is gunicorn's; ")), "{message}");
+    #[track_caller]
+    fn given(words: &[&str]) -> Given {
+        match parse_words(words) {
+            Ok(Parsed::Given(given)) => given,
+            Ok(Parsed::Print(text)) => panic!("{text}"),
+            Err(error) => panic!("{error}"),
         }
     }
 
     #[test]
-    fn an_unknown_flag_is_an_error_of_usage() {
-        assert!(matches!(parse_words(&["--wrokers", "3"]), Err(SettingsError::Usage(_))));
+    fn flags_are_read_as_argparse_reads_them() {
+        let given = given(&[
+            "-c",
+            "a.py",
+            "--config=b.py",
+            "-w",
+            "2",
+            "--workers=3",
+            "--reload",
+            "--reload",
+            "--access-logfile",
+            "-",
+            "-t",
+            "-1",
+            "--graceful",
+            "7",
+            "a:b",
+        ]);
+        assert_eq!(
+            (given.application.as_deref(), given.config.as_deref()),
+            (Some("a:b"), Some("b.py"))
+        );
+        assert_eq!((given.last("workers"), given.last("reload")), (Some("3"), Some("on")));
+        assert_eq!((given.last("accesslog"), given.last("timeout")), (Some("-"), Some("-1")));
+        assert_eq!(given.last("graceful_timeout"), Some("7"));
+    }
+
+    #[test]
+    fn what_is_no_value_and_no_flag_is_an_error_of_usage() {
+        for words in [
+            &["--wrokers", "3"][..],
+            &["--worker", "3"],
+            &["--bind", "--workers", "3"],
+            &["--bind"],
+        ] {
+            assert!(matches!(parse_words(words), Err(SettingsError::Usage(_))), "{words:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    SettingsError, Source, foreign,
+    SettingsError, Source,
     rows::{Row, Takes, rows},
 };
 
@@ -88,11 +88,13 @@ impl Contents {
         }
     }
 
-    /// Names that are refused, and names that were misspelt.
+    /// Names that were misspelt, and the one that comes too late.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         for entry in &self.entries {
-            if let Some(reason) = foreign::refused_in_file(&entry.name) {
-                return Err(self.error(entry, &reason));
+            if entry.name == "python" && !matches!(entry.kind, EntryKind::Function(_)) {
+                let reason =
+                    "the interpreter that reads this file can not be chosen by it; use --python";
+                return Err(self.error(entry, reason));
             }
             if entry.name == "wsgi_app" || rows().any(|row| row.name == entry.name) {
                 continue;
@@ -118,15 +120,30 @@ impl Contents {
 /// `None` where the file says that it is unset.
 fn typed(row: &Row, kind: &EntryKind) -> Result<Option<Vec<String>>, String> {
     let value = match (row.takes, kind) {
-        (Takes::Hook, EntryKind::Function(_)) => return Ok(Some(vec!["on".to_owned()])),
-        (Takes::Hook, EntryKind::Value(Value::Null)) => return Ok(None),
-        (Takes::Hook, _) => return Err("it can not be called".to_owned()),
+        (_, EntryKind::Function(_) | EntryKind::Other(_)) if !row.refused.is_empty() => {
+            return Err(row.refusal());
+        }
+        (Takes::Hook(arities), EntryKind::Function(Some(taken))) if !arities.contains(taken) => {
+            let given = arities[0];
+            return Err(format!("it takes {taken}, and would be given {given} arguments"));
+        }
+        (Takes::Hook(_), EntryKind::Function(_)) => return Ok(Some(vec!["on".to_owned()])),
+        (Takes::Hook(_), EntryKind::Value(Value::Null)) => return Ok(None),
+        (Takes::Hook(_), EntryKind::Value(Value::String(name))) => {
+            return Err(format!("\"{name}\" is a name; import the function that is meant"));
+        }
+        (Takes::Hook(_), _) => return Err("it can not be called".to_owned()),
         (_, EntryKind::Value(value)) => value,
         (_, EntryKind::Function(_)) => return Err("a function is no value for it".to_owned()),
         (_, EntryKind::Other(kind)) => return Err(format!("a {kind} is no value for it")),
     };
     match (row.takes, value) {
-        (_, Value::Null) => Ok(None),
+        (Takes::Number(_), Value::Null) => Err("None is not a whole number".to_owned()),
+        (Takes::Number(_), Value::Bool(on)) => Ok(Some(vec![u8::from(*on).to_string()])),
+        // Unset, as it would be anyway; or else nothing, where there would be something.
+        (_, Value::Null) if row.default.is_empty() => Ok(None),
+        (Takes::Many(_), Value::Null) => Ok(Some(Vec::new())),
+        (_, Value::Null) => Ok(Some(vec![String::new()])),
         (Takes::Json, Value::Object(_)) => Ok(Some(vec![value.to_string()])),
         (Takes::Json, other) => Err(format!("{other} is not a dictionary")),
         (Takes::Nothing, _) => {
@@ -230,6 +247,19 @@ mod tests {
                 "conf.py:6: post_fork: it can not be called",
             ),
             (
+                r#"{"name": "post_fork", "line": 6, "function": 1}"#,
+                "conf.py:6: post_fork: it takes 1, and would be given 2 arguments",
+            ),
+            (
+                r#"{"name": "timeout", "line": 6, "value": null}"#,
+                "conf.py:6: timeout: None is not a whole number",
+            ),
+            (
+                r#"{"name": "ssl_context", "line": 6, "function": 2}"#,
+                "conf.py:6: ssl_context: gunicorn has this, causeway-gateway has not: ",
+            ),
+            (r#"{"name": "python", "line": 6, "value": "python3"}"#, "conf.py:6: python: "),
+            (
                 r#"{"name": "workers", "line": 7, "function": 0}"#,
                 "conf.py:7: workers: a function is no value for it",
             ),
@@ -243,6 +273,22 @@ mod tests {
             let error = settle(entry).unwrap_err();
             assert!(error.contains(expected), "{error:?} holds {expected:?}");
         }
+    }
+
+    #[test]
+    fn the_default_of_what_is_refused_is_no_error() {
+        let entries = r#"{"name": "spew", "line": 1, "value": false}, {"name": "paste", "line": 2, "value": null},
+                         {"name": "protocol", "line": 3, "value": "http"}, {"name": "dirty_apps", "line": 4, "value": []},
+                         {"name": "dirty_workers", "line": 5, "value": 0}, {"name": "http2_cleartext", "line": 6, "value": false},
+                         {"name": "uwsgi_allow_ips", "line": 7, "value": "127.0.0.1,::1"}"#;
+        settle(entries).unwrap();
+    }
+
+    #[test]
+    fn none_is_less_than_the_default() {
+        let settings =
+            settle(r#"{"name": "forwarded_allow_ips", "line": 1, "value": null}"#).unwrap();
+        assert_eq!(settings.forwarded_allow_ips, Trusted::Networks(Vec::new()));
     }
 
     #[test]

@@ -6,8 +6,11 @@
 
 mod address; // where to listen, in gunicorn's notations
 mod command_line; // rows to clap, and what clap understood
+mod described; // rows for those who write about them
 mod file; // what a configuration file holds, as the nursery read it
-mod foreign; // gunicorn's other settings, refused by name
+mod folder; // where we are
+mod in_python; // values as gunicorn would have them
+mod print; // --print-config
 mod readers; // text to values
 mod rows; // the settings themselves: READ THIS FIRST
 mod sources; // command line, GUNICORN_CMD_ARGS, file, environment, default
@@ -15,6 +18,8 @@ mod sources; // command line, GUNICORN_CMD_ARGS, file, environment, default
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 pub use address::Address;
+pub use command_line::command;
+pub use described::{Described, described};
 pub use file::{ConfigFile, Contents, Entry, EntryKind};
 pub use readers::{
     Destination, HeaderMap, HttpProtocol, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass,
@@ -23,6 +28,7 @@ pub use sources::{Chosen, Source, Sources};
 
 /// gunicorn's names, in the order of its manual.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch an operator has")]
 pub struct Settings {
     /// `module:callable`.
     pub application: String,
@@ -57,6 +63,7 @@ pub struct Settings {
 
     pub preload_app: bool,
     pub sendfile: bool,
+    /// Always there once everything is settled.
     pub chdir: Option<PathBuf>,
     pub daemon: bool,
     pub env: Vec<(String, String)>,
@@ -87,6 +94,8 @@ pub struct Settings {
     pub error_logfile: Destination,
     pub log_level: Level,
     pub capture_output: bool,
+    /// What a daemon prints goes where the shell's output went; nothing else asks.
+    pub enable_stdio_inheritance: bool,
     pub logconfig: Option<PathBuf>,
     pub logconfig_dict: Option<serde_json::Value>,
     pub logconfig_json: Option<PathBuf>,
@@ -129,6 +138,22 @@ pub struct Settings {
     pub max_worker_memory: Option<u64>,
     pub exit_on_boot_failure: bool,
     pub server_timing: bool,
+
+    pub mode: Mode,
+}
+
+impl Settled {
+    /// What somebody asked for and will not notice.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        let asked_for = |(row, chosen): &(&rows::Row, &Chosen)| {
+            !row.idle.is_empty()
+                && chosen.source != Source::Default
+                && !row.is_default(&chosen.values)
+        };
+        rows::rows().zip(&self.chosen).filter(asked_for).map(|(row, chosen)| {
+            format!("{} (from {}) has no effect: {}", row.name, chosen.source, row.idle)
+        })
+    }
 }
 
 /// What the command line asks for.
@@ -144,10 +169,18 @@ pub enum Request {
 #[derive(Debug)]
 pub struct Settled {
     pub settings: Settings,
+    /// In the order of the rows.
     pub chosen: Vec<Chosen>,
+    /// As `-c` has it.
+    file: Option<String>,
+    /// The application, as the command line has it.
+    typed_application: Option<String>,
+    /// And as the file has it.
+    named_in_file: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The later includes the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     Serve,
     /// Import the application once, then leave.
@@ -165,6 +198,13 @@ pub enum SettingsError {
     /// A value, wherever it came from: exit code 1.
     #[error("Error: {0}")]
     Value(String),
+}
+
+/// What else keeps from starting has the same code.
+impl From<String> for SettingsError {
+    fn from(reason: String) -> SettingsError {
+        SettingsError::Value(reason)
+    }
 }
 
 impl SettingsError {
@@ -193,28 +233,12 @@ pub fn read(
 
 /// Every setting under its name, as hooks find it in `server.cfg`.
 pub(crate) fn for_hooks(settled: &Settled) -> serde_json::Value {
+    let settings = &settled.settings;
     let mut values: serde_json::Map<_, _> = rows::rows()
         .zip(&settled.chosen)
-        .map(|(row, chosen)| (row.name.to_owned(), row.in_python(&chosen.values)))
+        .map(|(row, chosen)| (row.name.to_owned(), in_python::attribute(row, chosen, settings)))
         .collect();
-    values.insert("hooks".to_owned(), settled.settings.hooks.clone().into());
-    values.insert("wsgi_app".to_owned(), settled.settings.application.clone().into());
+    values.insert("hooks".to_owned(), settings.hooks.clone().into());
+    values.insert("wsgi_app".to_owned(), settings.application.clone().into());
     values.into()
-}
-
-/// `--print-config`: gunicorn's `name = value`, sorted, and where a value came from if not by default.
-pub fn print(chosen: &[Chosen]) -> String {
-    let width = chosen.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let mut lines: Vec<String> = chosen
-        .iter()
-        .map(|row| {
-            let origin = match row.source {
-                Source::Default => String::new(),
-                ref source => format!("  ({source})"),
-            };
-            format!("{:width$} = {}{origin}\n", row.name, row.values.join(", "))
-        })
-        .collect();
-    lines.sort();
-    lines.concat()
 }

@@ -4,6 +4,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use nix::unistd::{Group, User};
 
 /// Where a log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +71,10 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 /// gunicorn's way with masks: `0o007`, `0x7`, `007` and plain `7` are all read as Python's
 /// `int(value, 0)` or as octal where that fails.
 pub(super) fn mask(text: &str) -> Result<u32, String> {
-    let read = if let Some(digits) = text.strip_prefix("0x") {
+    let digits = text.to_ascii_lowercase();
+    let read = if let Some(digits) = digits.strip_prefix("0x") {
         u32::from_str_radix(digits, 16)
-    } else if let Some(digits) = text.strip_prefix("0o") {
+    } else if let Some(digits) = digits.strip_prefix("0o") {
         u32::from_str_radix(digits, 8)
     } else if text.starts_with('0') {
         u32::from_str_radix(text, 8)
@@ -162,11 +164,19 @@ impl WorkerClass {
 
 pub(super) fn worker_class(text: &str) -> Result<WorkerClass, String> {
     match text {
-        "sync" => Ok(WorkerClass::Sync),
-        "gthread" => Ok(WorkerClass::Gthread),
-        other => Err(format!(
-            "\"{other}\" is gunicorn's; causeway-gateway runs WSGI in threads and knows sync and gthread"
-        )),
+        "sync" | "gunicorn.workers.sync.SyncWorker" | "egg:gunicorn#sync" => Ok(WorkerClass::Sync),
+        "gthread" | "gunicorn.workers.gthread.ThreadWorker" | "egg:gunicorn#gthread" => {
+            Ok(WorkerClass::Gthread)
+        }
+        other => {
+            let asynchronous = ["uvicorn", "asgi", "hypercorn", "daphne"];
+            let instead = if asynchronous.iter().any(|name| other.contains(name)) {
+                "only WSGI applications are run; use an ASGI server for others"
+            } else {
+                "causeway-gateway runs WSGI in threads; use sync or gthread, with as many --threads as requests shall wait at a time"
+            };
+            Err(format!("\"{other}\" is gunicorn's; {instead}"))
+        }
     }
 }
 
@@ -214,7 +224,7 @@ pub enum ProxyProtocol {
 
 pub(super) fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "off" | "false" | "0" | "none" => Ok(ProxyProtocol::Off),
+        "off" | "false" | "0" | "none" | "" => Ok(ProxyProtocol::Off),
         "v1" => Ok(ProxyProtocol::V1),
         "v2" => Ok(ProxyProtocol::V2),
         "auto" | "true" | "1" => Ok(ProxyProtocol::Auto),
@@ -229,15 +239,23 @@ pub enum HttpProtocol {
 }
 
 pub(super) fn http_protocols(text: &str) -> Result<Vec<HttpProtocol>, String> {
-    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let protocols: Vec<HttpProtocol> = names
-        .map(|name| match name {
-            "h1" => Ok(HttpProtocol::H1),
-            "h2" => Ok(HttpProtocol::H2),
-            other => Err(format!("\"{other}\" is not h1 or h2")),
-        })
-        .collect::<Result<_, _>>()?;
-    if protocols.is_empty() { Err("no protocol is left".to_owned()) } else { Ok(protocols) }
+    let mut protocols = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let protocol = match name.to_ascii_lowercase().as_str() {
+            "h1" => HttpProtocol::H1,
+            "h2" => HttpProtocol::H2,
+            _ => return Err(format!("\"{name}\" is not h1 or h2")),
+        };
+        if protocols.contains(&protocol) {
+            return Err(format!("\"{name}\" is there twice"));
+        }
+        protocols.push(protocol);
+    }
+    // As gunicorn has it.
+    if protocols.is_empty() {
+        protocols.push(HttpProtocol::H1);
+    }
+    Ok(protocols)
 }
 
 /// Python's `ssl.CERT_NONE`, `CERT_OPTIONAL` and `CERT_REQUIRED`.
@@ -259,6 +277,55 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
         "y" | "1" | "yes" | "true" | "on" => Ok(true),
         "n" | "0" | "no" | "false" | "off" | "" => Ok(false),
         _ => Err(format!("\"{text}\" is neither true nor false")),
+    }
+}
+
+pub(super) fn http_parser(text: &str) -> Result<(), String> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" | "fast" | "python" => Ok(()),
+        _ => Err(format!("\"{text}\" is not auto, fast or python")),
+    }
+}
+
+/// gunicorn's own, which are what `log.rs` and `statsd.rs` do.
+pub(super) fn logger_class(text: &str) -> Result<(), String> {
+    match text {
+        "simple" | "gunicorn.glogging.Logger" | "gunicorn.instrument.statsd.Statsd" => Ok(()),
+        _ => Err(format!(
+            "\"{text}\": no other class than gunicorn's own; use logconfig_dict, which handlers of any kind can be put into"
+        )),
+    }
+}
+
+/// A name or a number to a number.
+pub(super) fn user(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(format!("no such user: \"{text}\"")),
+        Err(error) => Err(format!("the user \"{text}\" can not be looked up: {error}")),
+    }
+}
+
+pub(super) fn group(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(format!("no such group: \"{text}\"")),
+        Err(error) => Err(format!("the group \"{text}\" can not be looked up: {error}")),
+    }
+}
+
+/// A file has to be there; a glob may match nothing yet.
+pub(super) fn file_or_glob(text: &str) -> Result<String, String> {
+    if text.contains(['*', '?', '[']) || PathBuf::from(text).exists() {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("there is no file \"{text}\""))
     }
 }
 

@@ -11,6 +11,7 @@ mod logging;
 mod mechanics;
 mod naming;
 mod ours;
+mod refused;
 mod security;
 mod server_socket;
 mod ssl;
@@ -20,7 +21,9 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
-use super::{Settings, address::address, readers as read};
+use super::{
+    Address, Mode, Settings, address::address, folder::absolute, in_python, readers as read,
+};
 
 pub(super) struct Row {
     /// gunicorn's name of it in a configuration file.
@@ -32,6 +35,14 @@ pub(super) struct Row {
     pub environment: Option<(&'static str, AsFlag)>,
     /// As it would be typed. Empty: unset.
     pub default: &'static str,
+    /// What Python has in place of an unset one, where its kind does not tell.
+    pub unset: Option<fn(&Settings) -> Value>,
+    /// What it has in place of what was typed.
+    pub typed: fn(&str) -> Value,
+    /// What to do without it: only its default is taken. Empty: it is honoured.
+    pub refused: &'static str,
+    /// Why it is taken and changes nothing. Empty: it does.
+    pub idle: &'static str,
     pub help: &'static str,
     /// Gets every value that was given; never called for an unset setting.
     pub read: fn(&mut Settings, &[String]) -> Result<(), String>,
@@ -39,10 +50,36 @@ pub(super) struct Row {
 
 type AsFlag = fn(&str) -> String;
 
+impl Row {
+    pub(super) fn refusal(&self) -> String {
+        format!("gunicorn has this, causeway-gateway has not: {}", self.refused)
+    }
+
+    /// What it means, in a line.
+    pub(super) fn about(&self) -> String {
+        match self.idle {
+            "" => self.help.to_owned(),
+            reason => format!("Without effect: {reason}"),
+        }
+    }
+
+    /// Whether these values, which somebody gave, say no more than nobody.
+    pub(super) fn is_default(&self, values: &[String]) -> bool {
+        match values.last().map(String::as_str) {
+            None | Some("") => true,
+            Some(value) => value == self.default,
+        }
+    }
+}
+
 /// The name is what `--help` calls the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     One(&'static str),
+    /// What is none is an error of usage, as it is to gunicorn's command line.
+    Number(&'static str),
+    /// One text, with commas in it.
+    List(&'static str),
     /// What the bare flag means.
     Optional(&'static str, &'static str),
     /// Repeatable; a stronger source replaces all of them.
@@ -53,25 +90,8 @@ pub(super) enum Takes {
     Inverted,
     /// A dictionary, in a configuration file only.
     Json,
-    /// A function, in a configuration file only.
-    Hook,
-}
-
-impl Row {
-    /// What was typed, with the type it has in Python.
-    pub(super) fn in_python(&self, values: &[String]) -> Value {
-        let number = |text: &str| text.parse::<i64>().map_or_else(|_| text.into(), Value::from);
-        match self.takes {
-            Takes::Nothing => (!values.is_empty()).into(),
-            Takes::Inverted => (last(values) != "off" && last(values) != "false").into(),
-            Takes::Many(_) => values.into(),
-            Takes::Json => serde_json::from_str(last(values)).unwrap_or_default(),
-            Takes::Hook => Value::Null,
-            Takes::One(_) | Takes::Optional(..) => {
-                values.last().map_or(Value::Null, |text| number(text))
-            }
-        }
-    }
+    /// A function, in a configuration file only, and how many arguments it may take.
+    Hook(&'static [u32]),
 }
 
 /// What most rows have in common.
@@ -81,6 +101,10 @@ const ROW: Row = Row {
     takes: Takes::Nothing,
     environment: None,
     default: "",
+    unset: None,
+    typed: |text| text.into(),
+    refused: "",
+    idle: "",
     help: "",
     read: |_, _| Ok(()),
 };
@@ -105,14 +129,28 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { title: "Control", rows: control::ROWS },
     Section { title: "Server Hooks", rows: hooks::ROWS },
     Section { title: "Beyond gunicorn", rows: ours::ROWS },
+    Section { title: "Refused", rows: refused::ROWS },
 ];
 
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     SECTIONS.iter().flat_map(|section| section.rows)
 }
 
+pub(super) fn beyond_gunicorn(row: &Row) -> bool {
+    ours::ROWS.iter().any(|own| own.name == row.name)
+}
+
 fn last(values: &[String]) -> &str {
     values.last().map_or("", String::as_str)
+}
+
+/// gunicorn takes an empty name of a file as none.
+fn file(values: &[String]) -> Option<PathBuf> {
+    Some(last(values)).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn text(values: &[String]) -> Option<String> {
+    Some(last(values)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn as_it_is(value: &str) -> String {
@@ -124,4 +162,4 @@ fn unless_zero<N: PartialEq + Default>(value: N) -> Option<N> {
     (value != N::default()).then_some(value)
 }
 
-use Takes::{Hook, Inverted, Json, Many, Nothing, One, Optional};
+use Takes::{Hook, Inverted, Json, List, Many, Nothing, Number, One, Optional};

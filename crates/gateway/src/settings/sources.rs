@@ -11,8 +11,11 @@ use super::{
     Environment, Mode, Settings, SettingsError, Settled,
     command_line::{Given, Parsed, parse},
     file::{ConfigFile, Contents},
-    readers::{Destination, HeaderMap, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass},
-    rows::{Row, rows},
+    folder::working_folder,
+    readers::{
+        Destination, HeaderMap, Level, ProxyProtocol, ReloadEngine, Trusted, WorkerClass, mask,
+    },
+    rows::{Row, Takes, rows},
 };
 
 /// Everything that was said before a configuration file could be read.
@@ -66,10 +69,6 @@ impl Sources {
         Ok(Sources { given, arguments })
     }
 
-    pub fn mode(&self) -> Mode {
-        self.given.mode()
-    }
-
     /// Where settings are to be read from; by default from `./gunicorn.conf.py`, if there is one.
     pub fn config(&self, here: &Path) -> Option<ConfigFile> {
         let named = self.given.config.as_deref().or(self.arguments.config.as_deref());
@@ -92,18 +91,38 @@ impl Sources {
         }
         let chosen: Vec<Chosen> =
             rows().map(|row| self.choose(row, file, environment)).collect::<Result<_, _>>()?;
-        let application = self.given.application.clone().or_else(|| file?.application());
+        let named_in_file = file.and_then(Contents::application);
+        let application = self.given.application.as_ref().or(named_in_file.as_ref());
         let Some(application) = application else {
-            return Err(SettingsError::Usage("no application module specified\n".to_owned()));
+            return Err(SettingsError::Value("no application module specified".to_owned()));
         };
-        let mut settings = unset(application);
+        let mut settings = unset(application.clone());
         for (row, chosen) in rows().zip(&chosen) {
             read_into(&mut settings, row, chosen)?;
         }
-        Ok(Settled { settings, chosen })
+        check(&settings)?;
+        settings.chdir.get_or_insert_with(|| working_folder().to_owned());
+        let file = self.given.config.as_ref().or(self.arguments.config.as_ref()).cloned();
+        let typed_application = self.given.application.clone();
+        Ok(Settled { settings, chosen, file, typed_application, named_in_file })
     }
 
     fn choose(
+        &self,
+        row: &'static Row,
+        file: Option<&Contents>,
+        environment: Environment<'_>,
+    ) -> Result<Chosen, SettingsError> {
+        let mut chosen = self.chosen(row, file, environment)?;
+        // Where a text ends is seen by nobody.
+        for value in &mut chosen.values {
+            value.truncate(value.trim_end().len());
+            value.drain(..value.len() - value.trim_start().len());
+        }
+        Ok(chosen)
+    }
+
+    fn chosen(
         &self,
         row: &'static Row,
         file: Option<&Contents>,
@@ -136,14 +155,40 @@ fn read_into(settings: &mut Settings, row: &Row, chosen: &Chosen) -> Result<(), 
     if chosen.values.is_empty() {
         return Ok(());
     }
-    (row.read)(settings, &chosen.values).map_err(|reason| {
+    let read = match row.refused {
+        "" => (row.read)(settings, &chosen.values),
+        _ if row.is_default(&chosen.values) => Ok(()),
+        _ => Err(row.refusal()),
+    };
+    read.map_err(|reason| {
         let name = row.flags.last().unwrap_or(&row.name);
-        SettingsError::Value(match &chosen.source {
+        let typed = matches!(chosen.source, Source::CommandLine(_) | Source::CommandArguments);
+        let message = match &chosen.source {
             Source::CommandLine(_) | Source::Default => format!("{name}: {reason}"),
             source @ Source::File { .. } => format!("{source}: {}: {reason}", row.name),
             source => format!("{name} (from {source}): {reason}"),
-        })
+        };
+        // argparse itself knows numbers, and nothing else.
+        if typed && matches!(row.takes, Takes::Number(_)) && !is_number(&chosen.values) {
+            SettingsError::Usage(format!("error: {message}\n"))
+        } else {
+            SettingsError::Value(message)
+        }
     })
+}
+
+/// What is only wrong together.
+fn check(settings: &Settings) -> Result<(), SettingsError> {
+    if settings.daemon && settings.enable_stdio_inheritance {
+        let reason = "with --daemon, output goes to log files or nowhere; do not use --daemon where it is wanted";
+        return Err(SettingsError::Value(format!("--enable-stdio-inheritance: {reason}")));
+    }
+    Ok(())
+}
+
+fn is_number(values: &[String]) -> bool {
+    let last = values.last().map_or("", String::as_str);
+    last.parse::<i64>().is_ok() || mask(last).is_ok()
 }
 
 fn from_variable(text: &str) -> Result<Given, SettingsError> {
@@ -242,6 +287,7 @@ fn unset(application: String) -> Settings {
         error_logfile: Destination::Standard,
         log_level: Level::Info,
         capture_output: false,
+        enable_stdio_inheritance: false,
         logconfig: None,
         logconfig_dict: None,
         logconfig_json: None,
@@ -276,6 +322,7 @@ fn unset(application: String) -> Settings {
         max_worker_memory: None,
         exit_on_boot_failure: false,
         server_timing: false,
+        mode: Mode::Serve,
     }
 }
 
@@ -350,7 +397,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_setting_and_its_source() {
-        refused(&["a:b", "--workers", "x"], &[], "--workers: \"x\" is not a whole number");
+        refused(&["a:b", "--workers", "x"], &[], "error: --workers: \"x\" is not a whole number");
+        refused(&["a:b", "--workers", "-1"], &[], "Error: --workers: \"-1\" is not a whole number");
         refused(
             &["a:b"],
             &[("WEB_CONCURRENCY", "two")],
@@ -359,21 +407,68 @@ mod tests {
         refused(&["a:b", "-k", "gevent"], &[], "\"gevent\" is gunicorn's");
         refused(&["a:b", "--chdir", "/nowhere/at/all"], &[], "can't chdir to");
         refused(&[], &[], "no application module specified");
-        refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "--spew")], "--spew is gunicorn's");
+        refused(
+            &["a:b"],
+            &[("GUNICORN_CMD_ARGS", "--spew")],
+            "--spew (from GUNICORN_CMD_ARGS): gunicorn has this, causeway-gateway has not: use",
+        );
+        for (words, flag) in
+            [(&["--paste", "x.ini"][..], "--paster: "), (&["--protocol=uwsgi"], "--protocol: ")]
+        {
+            refused(&[words, &["a:b"]].concat(), &[], &format!("Error: {flag}gunicorn has this"));
+        }
+        refused(&["a:b", "-R", "-D"], &[], "--enable-stdio-inheritance: with --daemon");
+        settings(&["a:b", "-R"], &[]);
+        settings(&["a:b", "--protocol=http", "--dirty-workers", "0"], &[]);
         refused(&["a:b"], &[("GUNICORN_CMD_ARGS", "-b 'x")], "no closing '");
         refused(&["a:b", "--access-logformat", "%(zz)s"], &[], "\"%(zz)s\"");
     }
 
     #[test]
-    fn printed_settings_say_where_they_came_from() {
-        let arguments = vec!["causeway-gateway".into(), "a:b".into(), "-w3".into()];
+    fn a_variable_of_sendfile_means_what_it_means_to_gunicorn() {
+        for (value, on) in [("yes", true), ("1", true), ("on", false), ("sometimes", false)] {
+            assert_eq!(settings(&["a:b"], &[("SENDFILE", value)]).sendfile, on, "{value}");
+        }
+        assert!(!settings(&["a:b", "--no-sendfile"], &[("SENDFILE", "1")]).sendfile);
+        assert!(settings(&["a:b"], &[]).sendfile);
+    }
+
+    #[test]
+    fn blanks_around_a_text_and_empty_names_of_files_mean_nothing() {
+        let settings = settings(&["a:b", "--pid", "", "-b", " :1 ", "--threads", "0"], &[]);
+        assert_eq!((settings.pid, settings.bind.len(), settings.threads), (None, 1, 1));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_told_where_somebody_asked_for_it() {
+        let words =
+            ["causeway-gateway", "a:b", "--worker-tmp-dir=/dev/shm", "--http-parser", "auto"];
+        let Request::Run(sources) = read(words.map(Into::into).into(), &|_| None).unwrap() else {
+            panic!("it runs");
+        };
+        let told: Vec<String> = sources.settle(None, &|_| None).unwrap().without_effect().collect();
+        let expected =
+            "worker_tmp_dir (from --worker-tmp-dir) has no effect: no heartbeat files are written";
+        assert_eq!(told, [expected]);
+    }
+
+    #[track_caller]
+    fn printed(words: &[&str]) -> String {
+        let arguments = ["causeway-gateway", "a:b"].iter().chain(words).map(Into::into).collect();
         let Request::Run(sources) = read(arguments, &|_| None).unwrap() else {
             panic!("it runs");
         };
-        let text = print(&sources.settle(None, &|_| None).unwrap().chosen);
+        sources.settle(None, &|_| None).unwrap().print()
+    }
+
+    #[test]
+    fn printed_settings_say_where_they_came_from_if_asked() {
+        let line =
+            |text: &str| text.lines().find(|line| line.starts_with("workers ")).map(str::to_owned);
+        assert!(line(&printed(&["-w3"])).unwrap().ends_with(" = 3"));
         assert!(
-            text.lines()
-                .any(|line| line.starts_with("workers") && line.contains("= 3  (--workers)"))
+            line(&printed(&["-w3", "--explain-config"])).unwrap().ends_with(" = 3  # --workers")
         );
+        assert!(line(&printed(&["--explain-config"])).unwrap().ends_with(" = 1"));
     }
 }

@@ -29,6 +29,7 @@ use super::{
     inbox::{Inbox, Notice},
     nursery::{Nursery, Refusal},
 };
+use crate::reloader::Reloader;
 
 /// A worker that is being started. Dropping the lifeline tells it that nobody is left.
 pub(super) struct Started {
@@ -43,6 +44,7 @@ pub(super) fn start(
     threads: usize,
     nursery: &Rc<Nursery>,
     inbox: &Rc<Inbox>,
+    reloader: &Rc<Reloader>,
 ) -> io::Result<Started> {
     let (listener, socket) = nameless_socket(threads)
         .map_err(|error| io::Error::new(error.kind(), format!("no socket for it: {error}")))?;
@@ -50,14 +52,14 @@ pub(super) fn start(
     let (lifeline_theirs, lifeline) = pipe2(OFlag::O_CLOEXEC)?;
     let control = Receiver::from_owned_fd(control)?;
     let descriptors = vec![OwnedFd::from(listener), theirs, lifeline_theirs];
-    let (nursery, inbox) = (Rc::clone(nursery), Rc::clone(inbox));
+    let (nursery, inbox, reloader) = (Rc::clone(nursery), Rc::clone(inbox), Rc::clone(reloader));
     let heard = tokio::task::spawn_local(async move {
         let message = json!({"do": "spawn", "worker": worker});
         match nursery.hand_over(message, descriptors).await {
             Ok(_) => {
                 // It has ended, or will not: nobody dismisses a nursery because of one worker.
                 drop(nursery);
-                listen(worker, control, &inbox).await;
+                listen(worker, control, &inbox, &reloader).await;
             }
             Err(Refusal { code, reason }) => {
                 inbox.put(Event::Refused { worker, code, reason });
@@ -83,7 +85,7 @@ fn nameless_socket(threads: usize) -> io::Result<(UnixListener, OwnedFd)> {
     Ok((socket.into(), inode?))
 }
 
-async fn listen(worker: WorkerId, control: Receiver, inbox: &Inbox) {
+async fn listen(worker: WorkerId, control: Receiver, inbox: &Inbox, reloader: &Reloader) {
     let mut lines = BufReader::new(control).lines();
     let mut has_pid = false;
     while let Ok(Some(line)) = lines.next_line().await {
@@ -96,6 +98,12 @@ async fn listen(worker: WorkerId, control: Receiver, inbox: &Inbox) {
                 }
             }
             (Some("ready"), ..) => inbox.put(Event::Ready(worker)),
+            // A JSON text, and it may have blanks in it.
+            (Some("imported"), ..) => {
+                if let Ok(file) = serde_json::from_str::<String>(&line["imported".len()..]) {
+                    reloader.report(file.into());
+                }
+            }
             (Some("failed"), Some(code), reason) => {
                 let code = code.parse().unwrap_or(3);
                 let reason = reason.unwrap_or("it did not say why").to_owned();

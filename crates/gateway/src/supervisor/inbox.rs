@@ -9,6 +9,7 @@ use super::{
     fleet::{Ended, Event, WorkerId},
     reload::Candidate,
 };
+use crate::log::Outputs;
 
 /// What the fleet has to know, and what only concerns its processes.
 pub(crate) enum Notice {
@@ -24,7 +25,7 @@ pub(crate) enum Notice {
         end: Ended,
     },
     /// A reload that can be tried; or why it can not.
-    Prepared(Result<Box<Candidate>, String>),
+    Prepared(Result<(Box<Candidate>, Box<Outputs>), String>),
     /// In place of a nursery that has ended.
     Replaced {
         generation: u64,

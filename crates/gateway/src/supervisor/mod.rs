@@ -3,15 +3,18 @@
 //! It never reads a request and never waits for one. What there is to decide is decided in
 //! `fleet.rs`; here are the processes, the listeners and the clock.
 
+mod census; // what others may ask
 mod child; // one worker process
 mod fate; // how it ended, and by whom
 pub(crate) mod fleet; // who should live
 mod inbox; // what has to be heard of
-mod listeners; // opening what connections come in by
+mod lifecycle; // the process among others: systemd, a master before or after it, its files
+mod listeners; // what connections come in by
 mod memory; // how large a worker is
 mod nursery; // the process workers are forked from
 mod overdue; // what takes one too long
 mod reap; // children that have ended
+mod reexec; // another master, with our sockets
 mod reload; // settings and a nursery that might follow
 mod signals; // gunicorn's, as events
 mod start; // from the command line to the loop
@@ -28,15 +31,17 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
+pub(crate) use census::Census;
 use child::Started;
 use fate::OomKills;
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
 pub(crate) use inbox::Inbox;
 use inbox::Notice;
-use listeners::{Inherited, Opened};
+use lifecycle::Lifecycle;
+use listeners::{Inherited, Listeners, Opened};
 use memory::Memory;
 use nursery::Nursery;
 use overdue::Overdue;
@@ -44,15 +49,19 @@ use reload::{Candidate, Recipe};
 pub use start::run;
 
 use crate::{
-    access_log::{self, AccessLog},
+    daemon::Terminal,
     gateway::Gateway,
-    listen::{self, Listener},
+    listen::Doors,
+    log::{self, Outputs},
     pool::Worker,
-    settings::{Address, Settings},
+    reloader,
+    settings::Settings,
 };
 
 /// How often deadlines are looked at. No request sets a timer of its own.
 const TICK: Duration = Duration::from_millis(250);
+/// How often gunicorn tells how many connections wait to be accepted.
+const BACKLOG_PERIOD: Duration = Duration::from_secs(1);
 /// A worker's last words are in its pipe already, unless a child of its own holds the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The hook of the very end, which nobody may hold up for ever.
@@ -99,30 +108,33 @@ impl Child {
     }
 }
 
-/// A listener at work.
-struct Accepting {
-    address: Address,
-    stop: watch::Sender<bool>,
-    ended: JoinHandle<()>,
-}
-
 struct Supervisor {
     gateway: Rc<Gateway>,
     fleet: Fleet,
     recipe: Recipe,
     children: Children,
-    accepting: Vec<Accepting>,
+    listeners: Listeners,
+    lifecycle: Lifecycle,
     /// By the fleet's generations: the one in force, a candidate, and those that still have workers.
     nurseries: HashMap<u64, Rc<Nursery>>,
-    /// The settings of a reload whose workers are still to prove themselves.
-    trial: Option<Rc<Settings>>,
+    /// A reload whose workers are still to prove themselves.
+    trial: Option<Trial>,
     /// Being made, and whether another was asked for meanwhile.
     preparing: Option<Again>,
     /// Workers that `nworkers_changed` has heard of.
     counted: Option<usize>,
+    next_backlog: Instant,
     overdue: Overdue,
     memory: Memory,
     oom_kills: OomKills,
+}
+
+/// What takes the place of what is in force, once the workers stand.
+struct Trial {
+    settings: Rc<Settings>,
+    /// The same, for those who ask.
+    config: Value,
+    outputs: Box<Outputs>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,7 +144,7 @@ enum Again {
 }
 
 impl Supervisor {
-    async fn run(mut self, inherited: Inherited) -> Result<u8, String> {
+    async fn run(mut self, inherited: Inherited, terminal: &Terminal) -> Result<u8, String> {
         let gateway = Rc::clone(&self.gateway);
         let watched = |error| format!("signals can not be watched: {error}");
         signals::watch(&gateway, &gateway.inbox).map_err(watched)?;
@@ -143,16 +155,22 @@ impl Supervisor {
             Opened::All(listeners) => listeners,
             Opened::Failed => return Ok(1),
             Opened::Stopped => {
-                gateway.log.info("Shutting down: Master");
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
                 return Ok(0);
             }
         };
         let kind = if settings.threads > 1 { "gthread" } else { settings.worker_class.name() };
         gateway.log.info(format_args!("Using worker: {kind}"));
-        for (address, listener) in settings.bind.iter().zip(listeners) {
-            self.accept(address.clone(), listener);
+        self.lifecycle.opened(&gateway, &listeners)?;
+        let kept = self.listeners.accept(&gateway, listeners);
+        kept.map_err(|error| format!("sockets can not be kept: {error}"))?;
+        self.lifecycle.listening(&gateway, &self.listeners);
+        if terminal.tell(0, None) {
+            // Its streams lead nowhere from here on.
+            gateway.log.reopen();
         }
-        tokio::task::spawn_local(access_log::keep_writing(Rc::clone(&gateway)));
+        tokio::task::spawn_local(reloader::watch(Rc::clone(&gateway)));
+        tokio::task::spawn_local(log::keep_writing(Rc::clone(&gateway)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.begin(settings);
@@ -163,6 +181,7 @@ impl Supervisor {
                 () = gateway.connections.emptied() => Notice::Event(Event::Quiet),
                 _ = ticks.tick() => {
                     self.sweep();
+                    self.lifecycle.look_for_parent(&gateway, &mut self.listeners);
                     if !self.fleet.needs_ticks() {
                         continue;
                     }
@@ -172,6 +191,7 @@ impl Supervisor {
             let Some(event) = self.notice(notice) else { continue };
             self.see(&event);
             let orders = self.fleet.on(event, Instant::now());
+            gateway.census.target.set(self.fleet.target());
             self.count();
             // The last worker of a generation may have gone.
             self.dismiss();
@@ -181,6 +201,10 @@ impl Supervisor {
                     return Ok(code);
                 }
                 self.carry_out(order).await;
+            }
+            if !self.fleet.is_leaving() {
+                // As gunicorn counts: what is replaced, and what replaces it, are one.
+                gateway.log.count_workers(self.children.len().min(self.fleet.target()));
             }
         }
     }
@@ -211,7 +235,9 @@ impl Supervisor {
                 if self.fleet.is_leaving() {
                     return None;
                 }
-                gateway.log.info("Hang up: Master");
+                gateway.log.info(format_args!("Hang up: {}", self.lifecycle.name()));
+                census::count(&gateway.census.reloads);
+                self.lifecycle.reloading(gateway);
                 match &mut self.preparing {
                     Some(again) => *again = Again::Yes,
                     None => self.prepare(),
@@ -240,28 +266,39 @@ impl Supervisor {
         self.preparing = Some(Again::No);
         let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
         tokio::task::spawn_local(async move {
-            inbox.put_notice(Notice::Prepared(recipe.prepare().await));
+            inbox.put_notice(Notice::Prepared(recipe.prepare_with_logs().await));
         });
     }
 
-    fn prepared(&mut self, prepared: Result<Box<Candidate>, String>) -> Option<Event> {
+    fn prepared(
+        &mut self,
+        prepared: Result<(Box<Candidate>, Box<Outputs>), String>,
+    ) -> Option<Event> {
         let again = self.preparing.take() == Some(Again::Yes);
         if again && !self.fleet.is_leaving() {
             // What was prepared may be older than what was asked for last.
+            if let Ok((_, outputs)) = prepared {
+                log::close(*outputs);
+            }
             self.prepare();
             return None;
         }
         match prepared {
-            Ok(candidate) => {
-                let Candidate { settings, nursery } = *candidate;
-                if let Err(reason) = self.rebind(&settings) {
+            Ok((candidate, outputs)) => {
+                let Candidate { settings, config, nursery } = *candidate;
+                let possible = Lifecycle::may_become(&settings)
+                    .and_then(|()| self.listeners.add(&self.gateway, &settings));
+                if let Err(reason) = possible {
+                    log::close(*outputs);
                     self.gave_up(&reason);
                     return None;
                 }
                 nursery.tell(hook("on_reload", &[]));
                 let (target, graceful) = (settings.workers, settings.graceful_timeout);
                 self.nurseries.insert(self.fleet.next_generation(), nursery);
-                self.trial = Some(settings);
+                if let Some(before) = self.trial.replace(Trial { settings, config, outputs }) {
+                    log::close(*before.outputs);
+                }
                 Some(Event::Reload { target, graceful })
             }
             Err(reason) => {
@@ -272,43 +309,15 @@ impl Supervisor {
     }
 
     fn gave_up(&self, reason: &str) {
+        self.lifecycle.reloaded(&self.gateway);
         self.gateway
             .log
             .error(format_args!("Reload failed, the old workers serve on. Reason: {reason}"));
     }
 
-    /// Opens what the new settings listen on and the old do not; an address that can not be had is a
-    /// reason not to reload.
-    fn rebind(&mut self, settings: &Settings) -> Result<(), String> {
-        let mut opened = Vec::new();
-        for address in &settings.bind {
-            if !self.accepting.iter().any(|it| it.address == *address) {
-                let listener =
-                    listen::bind(address, settings).map_err(|error| error.to_string())?;
-                opened.push((address.clone(), listener));
-            }
-        }
-        for (address, listener) in opened {
-            self.gateway.log.info(format_args!(
-                "Listening at: {} ({})",
-                listener.shown,
-                std::process::id()
-            ));
-            self.accept(address, listener);
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, address: Address, listener: Listener) {
-        let stop = watch::Sender::new(false);
-        let accept = listen::accept(Rc::clone(&self.gateway), listener, stop.subscribe());
-        let ended = tokio::task::spawn_local(accept);
-        self.accepting.push(Accepting { address, stop, ended });
-    }
-
     /// The workers of a reload stand: its settings are the ones in force.
     fn adopt(&mut self) {
-        let Some(settings) = self.trial.take() else { return };
+        let Some(Trial { settings, config, outputs }) = self.trial.take() else { return };
         let gateway = &self.gateway;
         if let Some(folder) = &settings.chdir
             && let Err(error) = std::env::set_current_dir(folder)
@@ -316,29 +325,19 @@ impl Supervisor {
             let folder = folder.display();
             gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
         }
-        if let Err(error) = gateway.log.reconfigure(&settings) {
-            gateway.log.error(format_args!("error log not exchanged: {error}"));
-        }
-        let access = settings.access_logfile.as_ref();
-        match access.map(|file| AccessLog::open(file, &settings.access_logformat)).transpose() {
-            Ok(access) => gateway.set_access(access.map(Rc::new)),
-            Err(error) => gateway.log.error(format_args!("access log not exchanged: {error}")),
-        }
+        gateway.log.exchange(*outputs);
         gateway.tls.renew(&settings, &gateway.log);
         gateway.settings.replace(settings);
+        gateway.census.set_config(config);
+        self.lifecycle.move_pid_file(gateway);
         self.settle();
     }
 
     /// No listener and no nursery beyond what the settings in force ask for.
     fn settle(&mut self) {
-        let settings = self.gateway.settings();
-        self.accepting.retain(|it| {
-            let stays = settings.bind.contains(&it.address);
-            if !stays {
-                it.stop.send_replace(true);
-            }
-            stays
-        });
+        self.listeners.keep_only(&self.gateway.settings());
+        lifecycle::publish(&self.gateway, &self.listeners);
+        self.lifecycle.reloaded(&self.gateway);
         self.dismiss();
     }
 
@@ -368,6 +367,7 @@ impl Supervisor {
     fn count(&mut self) {
         let target = self.fleet.target();
         if self.counted != Some(target) {
+            self.gateway.connections.expect_workers(target);
             let old = self.counted.replace(target);
             self.tell(
                 self.fleet.generation(),
@@ -394,9 +394,21 @@ impl Supervisor {
     fn sweep(&mut self) {
         let (gateway, now) = (&self.gateway, Instant::now());
         gateway.connections.sweep(now);
+        gateway.log.look();
+        if gateway.settings().enable_backlog_metric && now >= self.next_backlog {
+            self.next_backlog = now + BACKLOG_PERIOD;
+            self.count_backlog();
+        }
         self.overdue.look(gateway, &mut self.children, now);
         if self.memory.look(gateway, now) {
             self.oom_kills.look(now);
+        }
+    }
+
+    /// As gunicorn, only of sockets that tell.
+    fn count_backlog(&self) {
+        if let Some(waiting) = self.listeners.waiting() {
+            self.gateway.log.count_backlog(waiting);
         }
     }
 
@@ -409,9 +421,14 @@ impl Supervisor {
                     gateway.log.debug(format_args!("Worker ready (pid: {pid})"));
                 }
                 gateway.pool.ready(*worker);
+                self.lifecycle.serving(gateway, &self.listeners);
                 if let Some(entry) = gateway.pool.find(*worker) {
                     self.memory.look_at(&entry);
                 }
+            }
+            Event::Upgrade => {
+                let nursery = self.nursery(self.fleet.generation()).cloned();
+                self.lifecycle.upgrade(gateway, &self.listeners, nursery);
             }
             Event::Used(worker) => {
                 if let Some(pid) = self.pid(*worker) {
@@ -449,22 +466,27 @@ impl Supervisor {
             Order::Spawn(worker) => self.spawn(worker),
             Order::Retire(worker) => gateway.pool.retire(worker),
             Order::Kill(worker, signal) => {
+                if matches!(signal, Signal::SIGKILL | Signal::SIGABRT) {
+                    census::count(&gateway.census.killed);
+                }
                 if let Some(child) = self.children.get_mut(&worker) {
                     child.send(signal);
                 }
             }
             Order::StopListening => {
-                for accepting in self.accepting.drain(..) {
-                    accepting.stop.send_replace(true);
-                    let _ = accepting.ended.await;
-                }
+                let queue = self.lifecycle.stopping(gateway, self.fleet.failure());
+                self.listeners.close(queue).await;
                 gateway.connections.stop(Instant::now());
+            }
+            Order::SetDoors(doors) => {
+                self.listeners.set_doors(doors);
+                match doors {
+                    Doors::Open => gateway.connections.resume(),
+                    Doors::Shut | Doors::Closed(_) => gateway.connections.stop(Instant::now()),
+                }
             }
             Order::Reopen => {
                 gateway.log.reopen();
-                if let Some(Err(error)) = gateway.access().map(|access| access.reopen()) {
-                    gateway.log.error(format_args!("access log not reopened: {error}"));
-                }
                 // Each writes to the error log by a descriptor of its own.
                 for pid in self.children.values().filter_map(|child| child.pid) {
                     kill(pid, Signal::SIGUSR1);
@@ -475,12 +497,22 @@ impl Supervisor {
             }
             Order::Adopt => self.adopt(),
             Order::Abandon => {
-                self.trial = None;
+                if let Some(Trial { outputs, .. }) = self.trial.take() {
+                    log::close(*outputs);
+                }
                 self.settle();
             }
             Order::Replant(delay) => self.replace(self.fleet.generation(), delay),
-            Order::Unavailable(reason) => gateway.pool.set_unavailable(reason),
+            Order::Unavailable(reason) => {
+                if let Some(reason) = &reason {
+                    self.lifecycle.say_status(gateway, reason);
+                }
+                gateway.pool.set_unavailable(reason);
+            }
             Order::Say(level, message) => gateway.log.say(level, message),
+            Order::Goodbye => {
+                gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
+            }
             Order::Exit(_) => unreachable!("the loop ends with it"),
         }
     }
@@ -493,11 +525,15 @@ impl Supervisor {
         let gateway = &self.gateway;
         let generation = self.fleet.generation_of(worker);
         let is_on_trial = generation != self.fleet.proven();
-        let settings = self.trial.clone().filter(|_| is_on_trial);
+        let trial = self.trial.as_ref().filter(|_| is_on_trial);
+        let settings = trial.map(|trial| Rc::clone(&trial.settings));
         let settings = settings.unwrap_or_else(|| gateway.settings());
         let started = match self.nursery(generation) {
-            Some(nursery) => child::start(worker, settings.threads, nursery, &gateway.inbox)
-                .map_err(|error| error.to_string()),
+            Some(nursery) => {
+                let (inbox, reloader) = (&gateway.inbox, &gateway.reloader);
+                child::start(worker, settings.threads, nursery, inbox, reloader)
+                    .map_err(|error| error.to_string())
+            }
             None => Err("the nursery is gone, and not replaced yet".to_owned()),
         };
         match started {
@@ -527,6 +563,7 @@ impl Supervisor {
         let gateway = &self.gateway;
         let Some(child) = self.children.get_mut(&worker) else { return };
         gateway.log.info(format_args!("Booting worker with pid: {pid}"));
+        census::count(&gateway.census.spawned);
         child.pid = Some(pid);
         if let Some(signal) = child.told {
             child.send(signal);
@@ -552,12 +589,16 @@ impl Supervisor {
             });
             return;
         }
+        if self.lifecycle.successor_ended(&self.gateway, pid, end) {
+            return;
+        }
         let lost = self.nurseries.iter().find(|(_, nursery)| nursery.pid == pid);
         if let Some(generation) = lost.map(|(generation, _)| *generation) {
             self.nurseries.remove(&generation);
             if self.fleet.may_spawn(generation) && !self.fleet.is_leaving() {
+                let by_whom = self.oom_kills.by_whom(end, Instant::now());
                 self.gateway.log.error(format_args!(
-                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started"
+                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started.{by_whom}"
                 ));
                 self.replace(generation, Duration::ZERO);
             }

@@ -29,6 +29,7 @@ use tokio::{
 };
 
 use crate::{
+    privileges::Identity,
     settings::{ConfigFile, Contents},
     sys,
 };
@@ -70,6 +71,7 @@ impl Seedling {
         library: &Path,
         config: Option<&ConfigFile>,
         folder: &Path,
+        identity: Option<&Identity>,
     ) -> Result<Seedling, String> {
         let failed = |error: io::Error| format!("no channel to the nursery: {error}");
         let (channel, theirs) =
@@ -80,7 +82,11 @@ impl Seedling {
             setsockopt(socket, sockopt::SndBuf, &LONGEST).map_err(|error| failed(error.into()))?;
         }
         let config = config.map(ConfigFile::to_argument);
-        let child = causeway_app_host::nursery_command(python, library, config.as_deref())
+        let mut command = causeway_app_host::nursery_command(python, library, config.as_deref());
+        if let Some(identity) = identity {
+            identity.start_as(&mut command);
+        }
+        let child = command
             .current_dir(folder)
             .stdin(Stdio::from(theirs))
             // Ctrl-C in a terminal is for the gateway, which then says what each has to do.

@@ -8,12 +8,16 @@ use serde_json::{Value, json};
 use super::nursery::{Nursery, Refusal, Seedling};
 use crate::{
     front::tls::Terms,
-    settings::{self, Contents, Destination, Mode, Settings, Settled, Sources},
+    log::{self, Outputs},
+    privileges::Identity,
+    settings::{self, Contents, Settings, Settled, Sources},
 };
 
 /// What has been proven to be readable; that its workers boot is still to be seen.
 pub(crate) struct Candidate {
     pub(super) settings: Rc<Settings>,
+    /// The same, for those who ask.
+    pub(super) config: Value,
     pub(super) nursery: Rc<Nursery>,
 }
 
@@ -25,6 +29,8 @@ pub(super) struct Recipe {
     pub(super) library: PathBuf,
     /// Where this program was started: what `-c` names is named from here, always.
     here: PathBuf,
+    /// Who runs the configuration and the application.
+    pub(super) identity: Option<Identity>,
 }
 
 impl Recipe {
@@ -38,16 +44,13 @@ impl Recipe {
             _ => here.join(python),
         });
         let python = causeway_app_host::interpreter(asked_for);
-        Ok(Recipe { python, library, here, sources: Rc::new(sources) })
-    }
-
-    pub(super) fn mode(&self) -> Mode {
-        self.sources.mode()
+        Ok(Recipe { python, library, here, sources: Rc::new(sources), identity: None })
     }
 
     pub(super) fn sow(&self) -> Result<Seedling, String> {
         let config = self.sources.config(&self.here);
-        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here)
+        let identity = self.identity.as_ref();
+        Seedling::start(&self.python, &self.library, config.as_ref(), &self.here, identity)
     }
 
     pub(super) fn settle(
@@ -77,18 +80,23 @@ impl Recipe {
         if settled.settings.preload_app {
             nursery.ask(json!({"do": "preload"})).await.map_err(said)?;
         }
+        let config = settings::for_hooks(&settled);
         let (settings, nursery) = (Rc::new(settled.settings), Rc::new(nursery));
-        Ok(Box::new(Candidate { settings, nursery }))
+        Ok(Box::new(Candidate { settings, config, nursery }))
+    }
+
+    /// And logs, where a reload asks for other settings.
+    pub(super) async fn prepare_with_logs(&self) -> Result<(Box<Candidate>, Box<Outputs>), String> {
+        let candidate = self.prepare().await?;
+        let (settings, python) = (candidate.settings.as_ref().clone(), self.python.clone());
+        let opened = tokio::task::spawn_blocking(move || Outputs::open(&settings, &python)).await;
+        Ok((candidate, Box::new(opened.map_err(|error| error.to_string())??)))
     }
 }
 
 /// What the nursery has to know of the settings.
 pub(super) fn configure(settled: &Settled) -> Value {
     let settings = &settled.settings;
-    let error_log = match &settings.error_logfile {
-        Destination::Standard => None,
-        Destination::File(path) => std::path::absolute(path).ok(),
-    };
     let environment: BTreeMap<&str, &str> =
         settings.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     json!({
@@ -98,8 +106,9 @@ pub(super) fn configure(settled: &Settled) -> Value {
         "chdir": settings.chdir,
         "pythonpath": settings.pythonpath,
         "sendfile": settings.sendfile,
+        "reload": settings.reload,
         "environment": environment,
-        "error_log": error_log,
+        "logging": log::describe(settings),
         "threads": settings.threads,
         // None to begin with: TTIN may bring one.
         "processes": settings.workers.max(1),

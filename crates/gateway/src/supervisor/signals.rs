@@ -16,27 +16,28 @@ const MEANINGS: &[(nix::libc::c_int, &str, Event)] = &[
     (nix::libc::SIGTTIN, "ttin", Event::More),
     (nix::libc::SIGTTOU, "ttou", Event::Fewer),
     (nix::libc::SIGUSR1, "usr1", Event::Reopen),
+    (nix::libc::SIGUSR2, "usr2", Event::Upgrade),
+    (nix::libc::SIGWINCH, "winch", Event::Withdraw),
 ];
 
-/// From here on none of them kills this process. USR2 and WINCH are known, and said not to be.
+/// From here on none of them kills this process.
 pub(super) fn watch(gateway: &Rc<Gateway>, inbox: &Rc<Inbox>) -> io::Result<()> {
     for (number, name, event) in MEANINGS {
         let signals = signal(SignalKind::from_raw(*number))?;
         let (gateway, inbox) = (Rc::clone(gateway), Rc::clone(inbox));
         tokio::task::spawn_local(repeat(signals, move || {
             gateway.log.info(format_args!("Handling signal: {name}"));
-            inbox.put(event.clone());
-        }));
-    }
-    for (kind, name) in
-        [(SignalKind::user_defined2(), "usr2"), (SignalKind::window_change(), "winch")]
-    {
-        let signals = signal(kind)?;
-        let gateway = Rc::clone(gateway);
-        tokio::task::spawn_local(repeat(signals, move || {
-            gateway.log.warning(format_args!(
-                "Signal {name} is gunicorn's; causeway-gateway does not have it yet"
-            ));
+            // A terminal sends it too, whenever its window is resized.
+            match event {
+                Event::Withdraw if !gateway.settings().daemon => {
+                    gateway.log.debug("SIGWINCH ignored. Not daemonized");
+                }
+                Event::Withdraw => {
+                    gateway.log.info("graceful stop of workers");
+                    inbox.put(Event::Withdraw);
+                }
+                event => inbox.put(event.clone()),
+            }
         }));
     }
     Ok(())

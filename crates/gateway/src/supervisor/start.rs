@@ -9,20 +9,19 @@ use std::{
     io::{self, Write},
     process::ExitCode,
     rc::Rc,
+    time::Instant,
 };
 
 use nix::sys::prctl;
 use serde_json::json;
-use tokio::{
-    runtime::{Builder, LocalOptions},
-    sync::Notify,
-};
+use tokio::runtime::{Builder, LocalOptions};
 
 use super::{
-    Inbox, Supervisor,
+    Census, Inbox, Supervisor,
     fate::OomKills,
     fleet::{BootFailure, Fleet},
-    listeners,
+    lifecycle::Lifecycle,
+    listeners::{self, Listeners},
     memory::Memory,
     nursery::{Refusal, Seedling},
     overdue::Overdue,
@@ -30,13 +29,12 @@ use super::{
     reload::{Recipe, configure},
 };
 use crate::{
-    access_log::AccessLog,
+    daemon::{self, Side, Terminal},
     front::{Connections, tls},
     gateway::{Budget, Gateway},
     log::Log,
-    pid_file::PidFile,
     pool::Pool,
-    settings::{self, Mode, Settings, SettingsError, Settled, Sources},
+    settings::{self, Mode, Settings, SettingsError, Settled, Source, Sources},
 };
 
 /// Bodies of all requests and answers together, in memory.
@@ -45,12 +43,18 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// gunicorn's codes: 0 after a stop, 1 for what is wrong with the settings, 2 for the command line, 3
 /// and 4 for workers that can not start.
 pub fn run(sources: Sources) -> ExitCode {
-    let (code, message) = match serve(sources) {
-        Ok(code) => return ExitCode::from(code),
+    let mut terminal = Terminal::default();
+    let (code, message) = match serve(sources, &mut terminal) {
+        Ok(code) => {
+            terminal.tell(code, None);
+            return ExitCode::from(code);
+        }
         Err(Failure::Settings(error)) => (error.code(), error.to_string()),
         Err(Failure::Other(message)) => (1, format!("Error: {message}")),
     };
-    let _ = writeln!(io::stderr(), "{}", message.trim_end());
+    if !terminal.tell(code, Some(message.trim_end())) {
+        let _ = writeln!(io::stderr(), "{}", message.trim_end());
+    }
     ExitCode::from(code)
 }
 
@@ -77,18 +81,19 @@ impl From<Refusal> for Failure {
     }
 }
 
-fn serve(sources: Sources) -> Result<u8, Failure> {
+fn serve(sources: Sources, terminal: &mut Terminal) -> Result<u8, Failure> {
+    let lifecycle = Lifecycle::begin()?;
     reap::adopt_orphans()?;
     let recipe = Recipe::new(sources)?;
     let seedling = recipe.sow()?;
     let contents = seedling.read()?;
     let settled = recipe.settle(contents.as_ref())?;
     let terms = tls::Terms::read(&settled.settings)?;
-    match recipe.mode() {
-        Mode::Serve => begin(recipe, seedling, settled, terms),
+    match settled.settings.mode {
+        Mode::Serve => begin(recipe, seedling, settled, terms, lifecycle, terminal),
         Mode::Check => check(&seedling, &settled),
         Mode::Print => {
-            let _ = io::stdout().write_all(settings::print(&settled.chosen).as_bytes());
+            let _ = io::stdout().write_all(settled.print().as_bytes());
             check(&seedling, &settled)
         }
     }
@@ -104,44 +109,72 @@ fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
 }
 
 fn begin(
-    recipe: Recipe,
-    seedling: Seedling,
-    settled: Settled,
+    mut recipe: Recipe,
+    mut seedling: Seedling,
+    mut settled: Settled,
     terms: tls::Terms,
+    mut lifecycle: Lifecycle,
+    terminal: &mut Terminal,
 ) -> Result<u8, Failure> {
     let readable = |error: io::Error| error.to_string();
+    let plan = lifecycle.plan(&settled.settings)?;
+    if plan.detaches {
+        match daemon::detach().map_err(|error| format!("--daemon: {error}"))? {
+            Side::Foreground(code) => return Ok(code),
+            Side::Daemon(daemon) => *terminal = daemon,
+        }
+        reap::adopt_orphans()?;
+    }
     let settings = &settled.settings;
     if let Some(folder) = &settings.chdir {
         // Logs, sockets and the pid file are named from there.
         let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
         env::set_current_dir(folder).map_err(failed)?;
     }
-    let log = Log::open(&settings.error_logfile, settings.log_level).map_err(readable)?;
-    let access = match &settings.access_logfile {
-        Some(file) => Some(AccessLog::open(file, &settings.access_logformat).map_err(readable)?),
-        None => None,
-    };
+    let log = Log::open(settings, &recipe.python)?;
+    terminal.silence().map_err(readable)?;
+    if plan.detaches || plan.identity.is_some() {
+        // The one there is was started by another process, or as another user.
+        recipe.identity = plan.identity;
+        seedling = recipe.sow()?;
+        settled = recipe.settle(seedling.read()?.as_ref())?;
+    }
+    let settings = &settled.settings;
+    if log.says_debug() {
+        let all = settled.print();
+        log.debug(format_args!("Current configuration:\n{}", all.trim_end()));
+    }
     tls::complain(settings, &log);
     log.info(format_args!("Starting causeway-gateway {}", env!("CARGO_PKG_VERSION")));
+    for line in settled.without_effect() {
+        log.info(line);
+    }
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
-    let pid_file = settings.pid.as_deref().map(PidFile::create).transpose()?;
-    let Some(inherited) = listeners::inherit(settings, &log) else { return Ok(1) };
+    lifecycle.write_pid_file(settings)?;
+    lifecycle.give_files(&log)?;
+    lifecycle.bind_was_asked_for =
+        settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
+    let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {
+        return Ok(1);
+    };
     name_process(settings)?;
     let inbox = Rc::new(Inbox::default());
     let boot_failure =
         if settings.exit_on_boot_failure { BootFailure::Ends } else { BootFailure::IsTriedAgain };
     let fleet = Fleet::new(settings.workers, settings.graceful_timeout, boot_failure);
+    let census = Census::default();
+    census.set_config(settings::for_hooks(&settled));
     let gateway = Rc::new(Gateway {
         log,
-        access: RefCell::new(access.map(Rc::new)),
-        access_filled: Notify::new(),
         pool: Pool::new(Rc::clone(&inbox)),
         inbox,
         connections: Connections::new(),
         tls: terms,
         memory: Rc::new(Budget::new(MEMORY)),
+        census,
+        reloader: Rc::default(),
         complaints: RefCell::default(),
         script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
@@ -157,22 +190,20 @@ fn begin(
             fleet,
             recipe,
             children: HashMap::new(),
-            accepting: Vec::new(),
+            listeners: Listeners::default(),
+            lifecycle,
             nurseries: HashMap::from([(0, nursery)]),
             trial: None,
             preparing: None,
             counted: None,
+            next_backlog: Instant::now(),
             overdue: Overdue::default(),
             memory: Memory::new(),
             oom_kills: OomKills::watch(),
         };
-        supervisor.run(inherited).await
+        supervisor.run(inherited, terminal).await
     });
     drop(runtime);
-    if let Some(access) = gateway.access() {
-        access.flush();
-    }
-    drop(pid_file);
     Ok(code?)
 }
 

@@ -105,6 +105,10 @@ pub(super) fn write_head(
         }
         put_field(&mut out, name, value);
     }
+    if gateway.log.needs_response() {
+        // The application's own: what follows is ours.
+        story.response_fields.clone_from(&out);
+    }
     if !server {
         out.extend_from_slice(b"Server: ");
         out.extend_from_slice(SERVER.as_bytes());
@@ -134,9 +138,6 @@ pub(super) fn write_head(
     }
     out.extend_from_slice(persistence.field().as_bytes());
     out.extend_from_slice(b"\r\n");
-    if gateway.access().is_some_and(|access| access.needs_response()) {
-        story.response_fields.clone_from(&out);
-    }
     out.into()
 }
 

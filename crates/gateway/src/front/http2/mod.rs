@@ -276,7 +276,7 @@ async fn answer(
             gateway.complaints.borrow_mut().hear(&head, connection.peer, &gateway.log);
             connection.exchange(&gateway, &head).await;
         }
-        Err(refusal) => drop(connection.refuse(&gateway, None, refusal).await),
+        Err(refusal) => drop(connection.tell(&gateway, None, refusal).await),
     }
     connection.socket.finish();
 }

@@ -1,6 +1,6 @@
 //! gunicorn's "Debugging".
 
-use super::{Many, Nothing, One, ROW, Row, last, read};
+use super::{Many, Mode, Nothing, One, ROW, Row, last, read};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -31,7 +31,32 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "One more file, or glob of files, to watch; repeatable",
         read: |to, values| {
-            to.reload_extra_files = values.to_vec();
+            to.reload_extra_files =
+                values.iter().map(|text| read::file_or_glob(text)).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "check_config",
+        flags: &["--check-config"],
+        takes: Nothing,
+        default: "",
+        help: "Import the application once, then leave with 0 or 1",
+        read: |to, _| {
+            to.mode = to.mode.max(Mode::Check);
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "print_config",
+        flags: &["--print-config"],
+        takes: Nothing,
+        default: "",
+        help: "Print every setting, then do as --check-config",
+        read: |to, _| {
+            to.mode = Mode::Print;
             Ok(())
         },
         ..ROW

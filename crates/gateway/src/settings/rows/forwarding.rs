@@ -1,16 +1,17 @@
 //! gunicorn's "Server Mechanics", those of HTTP: whose word is believed, and how strictly heads are read.
 
-use super::{Json, Nothing, One, Optional, ROW, Row, as_it_is, last, read};
+use super::{Json, List, Nothing, One, Optional, ROW, Row, as_it_is, last, read};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "forwarded_allow_ips",
         flags: &["--forwarded-allow-ips"],
-        takes: One("NETWORKS"),
+        takes: List("NETWORKS"),
         environment: Some(("FORWARDED_ALLOW_IPS", as_it_is)),
         default: "127.0.0.1,::1",
         help: "Peers whose X-Forwarded-Proto is believed, with commas between them; *: all",
         read: |to, values| read::trusted(last(values)).map(|value| to.forwarded_allow_ips = value),
+        ..ROW
     },
     Row {
         name: "secure_scheme_headers",
@@ -24,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "forwarder_headers",
         flags: &["--forwarder-headers"],
-        takes: One("NAMES"),
+        takes: List("NAMES"),
         default: "SCRIPT_NAME,PATH_INFO",
         help: "Fields with an underscore that a trusted peer may set, with commas between them",
         read: |to, values| {
@@ -56,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "proxy_allow_ips",
         flags: &["--proxy-allow-from"],
-        takes: One("NETWORKS"),
+        takes: List("NETWORKS"),
         default: "127.0.0.1,::1",
         help: "Peers that may send one, with commas between them; *: all",
         read: |to, values| read::trusted(last(values)).map(|value| to.proxy_allow_ips = value),
@@ -120,15 +121,6 @@ pub(super) const ROWS: &[Row] = &[
             to.casefold_http_method = true;
             Ok(())
         },
-        ..ROW
-    },
-    Row {
-        name: "http_parser",
-        flags: &["--http-parser"],
-        takes: One("NAME"),
-        default: "auto",
-        help: "Without effect: there is one parser",
-        read: |_, _| Ok(()),
         ..ROW
     },
 ];

@@ -1,12 +1,12 @@
 //! gunicorn's "HTTP/2".
 
-use super::{One, ROW, Row, last, read, unless_zero};
+use super::{List, Number, ROW, Row, last, read, unless_zero};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "http_protocols",
         flags: &["--http-protocols"],
-        takes: One("LIST"),
+        takes: List("LIST"),
         default: "h1",
         help: "What TLS clients may choose, the best first: h1, h2",
         read: |to, values| {
@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "http2_max_concurrent_streams",
         flags: &["--http2-max-concurrent-streams"],
-        takes: One("N"),
+        takes: Number("N"),
         default: "100",
         help: "Requests at a time on a connection of HTTP/2",
         read: |to, values| {
@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "http2_initial_window_size",
         flags: &["--http2-initial-window-size"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "65535",
         help: "Of a body, sent before we have asked for more",
         read: |to, values| {
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "http2_max_frame_size",
         flags: &["--http2-max-frame-size"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "16384",
         help: "The longest frame taken",
         read: |to, values| {
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "http2_max_header_list_size",
         flags: &["--http2-max-header-list-size"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "65536",
         help: "The longest head, unpacked; 0: no bound of its own",
         read: |to, values| {

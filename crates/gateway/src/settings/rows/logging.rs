@@ -1,6 +1,6 @@
 //! gunicorn's "Logging": what is said, and where.
 
-use super::{Json, Nothing, One, PathBuf, ROW, Row, last, read};
+use super::{Json, Nothing, One, ROW, Row, file, in_python, last, read, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         default: r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#,
         help: "That line, in gunicorn's %(atoms)s",
         read: |to, values| {
-            crate::access_log::Format::read(last(values))?;
+            crate::log::Format::read(last(values))?;
             last(values).clone_into(&mut to.access_logformat);
             Ok(())
         },
@@ -62,13 +62,34 @@ pub(super) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "logger_class",
+        flags: &["--logger-class"],
+        takes: One("CLASS"),
+        default: "gunicorn.glogging.Logger",
+        idle: "gunicorn's own is what is there; no others, since logconfig_dict takes handlers of any kind",
+        read: |_, values| read::logger_class(last(values)),
+        ..ROW
+    },
+    Row {
+        name: "enable_stdio_inheritance",
+        flags: &["-R", "--enable-stdio-inheritance"],
+        takes: Nothing,
+        default: "",
+        idle: "output goes on as it is, unless --daemon is given, and then it is refused",
+        read: |to, _| {
+            to.enable_stdio_inheritance = true;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
         name: "logconfig",
         flags: &["--log-config"],
         takes: One("FILE"),
         default: "",
         help: "An INI file for Python's logging.config.fileConfig",
         read: |to, values| {
-            to.logconfig = Some(PathBuf::from(last(values)));
+            to.logconfig = file(values);
             Ok(())
         },
         ..ROW
@@ -89,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The same, from a JSON file",
         read: |to, values| {
-            to.logconfig_json = Some(PathBuf::from(last(values)));
+            to.logconfig_json = file(values);
             Ok(())
         },
         ..ROW
@@ -113,7 +134,8 @@ pub(super) const ROWS: &[Row] = &[
         default: "udp://localhost:514",
         help: "Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram",
         read: |to, values| {
-            to.syslog_addr = last(values).to_owned();
+            crate::log::check_syslog_address(last(values))?;
+            last(values).clone_into(&mut to.syslog_addr);
             Ok(())
         },
         ..ROW
@@ -125,7 +147,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The name lines have there, after gunicorn",
         read: |to, values| {
-            to.syslog_prefix = Some(last(values).to_owned());
+            to.syslog_prefix = text(values);
             Ok(())
         },
         ..ROW
@@ -137,7 +159,8 @@ pub(super) const ROWS: &[Row] = &[
         default: "user",
         help: "The facility they have there",
         read: |to, values| {
-            to.syslog_facility = last(values).to_owned();
+            crate::log::check_syslog_facility(last(values))?;
+            last(values).clone_into(&mut to.syslog_facility);
             Ok(())
         },
         ..ROW
@@ -159,9 +182,11 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-host"],
         takes: One("ADDRESS"),
         default: "",
+        typed: in_python::statsd,
         help: "A statsd to send metrics to: HOST:PORT or unix://PATH",
         read: |to, values| {
-            to.statsd_host = Some(last(values).to_owned());
+            crate::log::check_statsd_address(last(values))?;
+            to.statsd_host = text(values);
             Ok(())
         },
         ..ROW
@@ -171,9 +196,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--statsd-prefix"],
         takes: One("TEXT"),
         default: "",
+        unset: Some(|_| "".into()),
         help: "What the names of metrics begin with",
         read: |to, values| {
-            to.statsd_prefix = last(values).to_owned();
+            last(values).clone_into(&mut to.statsd_prefix);
             Ok(())
         },
         ..ROW
@@ -183,9 +209,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--dogstatsd-tags"],
         takes: One("TAGS"),
         default: "",
+        unset: Some(|_| "".into()),
         help: "Tags of metrics, as Datadog has them, with commas between them",
         read: |to, values| {
-            to.dogstatsd_tags = last(values).to_owned();
+            last(values).clone_into(&mut to.dogstatsd_tags);
             Ok(())
         },
         ..ROW

@@ -1,6 +1,11 @@
 //! gunicorn's "Server Mechanics", those of the process: its folder, its user, its files.
 
-use super::{Inverted, Many, Nothing, One, PathBuf, ROW, Row, as_it_is, last, read};
+use std::path::Path;
+
+use super::{
+    Inverted, Many, Nothing, Number, One, PathBuf, ROW, Row, Value, absolute, file, in_python,
+    last, read, text,
+};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -8,6 +13,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--chdir"],
         takes: One("FOLDER"),
         default: "",
+        unset: Some(|to| to.chdir.as_deref().map(Path::to_string_lossy).into()),
+        typed: |folder| absolute(folder.as_ref()).to_string_lossy().into(),
         help: "Where the application is loaded from [default: here]",
         read: |to, values| {
             let folder = PathBuf::from(last(values));
@@ -39,7 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "A file for the process id, removed at exit",
         read: |to, values| {
-            to.pid = Some(PathBuf::from(last(values)));
+            to.pid = file(values);
             Ok(())
         },
         ..ROW
@@ -47,8 +54,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "umask",
         flags: &["-m", "--umask"],
-        takes: One("MASK"),
+        takes: Number("MASK"),
         default: "0",
+        typed: in_python::mask,
         help: "Permissions a unix socket is made without; 0: everyone may connect",
         read: |to, values| read::mask(last(values)).map(|value| to.umask = value),
         ..ROW
@@ -82,7 +90,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "sendfile",
         flags: &["--no-sendfile"],
         takes: Inverted,
-        environment: Some(("SENDFILE", as_it_is)),
+        environment: Some(("SENDFILE", sendfile)),
         default: "",
         help: "Never use sendfile() for wsgi.file_wrapper",
         read: |to, values| {
@@ -108,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--worker-tmp-dir"],
         takes: One("FOLDER"),
         default: "",
-        help: "Without effect: no heartbeat files are written",
+        idle: "no heartbeat files are written",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -117,10 +125,12 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-u", "--user"],
         takes: One("USER"),
         default: "",
+        unset: Some(|_| nix::unistd::geteuid().as_raw().into()),
+        typed: |text| read::user(text).map_or_else(|_| text.into(), Value::from),
         help: "Who answers requests, by name or number, once everything is open",
         read: |to, values| {
-            to.user = Some(last(values).to_owned());
-            Ok(())
+            to.user = text(values);
+            read::user(last(values)).map(drop)
         },
         ..ROW
     },
@@ -129,10 +139,12 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-g", "--group"],
         takes: One("GROUP"),
         default: "",
+        unset: Some(|_| nix::unistd::getegid().as_raw().into()),
+        typed: |text| read::group(text).map_or_else(|_| text.into(), Value::from),
         help: "Its group, by name or number",
         read: |to, values| {
-            to.group = Some(last(values).to_owned());
-            Ok(())
+            to.group = text(values);
+            read::group(last(values)).map(drop)
         },
         ..ROW
     },
@@ -153,8 +165,14 @@ pub(super) const ROWS: &[Row] = &[
         flags: &[],
         takes: One("FOLDER"),
         default: "",
-        help: "Without effect, as in gunicorn",
+        idle: "nor has it any in gunicorn",
         read: |_, _| Ok(()),
         ..ROW
     },
 ];
+
+/// As gunicorn reads that variable: whatever it does not know means off.
+fn sendfile(value: &str) -> String {
+    let on = matches!(value.to_lowercase().as_str(), "y" | "1" | "yes" | "true");
+    on.to_string()
+}

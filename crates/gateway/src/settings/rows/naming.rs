@@ -1,6 +1,6 @@
 //! gunicorn's "Process Naming".
 
-use super::{One, ROW, Row, last};
+use super::{One, ROW, Row, text};
 
 pub(super) const ROWS: &[Row] = &[Row {
     name: "proc_name",
@@ -9,7 +9,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     default: "",
     help: "What ps -o comm shows of this process; the kernel keeps 15 bytes",
     read: |to, values| {
-        to.name = Some(last(values).to_owned());
+        to.name = text(values);
         Ok(())
     },
     ..ROW

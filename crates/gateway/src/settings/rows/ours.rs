@@ -1,12 +1,12 @@
 //! What gunicorn has not.
 
-use super::{Duration, Nothing, One, PathBuf, ROW, Row, last, read, unless_zero};
+use super::{Duration, Mode, Nothing, Number, One, ROW, Row, file, last, read, unless_zero};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "limit_request_body",
         flags: &["--limit-request-body"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "0",
         help: "Longest body of a request, beyond which it gets 413; 0: what the disk holds",
         read: |to, values| {
@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "queue",
         flags: &["--queue"],
-        takes: One("N"),
+        takes: Number("N"),
         default: "2048",
         help: "Requests that may wait for a worker; one more gets 503 at once",
         read: |to, values| read::number(last(values), 0).map(|value| to.queue = value),
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "queue_timeout",
         flags: &["--queue-timeout"],
-        takes: One("SECONDS"),
+        takes: Number("SECONDS"),
         default: "30",
         help: "How long a request may wait for a worker before it gets 503",
         read: |to, values| {
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The interpreter [default: $VIRTUAL_ENV's, else python3 beside this program, else on PATH]",
         read: |to, values| {
-            to.python = Some(PathBuf::from(last(values)));
+            to.python = file(values);
             Ok(())
         },
         ..ROW
@@ -79,6 +79,18 @@ pub(super) const ROWS: &[Row] = &[
                answer 503 and try again",
         read: |to, _| {
             to.exit_on_boot_failure = true;
+            Ok(())
+        },
+        ..ROW
+    },
+    Row {
+        name: "explain_config",
+        flags: &["--explain-config"],
+        takes: Nothing,
+        default: "",
+        help: "As --print-config, and behind each setting where it was decided",
+        read: |to, _| {
+            to.mode = Mode::Print;
             Ok(())
         },
         ..ROW

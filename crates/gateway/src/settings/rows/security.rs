@@ -1,12 +1,12 @@
 //! gunicorn's "Security": how long a head may be.
 
-use super::{One, ROW, Row, last, read, unless_zero};
+use super::{Number, ROW, Row, last, read, unless_zero};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "limit_request_line",
         flags: &["--limit-request-line"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "4094",
         help: "Longest request line; 0: the most there is, 65536",
         read: |to, values| {
@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "limit_request_fields",
         flags: &["--limit-request-fields"],
-        takes: One("N"),
+        takes: Number("N"),
         default: "100",
         help: "Most header fields of a request; never over 32768",
         read: |to, values| {
@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "limit_request_field_size",
         flags: &["--limit-request-field_size"],
-        takes: One("BYTES"),
+        takes: Number("BYTES"),
         default: "8190",
         help: "Longest header field of a request; 0: 8190",
         read: |to, values| {

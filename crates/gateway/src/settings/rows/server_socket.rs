@@ -1,6 +1,6 @@
 //! gunicorn's "Server Socket": where connections come from.
 
-use super::{Many, Nothing, One, ROW, Row, address, last, read};
+use super::{Many, Nothing, Number, ROW, Row, address, last, read};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -14,14 +14,15 @@ pub(super) const ROWS: &[Row] = &[
             to.bind = values.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
             Ok(())
         },
+        ..ROW
     },
     Row {
         name: "backlog",
         flags: &["--backlog"],
-        takes: One("N"),
+        takes: Number("N"),
         default: "2048",
         help: "Connections the kernel holds until they are accepted",
-        read: |to, values| read::number(last(values), 1).map(|value| to.backlog = value),
+        read: |to, values| read::number(last(values), 0).map(|value| to.backlog = value),
         ..ROW
     },
     Row {

@@ -1,6 +1,6 @@
 //! gunicorn's "SSL": TLS, where no web server in front ends it.
 
-use super::{Nothing, One, PathBuf, ROW, Row, last, read};
+use super::{Nothing, Number, One, ROW, Row, file, last, read, text};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The key of --certfile [default: in that file]",
         read: |to, values| {
-            to.keyfile = Some(PathBuf::from(last(values)));
+            to.keyfile = file(values);
             Ok(())
         },
         ..ROW
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "The certificate, and those between it and the root; speak TLS",
         read: |to, values| {
-            to.certfile = Some(PathBuf::from(last(values)));
+            to.certfile = file(values);
             Ok(())
         },
         ..ROW
@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "",
         help: "Certificates that clients' are to be signed by",
         read: |to, values| {
-            to.ca_certs = Some(PathBuf::from(last(values)));
+            to.ca_certs = file(values);
             Ok(())
         },
         ..ROW
@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "cert_reqs",
         flags: &["--cert-reqs"],
-        takes: One("N"),
+        takes: Number("N"),
         default: "0",
         help: "Certificates of clients: 0, not asked for; 1, if there is one; 2, required",
         read: |to, values| read::cert_reqs(last(values)).map(|value| to.cert_reqs = value),
@@ -53,9 +53,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--ciphers"],
         takes: One("LIST"),
         default: "",
-        help: "Without effect, but for a warning: rustls has safe suites only",
+        idle: "rustls has no suites but safe ones",
         read: |to, values| {
-            to.ciphers = Some(last(values).to_owned());
+            to.ciphers = text(values);
             Ok(())
         },
         ..ROW
@@ -65,7 +65,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--ssl-version"],
         takes: One("N"),
         default: "",
-        help: "Without effect, as in gunicorn: TLS 1.2 and 1.3",
+        unset: Some(|_| 2.into()),
+        idle: "TLS 1.2 and 1.3 are spoken; nor has it any in gunicorn",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -74,7 +75,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--suppress-ragged-eofs"],
         takes: Nothing,
         default: "",
-        help: "Without effect: an end without close_notify is an end",
+        unset: Some(|_| true.into()),
+        idle: "an end without close_notify is an end",
         read: |_, _| Ok(()),
         ..ROW
     },
@@ -83,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--do-handshake-on-connect"],
         takes: Nothing,
         default: "",
-        help: "Without effect: no handshake holds anybody up",
+        idle: "no handshake holds anybody up",
         read: |_, _| Ok(()),
         ..ROW
     },

@@ -70,6 +70,8 @@ fn say(order: Order) -> String {
         Order::Abandon => "abandon".to_owned(),
         Order::Replant(wait) => format!("replant in {:.1}s", wait.as_secs_f64()),
         Order::Say(_, text) => text,
+        Order::SetDoors(doors) => format!("doors {doors:?}"),
+        Order::Goodbye => "Shutting down: Master".to_owned(),
         Order::Exit(code) => format!("exit {code}"),
     }
 }
@@ -483,4 +485,36 @@ fn a_worker_killed_while_we_stop_is_not_replaced() {
     case.on(Event::Terminate);
     assert!(case.is_killed(1).is_empty());
     assert_eq!(case.on(Event::Quiet), ["TERM 2"]);
+}
+
+#[test]
+fn withdrawing_waits_for_those_who_are_connected_and_hup_brings_workers_back() {
+    let mut case = serving(2);
+    assert_eq!(case.on(Event::Withdraw), ["doors Shut"]);
+    assert!(case.on(Event::Withdraw).is_empty());
+    assert_eq!(case.on(Event::Quiet), ["retire 1", "retire 2"]);
+    for worker in [1, 2] {
+        assert_eq!(case.on(Event::Drained(worker)), [format!("TERM {worker}")]);
+        assert!(case.exits(worker, 0).is_empty());
+    }
+    assert_eq!(case.fleet.target(), 0);
+    let reload = Event::Reload { target: 1, graceful: Duration::from_secs(30) };
+    assert_eq!(case.on(reload), ["spawn 3"]);
+    assert_eq!(case.on(Event::Ready(3)), ["available", "adopt", "doors Open"]);
+}
+
+#[test]
+fn withdrawing_has_an_end() {
+    let mut case = serving(1);
+    case.on(Event::Withdraw);
+    assert_eq!(case.after(30), ["retire 1"]);
+    assert_eq!(case.on(Event::More), ["doors Open", "spawn 2"]);
+}
+
+#[test]
+fn one_that_is_dismissed_is_replaced() {
+    let mut case = serving(2);
+    assert_eq!(case.on(Event::Dismissed(1)), ["retire 1", "spawn 3"]);
+    assert_eq!(case.on(Event::Dismissed(3)), ["TERM 3", "spawn 4"]);
+    assert!(case.on(Event::Dismissed(9)).is_empty());
 }

@@ -1,0 +1,64 @@
+"""The build backend of pyproject.toml (PEP 517): maturin, which puts a library into a wheel or programs,
+and here both are wanted. So cargo builds the programs first, and maturin finds them, with the manual and
+the completions, in the folder that it takes along as the wheel's data.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import maturin
+from maturin import get_requires_for_build_wheel
+
+__all__ = [
+    "build_wheel",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_wheel",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "target" / "wheel.data"
+PACKAGES = ["causeway-gateway", "causeway-app-host"]
+# Where they lie in packaging/, and where below a prefix they are looked for.
+SHARED = {
+    "man/causeway-gateway.1": "man/man1/causeway-gateway.1",
+    "completions/bash/causeway-gateway": "bash-completion/completions/causeway-gateway",
+    "completions/zsh/_causeway-gateway": "zsh/site-functions/_causeway-gateway",
+    "completions/fish/causeway-gateway.fish": "fish/vendor_completions.d/causeway-gateway.fish",
+}
+
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    # maturin looks whether it is there, and not what is in it.
+    DATA.mkdir(parents=True, exist_ok=True)
+    return maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    shutil.rmtree(DATA, ignore_errors=True)
+    for program in programs():
+        copy(program, DATA / "scripts" / program.name)
+    for source, target in SHARED.items():
+        copy(ROOT / "packaging" / source, DATA / "data" / "share" / target)
+    return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
+
+
+def programs():
+    """Every program of the packages, built."""
+    command = ["cargo", "build", "--release", "--locked", "--bins"]
+    command += ["--message-format=json-render-diagnostics"]
+    for package in PACKAGES:
+        command += ["-p", package]
+    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    for line in output.splitlines():
+        message = json.loads(line)
+        if message.get("executable"):
+            yield Path(message["executable"])
+
+
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    os.chmod(target, 0o755 if target.parent.name == "scripts" else 0o644)
