@@ -87,6 +87,9 @@ fn put_all(
     put_server(local, head, sink);
     let settings = gateway.settings();
     put_fields(head, story, settings.server_timing, sink);
+    if head.is_http2() {
+        sink.put(b"HTTP_VERSION", b"2");
+    }
     if settings.server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
