@@ -131,12 +131,15 @@ impl Lifecycle {
         path.into()
     }
 
-    /// What was made so far belongs to whom we become.
-    pub(super) fn give_files(&self, log: &Log) -> Result<(), String> {
+    /// To whom we become: the nursery is that user's already, and opens them too.
+    pub(super) fn give_logs(&self, log: &Log) -> Result<(), String> {
         let Some(identity) = &self.identity else { return Ok(()) };
         let (user, group) = identity.owner();
         log.give_to(Some(user), Some(group))
-            .map_err(|error| format!("logs can not be given away: {error}"))?;
+            .map_err(|error| format!("logs can not be given away: {error}"))
+    }
+
+    pub(super) fn give_pid_file(&self) -> Result<(), String> {
         self.pid_file.as_ref().map_or(Ok(()), |file| self.give(file.path()))
     }
 

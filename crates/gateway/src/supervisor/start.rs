@@ -132,6 +132,7 @@ fn begin(
         env::set_current_dir(folder).map_err(failed)?;
     }
     let log = Log::open(settings, &recipe.python)?;
+    lifecycle.give_logs(&log)?;
     terminal.silence().map_err(readable)?;
     if plan.detaches || plan.identity.is_some() {
         // The one there is was started by another process, or as another user.
@@ -153,7 +154,7 @@ fn begin(
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
     lifecycle.write_pid_file(settings)?;
-    lifecycle.give_files(&log)?;
+    lifecycle.give_pid_file()?;
     lifecycle.bind_was_asked_for =
         settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
     let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {
