@@ -16,6 +16,7 @@ mod fastcgi_answer; // an application's answer, to the edge
 mod fastcgi_records; // both ends
 mod cgi_head; // the head of a FastCGI or uwsgi response
 mod http2_frames; // frame heads, header blocks
+mod gateway_head; // what a client may send to the gateway
 mod dns_reply; // what a name server may send
 pub mod sys; // no name is looked up
 
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "fastcgi_records", run: fastcgi_records::run },
     Target { name: "cgi_head", run: cgi_head::run },
     Target { name: "http2_frames", run: http2_frames::run },
+    Target { name: "gateway_head", run: gateway_head::run },
     Target { name: "dns_reply", run: dns_reply::run },
 ];
 

@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Of the edge: another program instead of the release build
     #[arg(long, value_name = "PROGRAM")]
     edge: Option<PathBuf>,
+    /// Of the overhead: another program instead of the release build
+    #[arg(long, value_name = "PROGRAM")]
+    gateway: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -342,19 +342,21 @@ fn failed(
     let is_application = value.is_instance(&load.getattr("ApplicationError")?)?;
     let explained = load.getattr("explain")?.call1((&value,))?;
     let (traceback, last): (String, String) = explained.extract()?;
+    let place: String = load.getattr("place")?.call0()?.extract()?;
     let (code, message) = if is_application {
         let reason = value.str()?.to_string();
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        log::entry(py, Level::Error, &format_args!("application could not be loaded: {reason}"));
-        (APPLICATION_FAILED, reason)
+        let message = format!("{reason} {place}");
+        log::entry(py, Level::Error, &format_args!("application could not be loaded: {message}"));
+        (APPLICATION_FAILED, message)
     } else {
         let entry = format!("Exception in worker process\n{}", traceback.trim_end());
         log::entry(py, Level::Error, &entry);
-        log::entry(py, Level::Error, &format_args!("worker could not boot: {last}"));
-        (BOOT_FAILED, last)
+        let message = format!("{last} {place}");
+        log::entry(py, Level::Error, &format_args!("worker could not boot: {message}"));
+        (BOOT_FAILED, message)
     };
     control.imported(py, Some(&value));
-    let place = load.getattr("place")?.call0()?;
-    control.failed(code, &format!("{message} {place}"));
+    control.failed(code, &message);
     Ok(code)
 }

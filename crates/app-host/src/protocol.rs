@@ -65,7 +65,7 @@ impl Connection {
         let stream = Arc::new(UnixStream::from(socket));
         let limits = ServerLimits { params: MAX_PARAMS, connections: threads };
         let reader = Reader {
-            stream: Arc::clone(&stream),
+            stream: Some(Arc::clone(&stream)),
             wire: ServerConnection::new(limits),
             input: BytesMut::with_capacity(READ),
             answers: Vec::new(),
@@ -162,6 +162,18 @@ impl Connection {
     }
 }
 
+/// An application may keep `wsgi.input` for longer than its request: on purpose, or in a cycle that
+/// the collector has not come by yet. The connection ends all the same, for the peer, who may wait
+/// for just that, and for this process, whose descriptors are counted.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.body.current.fetch_add(1, Ordering::SeqCst);
+        // Whoever still reads in another thread has the lock, and hears of it by this.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        self.body.lock().stream = None;
+    }
+}
+
 /// The body of the request in hand, shared with `wsgi.input`.
 #[derive(Debug)]
 pub(crate) struct Body {
@@ -201,7 +213,8 @@ impl Body {
 /// The reading half of a connection.
 #[derive(Debug)]
 struct Reader {
-    stream: Arc<UnixStream>,
+    /// `None` once the connection has ended.
+    stream: Option<Arc<UnixStream>>,
     wire: ServerConnection,
     input: BytesMut,
     /// What the protocol alone answers. Written between requests, where no record is half sent.
@@ -279,7 +292,8 @@ impl Reader {
         if self.input.capacity() - self.input.len() < LEAST_ROOM {
             self.input.reserve(READ);
         }
-        sys::receive(self.stream.as_fd(), &mut self.input, wait)
+        let Some(stream) = &self.stream else { return Ok(0) };
+        sys::receive(stream.as_fd(), &mut self.input, wait)
     }
 
     /// One more event of the body.

@@ -6,12 +6,12 @@ complete -c causeway-gateway -s k -l worker-class -d 'sync or gthread, which mea
 complete -c causeway-gateway -l threads -d 'Threads of each worker, each answering one request at a time [default: 1]' -r
 complete -c causeway-gateway -l max-requests -d 'Requests a worker answers before a new one takes its place; 0: never [default: 0]' -r
 complete -c causeway-gateway -l max-requests-jitter -d 'At most so many requests more, drawn for each worker, so that not all are replaced at once [default: 0]' -r
-complete -c causeway-gateway -s t -l timeout -d 'How long a worker may be silent over a request before it is killed; 0: for ever [default: 30]' -r
+complete -c causeway-gateway -s t -l timeout -d 'How long a request may take to its answer\'s first byte, and between two pieces of it; beyond it gets 504, and its worker is replaced; 0: for ever [default: 30]' -r
 complete -c causeway-gateway -l graceful-timeout -d 'How long requests in hand may take to finish when a worker has to leave [default: 30]' -r
 complete -c causeway-gateway -l keep-alive -d 'How long a connection may be idle between requests [default: 2, and 75 on a unix socket]' -r
 complete -c causeway-gateway -l worker-connections -d 'Client connections for each gthread worker, beyond which none is accepted [default: 1000]' -r
 complete -c causeway-gateway -l http-parser -d 'Without effect: there is one parser, whether auto, fast or python is asked for [default: auto]' -r
-complete -c causeway-gateway -l limit-request-line -d 'Longest request line; 0: the most there is, 8190 [default: 4094]' -r
+complete -c causeway-gateway -l limit-request-line -d 'Longest request line; 0: the most there is, 65536 [default: 4094]' -r
 complete -c causeway-gateway -l limit-request-fields -d 'Most header fields of a request; never over 32768 [default: 100]' -r
 complete -c causeway-gateway -l limit-request-field_size -d 'Longest header field of a request; 0: 8190 [default: 8190]' -r
 complete -c causeway-gateway -l reload-engine -d 'How changes are seen: auto, poll or inotify [default: auto]' -r
@@ -33,7 +33,7 @@ complete -c causeway-gateway -l access-logfile -d 'Where a line for each request
 complete -c causeway-gateway -l access-logformat -d 'That line, in gunicorn\'s %(atoms)s [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
 complete -c causeway-gateway -l error-logfile -l log-file -d 'Where everything else is logged; -: standard error [default: -]' -r -F
 complete -c causeway-gateway -l log-level -d 'debug, info, warning, error or critical [default: info]' -r
-complete -c causeway-gateway -l logger-class -d 'Without effect: gunicorn\'s own, or Statsd of it; no others, since logconfig_dict takes handlers of any kind [default: gunicorn.glogging.Logger]' -r
+complete -c causeway-gateway -l logger-class -d 'Without effect: gunicorn\'s own is what is there; no others, since logconfig_dict takes handlers of any kind [default: gunicorn.glogging.Logger]' -r
 complete -c causeway-gateway -l log-config -d 'An INI file for Python\'s logging.config.fileConfig' -r -F
 complete -c causeway-gateway -l log-config-json -d 'The same, from a JSON file' -r -F
 complete -c causeway-gateway -l log-syslog-to -d 'Where that is: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram [default: udp://localhost:514]' -r
@@ -47,8 +47,8 @@ complete -c causeway-gateway -l keyfile -d 'The key of --certfile [default: in t
 complete -c causeway-gateway -l certfile -d 'The certificate, and those between it and the root; speak TLS' -r -F
 complete -c causeway-gateway -l ca-certs -d 'Certificates that clients\' are to be signed by' -r -F
 complete -c causeway-gateway -l cert-reqs -d 'Certificates of clients: 0, not asked for; 1, if there is one; 2, required [default: 0]' -r
-complete -c causeway-gateway -l ciphers -d 'Without effect, but for a warning: rustls has safe suites only' -r
-complete -c causeway-gateway -l ssl-version -d 'Without effect, as in gunicorn: TLS 1.2 and 1.3' -r
+complete -c causeway-gateway -l ciphers -d 'Without effect: rustls has no suites but safe ones' -r
+complete -c causeway-gateway -l ssl-version -d 'Without effect: TLS 1.2 and 1.3 are spoken; nor has it any in gunicorn' -r
 complete -c causeway-gateway -l http-protocols -d 'What TLS clients may choose, the best first: h1, h2 [default: h1]' -r
 complete -c causeway-gateway -l http2-max-concurrent-streams -d 'Requests at a time on a connection of HTTP/2 [default: 100]' -r
 complete -c causeway-gateway -l http2-initial-window-size -d 'Of a body, sent before we have asked for more [default: 65535]' -r
@@ -60,7 +60,7 @@ complete -c causeway-gateway -l limit-request-body -d 'Longest body of a request
 complete -c causeway-gateway -l queue -d 'Requests that may wait for a worker; one more gets 503 at once [default: 2048]' -r
 complete -c causeway-gateway -l queue-timeout -d 'How long a request may wait for a worker before it gets 503 [default: 30]' -r
 complete -c causeway-gateway -l python -d 'The interpreter [default: $VIRTUAL_ENV\'s, else python3 beside this program, else on PATH]' -r -f -a "(__fish_complete_command)"
-complete -c causeway-gateway -l max-worker-memory -d 'Memory of a worker, beyond which a new one takes its place, as in 512M; 0: never [default: 0]' -r
+complete -c causeway-gateway -l max-worker-memory -d 'Resident memory of a worker, beyond which a new one takes its place, one at a time, as in 512M; 0: never [default: 0]' -r
 complete -c causeway-gateway -s v -l version -d 'Print the version'
 complete -c causeway-gateway -l reuse-port -d 'Bind with SO_REUSEPORT, so that other servers may bind the same address'
 complete -c causeway-gateway -l reload -d 'Restart the workers when a file of a module they have imported changes; for development'
@@ -76,6 +76,7 @@ complete -c causeway-gateway -l permit-unconventional-http-method -d 'Take metho
 complete -c causeway-gateway -l permit-unconventional-http-version -d 'Take versions of HTTP other than 1.0 and 1.1'
 complete -c causeway-gateway -l casefold-http-method -d 'Turn methods to upper case'
 complete -c causeway-gateway -l capture-output -d 'What workers print goes to the error log'
+complete -c causeway-gateway -s R -l enable-stdio-inheritance -d 'Without effect: output goes on as it is, unless --daemon is given, and then it is refused'
 complete -c causeway-gateway -l log-syslog -d 'Log to syslog too'
 complete -c causeway-gateway -l disable-redirect-access-to-syslog -d 'Keep access lines out of syslog'
 complete -c causeway-gateway -l enable-backlog-metric -d 'Send how many connections wait to be accepted'
@@ -83,6 +84,6 @@ complete -c causeway-gateway -l suppress-ragged-eofs -d 'Without effect: an end 
 complete -c causeway-gateway -l do-handshake-on-connect -d 'Without effect: no handshake holds anybody up'
 complete -c causeway-gateway -l no-control-socket -d 'Open no such socket'
 complete -c causeway-gateway -l server-timing -d 'Tell the client in Server-Timing where the time went, and continue its traceparent'
-complete -c causeway-gateway -l exit-on-boot-failure -d 'As gunicorn does, end when the first workers can not boot, rather than try again'
+complete -c causeway-gateway -l exit-on-boot-failure -d 'As gunicorn does, end with code 3 or 4 when the first workers can not boot, rather than answer 503 and try again'
 complete -c causeway-gateway -l explain-config -d 'As --print-config, and behind each setting where it was decided'
 complete -c causeway-gateway -s h -l help -d 'Print help'

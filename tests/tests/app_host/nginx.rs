@@ -117,6 +117,18 @@ fn bodies_both_ways_through_nginx() {
     }
 }
 
+/// nginx waits for the end of a connection it does not keep.
+#[test]
+fn an_input_that_is_kept_keeps_no_connection() {
+    let host = Host::start("echo_body");
+    let nginx = Nginx::start(&host);
+    let descriptors = nginx.get("/descriptors");
+    for _ in 0..5 {
+        assert!(nginx.get("/keep").ends_with("\r\n\r\nkept"));
+    }
+    assert_eq!(nginx.get("/descriptors").lines().last(), descriptors.lines().last());
+}
+
 #[test]
 fn nginx_needs_no_empty_record_at_the_end_of_a_response() {
     let host = Host::start("close");

@@ -62,5 +62,6 @@ async fn the_log_tells_what_the_worker_was_doing() -> Result<()> {
 
 #[tokio::test]
 async fn what_was_not_begun_goes_to_another_worker() -> Result<()> {
-    only_ours_holds(5, "not begun, and lost", kill).await
+    // In every second round or so the killed worker had accepted none of them.
+    only_ours_holds(15, "not begun, and lost", kill).await
 }

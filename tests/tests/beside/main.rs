@@ -4,9 +4,12 @@
 
 mod stage; // one server of either kind, with the same flags
 
+mod boot;
 mod killed;
 mod losses;
+mod memory;
 mod queue;
 mod reload;
 mod slow_clients;
+mod stop;
 mod timeout;

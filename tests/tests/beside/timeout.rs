@@ -5,17 +5,19 @@ use anyhow::Result;
 
 use crate::stage::{Complaints, Side, Stage, only_ours_holds};
 
-/// One request that takes far longer than it may, one beside it in the same worker that does not.
+const LONG: &str = "/slow?seconds=12";
+
+/// One request that takes far longer than it may, and one beside it that goes on and on, but is never
+/// silent.
 async fn too_long(side: Side, flags: &[&str]) -> Result<Complaints> {
-    let stage =
-        Stage::start(side, &[&["--workers", "1", "--timeout", "1"], flags].concat()).await?;
-    let threads = flags.contains(&"--threads");
-    let mut long = stage.begin("/slow?seconds=8").await?;
-    stage.log().line_with("slow /slow?seconds=8").await?;
-    let gate = stage.gate("gate")?;
-    let mut other = stage.begin(&format!("/held?gate={}", gate.path())).await?;
-    if threads {
-        stage.log().line_with("held by ").await?;
+    let flags = [&["--workers", "1", "--timeout", "3"], flags].concat();
+    let stage = Stage::start(side, &flags).await?;
+    let mut long = stage.begin(LONG).await?;
+    stage.log().line_with("slow /slow").await?;
+    let gate = stage.scratch.join("gate");
+    let mut other = stage.begin(&format!("/moving?gate={}", gate.display())).await?;
+    if flags.contains(&"--threads") {
+        stage.log().line_with("moving /moving").await?;
     }
 
     let mut complaints = Complaints::new();
@@ -27,23 +29,22 @@ async fn too_long(side: Side, flags: &[&str]) -> Result<Complaints> {
         Ok(answer) => complaints.push(format!("its client is told {}", answer.status())),
         Err(error) => complaints.push(format!("its client is told nothing: {error:#}")),
     }
-    gate.open().await?;
+    std::fs::write(gate, "open")?;
     match other.answer("GET").await {
-        Ok(answer) if answer.text() == "released" => (),
+        Ok(answer) if answer.text().ends_with("released") => (),
         Ok(answer) => complaints.push(format!("the one beside it got {}", answer.status())),
         Err(error) => complaints.push(format!("the one beside it was lost: {error:#}")),
     }
-    let text = stage.log().text();
-    let lines: Vec<&str> = text.lines().collect();
-    match lines.iter().position(|line| line.contains("WORKER TIMEOUT")) {
+    match stage.log().lines_with("WORKER TIMEOUT").first() {
         None => complaints.push("the log has no WORKER TIMEOUT".to_owned()),
-        Some(at) => {
-            if !lines[at].contains("GET /slow?seconds=8") {
-                complaints.push(format!("WORKER TIMEOUT without a URL: {}", lines[at]));
+        Some(line) => {
+            if !line.contains(&format!("GET {LONG}")) {
+                complaints.push(format!("WORKER TIMEOUT without a URL: {line}"));
             }
-            // The line of the application that it was in.
-            if !lines[at..].iter().any(|line| line.contains("app.py") && line.contains("in slow")) {
-                complaints.push("the log does not say where in the code it was".to_owned());
+            // The function of the application that it was in; both write it a moment later.
+            let place = stage.log().line_with("in slow").await?;
+            if !place.contains("app.py") {
+                complaints.push(format!("the log does not say where in the code it was: {place}"));
             }
         }
     }
@@ -53,4 +54,12 @@ async fn too_long(side: Side, flags: &[&str]) -> Result<Complaints> {
 #[tokio::test]
 async fn of_a_worker_with_one_thread() -> Result<()> {
     only_ours_holds(1, "WORKER TIMEOUT without a URL", async |side| too_long(side, &[]).await).await
+}
+
+#[tokio::test]
+async fn of_a_worker_with_several() -> Result<()> {
+    only_ours_holds(1, "it was never stopped", async |side| {
+        too_long(side, &["--worker-class", "gthread", "--threads", "2"]).await
+    })
+    .await
 }

@@ -21,8 +21,6 @@ const DIFFERENT: &[&str] = &[
 const NOT_HERE: &[&str] = &[
     // The client's socket. It is not the worker's to read or write here: the gateway holds it.
     "gunicorn.socket",
-    // An object of the app-host's, where it is there.
-    "wsgi.early_hints",
 ];
 
 /// What `/` answers to these bytes. Ports are chosen by the system: they are checked, and named alike.
@@ -226,6 +224,17 @@ fn with_everything_permitted() {
     check(Listens::Tcp, &flags, "", &requests);
     let folded = [&flags[..], &["--casefold-http-method"]].concat();
     check(Listens::Tcp, &folded, "", &[with("").replacen("GET", "pAtch", 1)]);
+}
+
+#[test]
+fn with_very_many_fields() {
+    let some = |count: usize| -> String {
+        (0..count).map(|number| format!("X-{}: {number}\r\n", number % 10_000)).collect()
+    };
+    let requests = [with(&some(99)), with(&some(20_000)), with(&"Cookie: a\r\n".repeat(2000))];
+    check(Listens::Tcp, &["--limit-request-fields", "0"], "", &requests);
+    let flags = ["--limit-request-field_size", "900000"];
+    check(Listens::Tcp, &flags, "", &[with(&format!("X: {}\r\n", "x".repeat(800_000)))]);
 }
 
 #[test]

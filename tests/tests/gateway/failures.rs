@@ -1,6 +1,6 @@
 //! Workers that die: each request gets an answer, and the log a reason.
 
-use std::{io::Write, sync::mpsc, thread};
+use std::{fs, io::Write, sync::mpsc, thread};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -43,6 +43,21 @@ fn a_killed_worker_is_replaced_and_its_request_told_why() {
     assert_ne!(gateway.worker(), worker);
 }
 
+/// Returns once none of its threads runs: one that still did would read what it is sent.
+fn freeze(worker: i32) {
+    kill_worker(worker, Signal::SIGSTOP);
+    let is_frozen = || {
+        let threads = fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+        threads.into_iter().all(|thread| {
+            let status = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        })
+    };
+    while !is_frozen() {
+        thread::park_timeout(std::time::Duration::from_millis(2));
+    }
+}
+
 /// Two requests, one of them to a worker that is stopped and then killed without having looked at it.
 /// Their answers, that of the killed worker's last.
 fn ask_a_worker_that_never_looks(gateway: &Gateway, method: &str) -> Vec<Response> {
@@ -50,8 +65,8 @@ fn ask_a_worker_that_never_looks(gateway: &Gateway, method: &str) -> Vec<Respons
     let worker = gateway.worker();
     // It is done with that one in the gateway's eyes too, and comes first again.
     gateway.output.wait_for_nth("\"GET / HTTP/1.1\" 200 ", 2);
-    kill_worker(worker, Signal::SIGSTOP);
-    let (answered, answers) = mpsc::channel();
+    freeze(worker);
+    let (answered, answers) = mpsc::sync_channel(1);
     thread::scope(|scope| {
         for _ in 0..2 {
             let answered = answered.clone();
@@ -94,12 +109,12 @@ fn a_temporary_folder_that_is_tidied_up_takes_nothing_that_is_needed() {
     let mut setup =
         Setup::new(Listens::Tcp, &["--chdir", folder.to_str().unwrap(), "app:application"]);
     let temporary = setup.scratch.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
+    fs::create_dir(&temporary).unwrap();
     setup.command.env("TMPDIR", &temporary);
     let gateway = setup.launch();
     gateway.log.wait_for("Booting worker");
     let worker = gateway.worker();
-    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
     kill_worker(worker, Signal::SIGKILL);
     gateway.log.wait_for_nth("Booting worker with pid: ", 2);
     assert_ne!(gateway.worker(), worker);

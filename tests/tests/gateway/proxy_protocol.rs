@@ -4,8 +4,9 @@ use std::io::Write;
 
 use crate::{
     environ::{assert_same, facts},
-    real_gunicorn::both,
-    stack::{Gateway, Listens, Response, Setup, fixtures},
+    real_gunicorn::{alone, both},
+    secure::{self, Client, Session, Wants},
+    stack::{Gateway, Listens, Response},
 };
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n";
@@ -30,17 +31,6 @@ fn status(server: &Gateway, bytes: &[u8]) -> Option<u16> {
     Response::read(&mut stream).map(|answer| answer.status)
 }
 
-/// Ours alone, with the application that tells its environ.
-fn start(flags: &[&str]) -> Gateway {
-    let fixtures = fixtures();
-    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "facts:application"];
-    all.extend(["--log-level", "debug", "--proxy-protocol"]);
-    all.extend(flags);
-    let gateway = Setup::new(Listens::Tcp, &all).launch();
-    gateway.log.wait_for("Worker ready");
-    gateway
-}
-
 #[test]
 fn the_client_is_whom_the_proxy_names() {
     let inet6: Vec<u8> =
@@ -61,7 +51,7 @@ fn the_client_is_whom_the_proxy_names() {
             assert_same(&servers, &introduced(by));
         }
     }
-    let gateway = start(&[]);
+    let gateway = alone(&["--proxy-protocol"]);
     let facts = facts(&gateway, &introduced(LINE));
     let expected = [
         ("PROXY_PROTOCOL", "TCP4"),
@@ -175,7 +165,7 @@ fn it_holds_for_all_requests_of_a_connection() {
 
 #[test]
 fn byte_by_byte_and_in_the_logs() {
-    let gateway = start(&["--access-logfile", "-"]);
+    let gateway = alone(&["--proxy-protocol", "--access-logfile", "-"]);
     let mut stream = gateway.connect();
     for byte in introduced(&header(0x21, 0x11, &INET)) {
         stream.write_all(&[byte]).unwrap();
@@ -184,5 +174,35 @@ fn byte_by_byte_and_in_the_logs() {
     let line = gateway.output.wait_for("GET /a HTTP/1.1");
     assert!(line.starts_with("192.0.2.1 - - ["), "{line}");
     stream.write_all(b"nonsense\r\n\r\n").unwrap();
+    gateway.log.wait_for("Invalid request from ip=192.0.2.1: ");
+}
+
+/// A proxy that passes TLS on has no key to speak inside of it. gunicorn looks there alone, and a
+/// proxy that has the key may go on saying it there.
+#[test]
+fn before_tls_and_inside_of_it() {
+    let gateway = secure::start(&["--proxy-protocol"]);
+    let introduced_address = |session: &mut Session| {
+        let text = session.get("/env").text();
+        text.lines().find_map(|line| line.strip_prefix("REMOTE_ADDR=")).unwrap().to_owned()
+    };
+    let client = Client::new(&Wants::default());
+    for by in [LINE.to_vec(), header(0x21, 0x11, &INET)] {
+        let mut stream = gateway.connect();
+        stream.write_all(&by).unwrap();
+        let mut session = client.connect_over(stream).unwrap();
+        assert_eq!(introduced_address(&mut session), "192.0.2.1");
+        let mut session = client.connect(&gateway).unwrap();
+        session.write_all(&by).unwrap();
+        assert_eq!(introduced_address(&mut session), "192.0.2.1");
+    }
+    let mut session = client.connect(&gateway).unwrap();
+    assert_eq!(introduced_address(&mut session), "127.0.0.1");
+    // Once is enough: a client of the proxy's does not get to say it again.
+    let mut stream = gateway.connect();
+    stream.write_all(LINE).unwrap();
+    let mut session = client.connect_over(stream).unwrap();
+    session.write_all(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n").unwrap();
+    assert_eq!(session.get("/env").status, 400);
     gateway.log.wait_for("Invalid request from ip=192.0.2.1: ");
 }

@@ -14,6 +14,14 @@ pub(crate) fn program() -> std::path::PathBuf {
     peers.program("gunicorn")
 }
 
+/// Ours alone, on TCP, with the tests' application `facts`.
+pub(crate) fn alone(flags: &[&str]) -> Gateway {
+    let flags = [&["--log-level", "debug"], flags].concat();
+    let gateway = start(Program::Ours, "facts:application", Listens::Tcp, &flags, "");
+    gateway.log.wait_for("Worker ready");
+    gateway
+}
+
 /// Both of them with the tests' application `facts`, the same flags and, unless it is empty, the same
 /// gunicorn.conf.py. Ours comes first.
 pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {

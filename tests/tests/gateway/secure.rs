@@ -128,9 +128,13 @@ impl Client {
     }
 
     pub(crate) fn connect(&self, gateway: &Gateway) -> io::Result<Session> {
+        self.connect_over(gateway.connect())
+    }
+
+    /// Where something else was said before.
+    pub(crate) fn connect_over(&self, mut stream: Stream) -> io::Result<Session> {
         let name = ServerName::try_from("test").unwrap();
         let mut connection = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
-        let mut stream = gateway.connect();
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }

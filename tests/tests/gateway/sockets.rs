@@ -157,3 +157,29 @@ fn an_inherited_socket_is_used_and_not_removed() {
     assert!(child.wait().unwrap().success());
     assert!(path.exists());
 }
+
+#[test]
+fn two_servers_can_share_a_port_if_both_say_so() {
+    let first = start(&["--reuse-port"]);
+    let crate::stack::Place::Tcp(address) = first.place().clone() else { panic!("it is TCP") };
+    let second = launch_with(&address, &["--reuse-port"], |_| ());
+    second.log.wait_for(&format!("Listening at: http://{address}"));
+}
+
+#[test]
+fn the_pid_file_moves_with_the_settings() {
+    let fixtures = fixtures();
+    let flags = ["--pythonpath", fixtures.to_str().unwrap(), "app:application"];
+    let setup = Setup::new(Listens::Unix, &flags);
+    setup.write("gunicorn.conf.py", "pidfile = 'one.pid'\n");
+    let gateway = setup.launch();
+    gateway.log.wait_for("Booting worker");
+    let file = |name: &str| fs::read_to_string(gateway.scratch().join(name)).unwrap_or_default();
+    assert_eq!(file("one.pid"), format!("{}\n", gateway.pid()));
+    assert_eq!(mode(&gateway.scratch().join("one.pid")), 0o644);
+    gateway.write("gunicorn.conf.py", "pidfile = 'two.pid'\n");
+    gateway.signal(Signal::SIGHUP);
+    gateway.log.wait_for("Worker exiting");
+    assert_eq!(file("two.pid"), format!("{}\n", gateway.pid()));
+    assert!(!gateway.scratch().join("one.pid").exists());
+}

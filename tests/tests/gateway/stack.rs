@@ -85,6 +85,7 @@ impl Setup {
         for variable in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"] {
             command.env_remove(variable);
         }
+        command.stdin(Stdio::null());
         command.current_dir(scratch.path()).args(["--python", &python()]);
         match listens {
             Listens::Tcp => drop(command.args(["--bind", "127.0.0.1:0"])),
@@ -100,8 +101,25 @@ impl Setup {
         fs::write(self.scratch.path().join(name), text).unwrap();
     }
 
+    /// Started by a shell, which can do what only the process itself can: say its own number, or
+    /// move its descriptors. `script` ends where the gateway begins.
+    pub(crate) fn through_shell(mut self, script: &str) -> Setup {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+        shell.arg(self.command.get_program()).args(self.command.get_args());
+        shell.current_dir(self.scratch.path()).stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.command = shell;
+        self
+    }
+
     pub(crate) fn launch(mut self) -> Gateway {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let log = Log::read(child.stderr.take().unwrap());
         let output = Log::read(child.stdout.take().unwrap());
@@ -285,6 +303,11 @@ impl Gate {
     }
 }
 
+/// Between two looks at what does not say when it has happened: others need the processor for it.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
 /// What `look` finds, once it finds something. For what does not say when it has happened.
 #[track_caller]
 pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -294,7 +317,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "it never came to this: {what}");
-        thread::yield_now();
+        pause();
     }
 }
 
@@ -632,7 +655,7 @@ pub(crate) fn wait_until_gone(pid: i32) {
     let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
-        thread::yield_now();
+        pause();
     }
 }
 

@@ -1,5 +1,7 @@
 """Pybo, and beside it what a soak asks for and Pybo has not: uploads, streams, exceptions."""
 
+import time
+
 from config.wsgi import application as pybo
 
 PIECE = b"s" * 1024
@@ -18,8 +20,10 @@ def echo(environ, start_response):
 
 
 def stream(environ, start_response):
+    """Half a second of pieces."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     for _ in range(100):
+        time.sleep(0.005)
         yield PIECE
 
 

@@ -37,14 +37,20 @@ struct Sample {
 
 pub(super) async fn run(options: &Options) -> Result<ExitCode> {
     name_what_is_missing(&[("wrk", "wrk")])?;
-    let packages = ["causeway-gateway", "causeway-app-host"];
-    let built = programs::build_some(&packages, Profile::Release, Progress::Shown)?;
+    let ours = match options.gateway.clone() {
+        Some(gateway) => gateway,
+        None => {
+            let packages = ["causeway-gateway", "causeway-app-host"];
+            let built = programs::build_some(&packages, Profile::Release, Progress::Shown)?;
+            built.join("causeway-gateway")
+        }
+    };
     let mut samples = Vec::new();
     let mut without: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for subject in &subjects()? {
         let mut contenders = Vec::new();
         for kind in Kind::ALL {
-            match kind.program(&built) {
+            match kind.program(&ours) {
                 Ok(program) => contenders.push(Contender::start(kind, &program, subject).await?),
                 Err(error) => println!("{} is left out: {error:#}", kind.name()),
             }
@@ -117,8 +123,8 @@ fn table(subject: &str, without: f64, samples: &[Sample]) -> Table {
         "requests/s",
         "µs CPU each",
         "over the application",
-        "first process",
-        "others, over the application",
+        "its first process: ours the gateway",
+        "its others, over the application",
     ]);
     for kind in Kind::ALL {
         let its = |sample: &&Sample| sample.subject == subject && sample.contender == kind.name();

@@ -40,7 +40,7 @@ const VISITORS: [(Habit, usize, u64); 6] = [
     (Habit::Pages, 4, 40),
     (Habit::Uploads, 2, 250),
     (Habit::Trickles, 20, 100),
-    (Habit::Streams, 2, 100),
+    (Habit::Streams, 3, 20),
     (Habit::Raises, 1, 500),
     (Habit::Leaves, 2, 50),
 ];

@@ -21,16 +21,16 @@ impl Complaints {
     /// `peer` is who connected.
     pub(super) fn hear(&mut self, head: &Head, peer: Peer, log: &Log) {
         for name in head.dropped() {
-            let name = name.to_ascii_lowercase();
-            if self.dropped.len() < MOST_NAMES && !self.dropped.contains(&name) {
+            let known = name.to_ascii_lowercase();
+            if self.dropped.len() < MOST_NAMES && !self.dropped.contains(&known) {
                 log.warning(format_args!(
                     "header \"{}\" from {peer} is dropped: with its underscore it would pass for \
                      \"{}\" (use that name, or list it in --forwarder-headers); said once for each \
                      name",
                     name.escape_ascii(),
-                    String::from_utf8_lossy(&name).replace('_', "-"),
+                    String::from_utf8_lossy(name).replace('_', "-"),
                 ));
-                self.dropped.insert(name);
+                self.dropped.insert(known);
             }
         }
         if let Some((name, value)) = head.unbelieved() {

@@ -9,7 +9,7 @@ mod complaints; // what is wrong with a head and no reason to refuse it
 mod connections; // all of them, with their deadlines
 mod head; // strict RFC 9112
 mod pages; // small pages of our own
-mod proxy_protocol; // whose connection it is, as a proxy says
+pub(crate) mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 pub(crate) mod tls; // and with TLS over it
 
@@ -71,21 +71,27 @@ pub(crate) async fn serve(
     peer: Peer,
     local: Rc<Local>,
 ) {
-    let mut socket = Socket::new(stream, watch);
-    let secured = gateway.tls.now();
-    let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
-    if let Some(config) = secured {
-        // In a box: connections without TLS are not to carry the room for it.
-        match Box::pin(tls::greet(&gateway, socket, peer, config)).await {
-            Some(secured) => socket = secured,
-            None => return,
-        }
-    }
-    let buffer = BytesMut::with_capacity(HEAD_CAPACITY);
+    let socket = Socket::new(stream, watch);
+    let buffer = BytesMut::new();
     let mut connection =
         Connection { socket, buffer, peer, introduction: None, local, is_last: false };
     let settings = gateway.settings();
-    if settings.proxy_protocol != ProxyProtocol::Off {
+    match connection.introduce(&gateway, &settings).await {
+        Ok(Some(())) => (),
+        Ok(None) => return,
+        Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+    }
+    let mut scheme = Scheme::Http;
+    if let Some(config) = gateway.tls.now() {
+        scheme = Scheme::Https;
+        let begun = std::mem::take(&mut connection.buffer);
+        // In a box: connections without TLS are not to carry the room for it.
+        let greeted = tls::greet(&gateway, connection.socket, peer, config, begun);
+        connection.socket = match Box::pin(greeted).await {
+            Some(secured) => secured,
+            None => return,
+        };
+        // gunicorn looks for an introduction inside alone. Proxies send it before: they have no key.
         match connection.introduce(&gateway, &settings).await {
             Ok(Some(())) => (),
             Ok(None) => return,
@@ -157,13 +163,16 @@ impl Connection {
         }
     }
 
-    /// Reads what a proxy says of its client before the first request, if it does. `None`: the
+    /// Reads what a proxy says of its client before anything else, if it does and has not. `None`: the
     /// connection is over.
     async fn introduce(
         &mut self,
         gateway: &Gateway,
         settings: &Settings,
     ) -> Result<Option<()>, Refusal> {
+        if settings.proxy_protocol == ProxyProtocol::Off || self.introduction.is_some() {
+            return Ok(Some(()));
+        }
         gateway.connections.wait(&mut self.socket, Phase::Fresh, HEAD_PATIENCE);
         loop {
             match proxy_protocol::begins(&self.buffer, settings.proxy_protocol) {

@@ -21,6 +21,10 @@ pub(super) fn attribute(row: &Row, chosen: &Chosen, settings: &Settings) -> Valu
 
 /// What is printed: a text without quotes, anything else as Python writes it.
 pub(super) fn printed(row: &Row, chosen: &Chosen, settings: &Settings) -> String {
+    // gunicorn looks at that variable later.
+    if row.takes == Takes::Inverted && matches!(chosen.source, Source::Variable(_)) {
+        return "None".to_owned();
+    }
     match value(row, chosen, settings) {
         Value::String(text) => text,
         // gunicorn has pairs where it has one thing in two parts.

@@ -52,6 +52,14 @@ impl OomKills {
         self.unclaimed.retain(|then| now - *then < LONGEST_DEATH);
     }
 
+    /// Of a signal this gateway did not send.
+    pub(super) fn by_whom(&mut self, end: Ended, now: Instant) -> String {
+        match end {
+            Ended::Signal(number) if number == Signal::SIGKILL as i32 => self.explain(now),
+            Ended::Signal(_) | Ended::Code(_) => String::new(),
+        }
+    }
+
     /// Whether one of its kills may be the death that was just seen; of each kill, one is.
     fn explain(&mut self, now: Instant) -> String {
         self.look(now);
@@ -120,8 +128,7 @@ pub(super) fn tell(
                 Ok(signal) if child.sent == Some(signal) => {
                     " This gateway sent it, as it would not leave otherwise.".to_owned()
                 }
-                Ok(Signal::SIGKILL) => oom_kills.explain(now),
-                _ => String::new(),
+                _ => oom_kills.by_whom(end, now),
             };
             let is_polite = matches!(signal, Ok(Signal::SIGTERM | Signal::SIGQUIT));
             if is_polite && held.is_none() {

@@ -7,6 +7,10 @@
 //! again, later and later. And a worker with a request over its time is replaced at once, but finishes
 //! what else it has before it goes.
 
+mod boot; // workers come
+mod replace; // workers take each other's place
+mod stop; // workers leave, and then we do
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -198,14 +202,6 @@ pub(crate) struct Fleet {
     not_before: Option<Instant>,
 }
 
-/// A worker that dies this soon after it was ready counts as one that did not live.
-const SHORT_LIFE: Duration = Duration::from_secs(2);
-/// So many workers in a row may be killed while they boot before it counts as a failure to boot.
-const ACCIDENTS: u32 = 3;
-/// Sent to a process by whoever wants it to leave.
-const TOLD: [i32; 3] = [Signal::SIGTERM as i32, Signal::SIGQUIT as i32, Signal::SIGINT as i32];
-/// Between abort and kill.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// INT and QUIT mean now.
 const QUICK: Duration = Duration::from_secs(2);
 
@@ -344,15 +340,6 @@ impl Fleet {
             || self.members.values().any(|member| member.state != State::Ready)
     }
 
-    fn reload(&mut self, target: usize, graceful: Duration) {
-        self.latest = self.next_generation();
-        self.generation = self.latest;
-        (self.target, self.graceful) = (target, graceful);
-        self.withdrawing = None;
-        self.started = true;
-        self.not_before = None;
-    }
-
     /// Whether there has been anything to fork workers from.
     pub(crate) fn has_started(&self) -> bool {
         self.started
@@ -404,114 +391,6 @@ impl Fleet {
         matches!(self.phase, Phase::Failing { .. } | Phase::Stopping { .. })
     }
 
-    fn exited(&mut self, worker: WorkerId, end: Ended, now: Instant, orders: &mut Vec<Order>) {
-        let Some(member) = self.members.remove(&worker) else { return };
-        match member.state {
-            State::Booting => self.died_booting(member, end, now, orders),
-            // Somebody told it to leave.
-            State::Ready if end == Ended::Code(0) => (),
-            State::Ready if now - member.since < SHORT_LIFE => self.back_off(member.since, now),
-            State::Ready => self.failures = 0,
-            State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
-        }
-        let gone = |generation| !self.members.values().any(|it| it.generation == generation);
-        if let Some((_, reason)) = self.given_up.take_if(|(generation, _)| gone(*generation)) {
-            let message = format!("Reload failed, the old workers serve on. Reason: {reason}");
-            orders.push(Order::Say(Level::Error, message));
-        }
-    }
-
-    fn died_booting(&mut self, member: Member, end: Ended, now: Instant, orders: &mut Vec<Order>) {
-        // Whoever ended it says nothing about the application, whose next worker may boot.
-        let is_accident = match end {
-            _ if member.refusal.is_some() => false,
-            Ended::Code(code) => code == 0,
-            Ended::Signal(number) if TOLD.contains(&number) => true,
-            Ended::Signal(_) => self.phase == Phase::Serving,
-        };
-        let reason = member.refusal.unwrap_or_else(|| (3, how_it_ended(end)));
-        if is_accident && self.failures < ACCIDENTS {
-            self.back_off(member.since, now);
-            orders.push(Order::Say(Level::Error, format!("Worker lost: {}", reason.1)));
-            return;
-        }
-        if self.phase == Phase::Starting && self.boot_failure == BootFailure::Ends {
-            let (code, reason) = reason;
-            self.phase = Phase::Failing { code, reason };
-            orders.push(Order::StopListening);
-            self.tell_all(Signal::SIGTERM, now, orders);
-        } else if member.generation != self.proven && member.generation == self.generation {
-            self.give_up_reload(reason.1, now, orders);
-        } else if matches!(self.phase, Phase::Starting | Phase::Serving) {
-            self.back_off(member.since, now);
-            self.boot_failed(reason.1, now, orders);
-        }
-    }
-
-    fn give_up_reload(&mut self, reason: String, now: Instant, orders: &mut Vec<Order>) {
-        let generation = self.generation;
-        for worker in self.of(|it| it.generation == generation) {
-            match self.members[&worker].state {
-                State::Ready => self.retire(worker, now, orders),
-                State::Booting => self.tell(worker, Signal::SIGTERM, now, orders),
-                State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
-            }
-        }
-        self.generation = self.proven;
-        (self.target, self.graceful) = (self.proven_target, self.proven_graceful);
-        self.given_up = Some((generation, reason));
-        orders.push(Order::Abandon);
-    }
-
-    /// With `--preload`. Another nursery tries, as what this one has imported so far stays in it.
-    fn not_preloaded(&mut self, code: u8, reason: String, now: Instant, orders: &mut Vec<Order>) {
-        if self.phase == Phase::Starting && self.boot_failure == BootFailure::Ends {
-            self.phase = Phase::Failing { code, reason };
-            orders.push(Order::StopListening);
-        } else if !self.started && !self.is_leaving() {
-            self.back_off(now, now);
-            self.boot_failed(reason, now, orders);
-            let wait = self.not_before.map_or(Duration::ZERO, |then| then - now);
-            orders.push(Order::Replant(wait));
-        }
-    }
-
-    /// The address stays open; whoever asks meanwhile is told.
-    fn boot_failed(&mut self, reason: String, now: Instant, orders: &mut Vec<Order>) {
-        self.phase = Phase::Serving;
-        let wait = self.not_before.map_or(0.0, |then| (then - now).as_secs_f64());
-        let message = format!("Worker failed to boot, next try in {wait:.1}s. Reason: {reason}");
-        orders.push(Order::Say(Level::Error, message));
-        if !self.members.values().any(|it| it.state == State::Ready) {
-            self.scouting = true;
-            orders.push(Order::Unavailable(Some(reason)));
-        }
-    }
-
-    /// `since`: when it began what it did not live to do.
-    fn back_off(&mut self, since: Instant, now: Instant) {
-        // Those that were on their way already when the last one failed fail with it, not after it.
-        if self.failures > 0 && self.failed_at.is_some_and(|at| since < at) {
-            return;
-        }
-        // One that came after the last failure and lives has ended the row.
-        let lives = |it: &Member| it.state == State::Ready && now - it.since >= SHORT_LIFE;
-        if self
-            .members
-            .values()
-            .any(|it| lives(it) && self.failed_at.is_some_and(|at| it.since > at))
-        {
-            self.failures = 0;
-        }
-        self.failed_at = Some(now);
-        self.failures += 1;
-        // The first is replaced at once: it may have been an accident.
-        if let Some(doublings) = self.failures.checked_sub(2) {
-            let delay = Duration::from_millis(500 << doublings.min(6));
-            self.not_before = Some(now + delay.min(Duration::from_secs(30)));
-        }
-    }
-
     fn of(&self, wanted: impl Fn(&Member) -> bool) -> Vec<WorkerId> {
         self.members.iter().filter(|(_, it)| wanted(it)).map(|(worker, _)| *worker).collect()
     }
@@ -539,120 +418,6 @@ impl Fleet {
         let member = self.members.get_mut(&worker).expect("it was found among the members");
         (member.state, member.since) = (State::Retiring, now);
         orders.push(Order::Retire(worker));
-    }
-
-    fn stop(&mut self, patience: Duration, now: Instant, orders: &mut Vec<Order>) {
-        if !matches!(self.phase, Phase::Stopping { .. } | Phase::Failing { .. }) {
-            orders.push(Order::StopListening);
-        }
-        self.phase = Phase::Stopping { since: now, patience };
-    }
-
-    /// Nobody is waited for without end.
-    fn enforce_patience(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        let stopping = match &self.phase {
-            Phase::Stopping { since, patience } => now - *since >= *patience,
-            Phase::Starting | Phase::Serving | Phase::Failing { .. } => false,
-        };
-        let workers: Vec<WorkerId> = self.members.keys().copied().collect();
-        for worker in workers {
-            let member = &self.members[&worker];
-            let patience = match member.state {
-                State::Booting | State::Ready => Duration::MAX,
-                State::Retiring | State::Stuck | State::Leaving => self.graceful,
-                State::Aborted => LAST_WORDS,
-            };
-            let is_over = now - member.since >= patience;
-            if is_over && member.state == State::Stuck && !stopping {
-                self.abort(worker, now, orders);
-            } else if stopping || is_over {
-                // Once is enough, unless the kernel takes its time.
-                self.tell(worker, Signal::SIGKILL, now, orders);
-            }
-        }
-        if stopping {
-            self.phase = Phase::Stopping { since: now, patience: LAST_WORDS };
-        }
-    }
-
-    fn retire_surplus(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        let generation = self.generation;
-        let ready = |it: &Member| it.state == State::Ready;
-        let current = self.of(|it| ready(it) && it.generation == generation);
-        if current.len() >= self.target {
-            if self.proven != generation {
-                self.proven = generation;
-                orders.push(Order::Adopt);
-                self.set_doors(Doors::Open, orders);
-            }
-            (self.proven_target, self.proven_graceful) = (self.target, self.graceful);
-            for old in self.of(|it| it.generation != generation) {
-                match self.members[&old].state {
-                    State::Ready => self.retire(old, now, orders),
-                    State::Booting => self.tell(old, Signal::SIGTERM, now, orders),
-                    State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
-                }
-            }
-        }
-        let mut surplus = current;
-        // Those that have served their time go first, then the oldest.
-        surplus.sort_by_key(|worker| (!self.members[worker].used, *worker));
-        let excess = surplus.len().saturating_sub(self.target);
-        for worker in surplus.into_iter().take(excess) {
-            self.retire(worker, now, orders);
-        }
-    }
-
-    fn spawn_missing(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        if !self.started || self.not_before.is_some_and(|then| now < then) {
-            return;
-        }
-        self.not_before = None;
-        let generation = self.generation;
-        let have = self.of(|it| {
-            it.generation == generation
-                && !it.used
-                && matches!(it.state, State::Booting | State::Ready)
-        });
-        let wanted = if self.scouting { self.target.min(1) } else { self.target };
-        for _ in have.len()..wanted {
-            let worker = self.next;
-            self.next += 1;
-            let state = State::Booting;
-            let member = Member { state, since: now, generation, used: false, refusal: None };
-            self.members.insert(worker, member);
-            orders.push(Order::Spawn(worker));
-        }
-    }
-
-    fn leave(&mut self, orders: &mut Vec<Order>) {
-        if !self.members.is_empty() {
-            return;
-        }
-        match &self.phase {
-            Phase::Failing { code, reason } => {
-                let what = match code {
-                    4 => "App failed to load",
-                    _ => "Worker failed to boot",
-                };
-                orders.push(Order::Goodbye);
-                orders.push(Order::Say(Level::Error, format!("Reason: {what}: {reason}")));
-                orders.push(Order::Exit(*code));
-            }
-            Phase::Stopping { .. } => orders.extend([Order::Goodbye, Order::Exit(0)]),
-            Phase::Starting | Phase::Serving => (),
-        }
-    }
-}
-
-/// In words, for a worker that left none of its own.
-fn how_it_ended(end: Ended) -> String {
-    match end {
-        Ended::Code(code) => format!("the worker exited with code {code} while it started"),
-        Ended::Signal(number) => {
-            let name = Signal::try_from(number).map_or("an unknown signal", Signal::as_str);
-            format!("the worker was killed by {name} while it started")
-        }
     }
 }
 

@@ -596,8 +596,9 @@ impl Supervisor {
         if let Some(generation) = lost.map(|(generation, _)| *generation) {
             self.nurseries.remove(&generation);
             if self.fleet.may_spawn(generation) && !self.fleet.is_leaving() {
+                let by_whom = self.oom_kills.by_whom(end, Instant::now());
                 self.gateway.log.error(format_args!(
-                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started"
+                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started.{by_whom}"
                 ));
                 self.replace(generation, Duration::ZERO);
             }

@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// Installed if it is not; the error says by what it would be.
-    pub(super) fn program(self, built: &Path) -> Result<PathBuf> {
+    pub(super) fn program(self, ours: &Path) -> Result<PathBuf> {
         let installed = |name: &str| {
             let requirements = format!("xtask/bench/{name}.txt");
             let program =
@@ -63,7 +63,7 @@ impl Kind {
             program.with_context(|| format!("it is installed by pip install -r {requirements}"))
         };
         match self {
-            Kind::Ours | Kind::OursThreads => Ok(built.join("causeway-gateway")),
+            Kind::Ours | Kind::OursThreads => Ok(ours.to_owned()),
             Kind::GunicornSync | Kind::GunicornThreads => peers::gunicorn(Progress::Shown),
             Kind::Granian => installed("granian"),
             Kind::Uwsgi => installed("uwsgi"),
@@ -75,9 +75,14 @@ impl Kind {
         let python = subject.environment.python();
         let (host, port) = (at.ip(), at.port());
         let line = match self {
-            Kind::Ours => format!("--workers 2 --bind {at} --python {}", python.display()),
+            Kind::Ours => {
+                format!("--no-control-socket --workers 2 --bind {at} --python {}", python.display())
+            }
             Kind::OursThreads => {
-                format!("--workers 2 --threads 4 --bind {at} --python {}", python.display())
+                format!(
+                    "--no-control-socket --workers 2 --threads 4 --bind {at} --python {}",
+                    python.display()
+                )
             }
             Kind::GunicornSync => format!("--no-control-socket --workers 2 --bind {at}"),
             Kind::GunicornThreads => format!(

@@ -23,17 +23,20 @@ pub(crate) enum Unshaken {
     Failed(io::Error),
 }
 
-/// The client, over TLS. `None`: there is nobody to talk to.
+/// The client, over TLS, which may have begun already. `None`: there is nobody to talk to.
 pub(crate) async fn greet(
     gateway: &Gateway,
     mut socket: Socket,
     peer: Peer,
     config: Arc<ServerConfig>,
+    mut begun: BytesMut,
 ) -> Option<Socket> {
     gateway.connections.wait(&mut socket, Phase::Fresh, PATIENCE);
-    let mut begun = BytesMut::with_capacity(2048);
-    // Whoever comes and leaves without a word is a health check.
-    socket.read(&mut begun).await.ok()?;
+    if begun.is_empty() {
+        begun.reserve(2048);
+        // Whoever comes and leaves without a word is a health check.
+        socket.read(&mut begun).await.ok()?;
+    }
     if begun[0] != HANDSHAKE {
         refuse_plain(gateway, socket, peer, &mut begun).await;
         return None;
