@@ -62,8 +62,10 @@ pub(crate) fn start(
     let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), application];
     all.extend(flags);
     let mut setup = Setup::new(listens, &all);
-    if program == Program::Gunicorn {
-        setup.command = replaced(&setup.command);
+    match program {
+        // Each would say where it is.
+        Program::Ours => drop(setup.command.arg("--no-control-socket")),
+        Program::Gunicorn => setup.command = replaced(&setup.command),
     }
     if !conf.is_empty() {
         setup.write("gunicorn.conf.py", conf);
