@@ -304,7 +304,10 @@ struct EndOfThread<'a>(&'a Shared);
 
 impl Drop for EndOfThread<'_> {
     fn drop(&mut self) {
-        self.0.thread_ends();
+        // A child that came back in a way of its own: what it would tell is told to its parent.
+        if !fork::is_child() {
+            self.0.thread_ends();
+        }
     }
 }
 
