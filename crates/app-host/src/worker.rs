@@ -247,7 +247,13 @@ impl Worker {
             };
             let (application, options) = (self.application.bind(py), &self.options);
             let hooks = &self.hooks;
-            match call::serve(application, options, environs, &mut connection, request, hooks) {
+            let served =
+                call::serve(application, options, environs, &mut connection, request, hooks);
+            if fork::is_child() {
+                // A hook has forked; the application's children do not come as far as this.
+                let _ = fork::leave(py, 0);
+            }
+            match served {
                 Ok(KeepConnection::Yes) => (),
                 Ok(KeepConnection::No) => return py.detach(|| connection.close()),
                 Err(error) => {
@@ -304,10 +310,7 @@ struct EndOfThread<'a>(&'a Shared);
 
 impl Drop for EndOfThread<'_> {
     fn drop(&mut self) {
-        // A child that came back in a way of its own: what it would tell is told to its parent.
-        if !fork::is_child() {
-            self.0.thread_ends();
-        }
+        self.0.thread_ends();
     }
 }
 
