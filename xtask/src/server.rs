@@ -27,7 +27,8 @@ impl Server {
         for variable in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"] {
             command.env_remove(variable);
         }
-        command.args(["--bind", "127.0.0.1:0"]);
+        // The control socket's default path is one for all servers of a user.
+        command.args(["--no-control-socket", "--bind", "127.0.0.1:0"]);
         let output = folder.join("log");
         let mut hop = Hop::start("the server", command, &output)?;
         let log = Log::at(&output);

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use fastcgi::{ClientConnection, ClientEvent, KeepConnection, RequestWriter};
 
 const PARAMS: &[(&str, &str)] = &[
+    ("CAUSEWAY_GATEWAY", "1"),
     ("REQUEST_METHOD", "GET"),
     ("SCRIPT_NAME", ""),
     ("QUERY_STRING", "a=1&b=2"),

@@ -110,7 +110,7 @@ fn find_user(text: &str) -> Result<(Uid, Option<User>), String> {
     match (number, entry) {
         (Some(number), entry) => Ok((Uid::from_raw(number), entry)),
         (None, Some(entry)) => Ok((entry.uid, Some(entry))),
-        (None, None) => Err(format!("No such user: '{text}'")),
+        (None, None) => Err(format!("no such user: \"{text}\"")),
     }
 }
 
@@ -119,7 +119,7 @@ fn find_group(text: &str) -> Result<Gid, String> {
         return Ok(Gid::from_raw(number));
     }
     let entry = Group::from_name(text).map_err(|error| format!("group '{text}': {error}"))?;
-    entry.map(|entry| entry.gid).ok_or_else(|| format!("No such group: '{text}'"))
+    entry.map(|entry| entry.gid).ok_or_else(|| format!("no such group: \"{text}\""))
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(find_user("root").unwrap().0, Uid::from_raw(0));
         assert_eq!(find_user("4000000001").unwrap(), (Uid::from_raw(4_000_000_001), None));
         assert_eq!(find_group("root"), Ok(Gid::from_raw(0)));
-        assert_eq!(find_user("no such one").unwrap_err(), "No such user: 'no such one'");
-        assert_eq!(find_group("no such one").unwrap_err(), "No such group: 'no such one'");
+        assert_eq!(find_user("no such one").unwrap_err(), "no such user: \"no such one\"");
+        assert_eq!(find_group("no such one").unwrap_err(), "no such group: \"no such one\"");
     }
 }

@@ -44,7 +44,7 @@ fn term_turns_nobody_away_who_had_connected() {
     host.signal(Signal::SIGTERM);
     // From now on nobody can; by that it is known that stopping has begun.
     while UnixStream::connect(&host.socket).is_ok() {
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
     }
     busy.stdin(b"to the end");
     busy.stdin(b"");
@@ -129,7 +129,7 @@ fn usr1_opens_the_log_anew() {
     fs::rename(&path, scratch.path().join("old.log")).unwrap();
     host.signal(Signal::SIGUSR1);
     while fs::read_link(&link).unwrap() != path {
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
     }
     assert_eq!(host.get("/lines").status(), 200);
     assert!(!fs::read_to_string(&path).unwrap().is_empty());

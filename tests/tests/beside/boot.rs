@@ -9,9 +9,12 @@ use e2e::wire::PATIENCE;
 
 use crate::stage::{Complaints, Side, Stage, only_ours_holds};
 
+/// So many tries that there is a while before the next one, with its own lines.
+const TRIES: usize = 4;
+
 async fn broken(side: Side) -> Result<Complaints> {
     let reason = "No module named 'no_such_module'";
-    let mut stage = Stage::launch(side, &["--workers", "2"], |scratch| {
+    let mut stage = Stage::launch(side, &["--workers", "1"], |scratch| {
         let path = scratch.join("app.py");
         let text = fs::read_to_string(&path)?;
         Ok(fs::write(path, format!("import no_such_module\n{text}"))?)
@@ -21,7 +24,7 @@ async fn broken(side: Side) -> Result<Complaints> {
     log.line_with(reason).await?;
     let mut complaints = Complaints::new();
     let gone = tokio::select! {
-        line = log.line_with("next try in") => line.map(|_| None)?,
+        lines = log.several_with("next try in", TRIES) => lines.map(|_| None)?,
         status = stage.ended() => Some(status?),
     };
     if let Some(status) = gone {

@@ -168,11 +168,7 @@ impl Side {
                 command.arg("--python").arg(Python::find()?.path);
                 command
             }
-            Side::Gunicorn => {
-                let mut command = Command::new(peers::gunicorn(Progress::Quiet)?);
-                command.arg("--no-control-socket");
-                command
-            }
+            Side::Gunicorn => Command::new(peers::gunicorn(Progress::Quiet)?),
         })
     }
 }

@@ -35,17 +35,16 @@ async fn too_long(side: Side, flags: &[&str]) -> Result<Complaints> {
         Ok(answer) => complaints.push(format!("the one beside it got {}", answer.status())),
         Err(error) => complaints.push(format!("the one beside it was lost: {error:#}")),
     }
-    let text = stage.log().text();
-    let lines: Vec<&str> = text.lines().collect();
-    match lines.iter().position(|line| line.contains("WORKER TIMEOUT")) {
+    match stage.log().lines_with("WORKER TIMEOUT").first() {
         None => complaints.push("the log has no WORKER TIMEOUT".to_owned()),
-        Some(at) => {
-            if !lines[at].contains(&format!("GET {LONG}")) {
-                complaints.push(format!("WORKER TIMEOUT without a URL: {}", lines[at]));
+        Some(line) => {
+            if !line.contains(&format!("GET {LONG}")) {
+                complaints.push(format!("WORKER TIMEOUT without a URL: {line}"));
             }
-            // The line of the application that it was in.
-            if !lines[at..].iter().any(|line| line.contains("app.py") && line.contains("in slow")) {
-                complaints.push("the log does not say where in the code it was".to_owned());
+            // The function of the application that it was in; both write it a moment later.
+            let place = stage.log().line_with("in slow").await?;
+            if !place.contains("app.py") {
+                complaints.push(format!("the log does not say where in the code it was: {place}"));
             }
         }
     }

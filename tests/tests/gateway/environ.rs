@@ -227,6 +227,24 @@ fn with_everything_permitted() {
 }
 
 #[test]
+fn mounted_by_the_configuration_file() {
+    let conf = "import os\nos.environ['SCRIPT_NAME'] = '/a'\n";
+    check(Listens::Tcp, &[], conf, &[get("/a/b"), with("")]);
+    check(Listens::Tcp, &[], "raw_env = ['SCRIPT_NAME=/a']\n", &[get("/a/b"), with("")]);
+}
+
+#[test]
+fn with_very_many_fields() {
+    let some = |count: usize| -> String {
+        (0..count).map(|number| format!("X-{}: {number}\r\n", number % 10_000)).collect()
+    };
+    let requests = [with(&some(99)), with(&some(20_000)), with(&"Cookie: a\r\n".repeat(2000))];
+    check(Listens::Tcp, &["--limit-request-fields", "0"], "", &requests);
+    let flags = ["--limit-request-field_size", "900000"];
+    check(Listens::Tcp, &flags, "", &[with(&format!("X: {}\r\n", "x".repeat(800_000)))]);
+}
+
+#[test]
 fn with_headers_mapped_dangerously() {
     let requests = [with("X_User: b\r\nX-User: c\r\nx_user: d\r\nX_One_Two: e\r\n")];
     check(Listens::Tcp, &["--header-map", "dangerous"], "", &requests);

@@ -54,7 +54,7 @@ fn freeze(worker: i32) {
         })
     };
     while !is_frozen() {
-        thread::yield_now();
+        thread::park_timeout(std::time::Duration::from_millis(2));
     }
 }
 

@@ -6,8 +6,8 @@ use nix::sys::signal::Signal;
 
 use crate::{
     environ::facts,
-    real_gunicorn::both,
-    stack::{Gateway, Listens, Response, Setup, fixtures, start},
+    real_gunicorn::{self, Program, both},
+    stack::{Gateway, Listens, Response, Setup, fixtures, start, wait_until},
 };
 
 fn with(fields: &str) -> Vec<u8> {
@@ -149,6 +149,22 @@ fn what_is_too_large_is_named_with_its_limit() {
         assert_eq!(server.send(&line_of(101)).status, 414);
         server.log.wait_for("Request Line is too large (101 > 100)");
     }
+}
+
+#[test]
+fn a_reload_changes_how_new_connections_are_read() {
+    let strict = "loglevel = 'debug'\nheader_map = 'refuse'\nlimit_request_line = 60\n";
+    let gateway =
+        real_gunicorn::start(Program::Ours, "facts:application", Listens::Tcp, &[], strict);
+    gateway.log.wait_for("Worker ready");
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\nX_A: b\r\n\r\n", "x".repeat(60));
+    assert_eq!(gateway.send(&long).status, 414);
+    assert_eq!(answer(&gateway, "X_A: b\r\n").status, 400);
+    gateway.write("gunicorn.conf.py", "loglevel = 'debug'\nforwarded_allow_ips = ''\n");
+    gateway.signal(Signal::SIGHUP);
+    wait_until("the new limit", || (gateway.send(&long).status == 200).then_some(()));
+    let facts = facts(&gateway, &with("X_A: b\r\nX-Forwarded-Proto: https\r\n"));
+    assert_eq!((&facts["wsgi.url_scheme"], facts.get("HTTP_X_A")), (&"http".into(), None));
 }
 
 /// With 0, gunicorn has no limit; above 8190 it silently keeps to that.

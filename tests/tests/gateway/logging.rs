@@ -1,12 +1,17 @@
 //! The error log: who writes there, what the application says, what is printed, and where it goes.
 
-use std::{fs, io::Write};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use nix::sys::signal::Signal;
 
 use crate::{
-    real_gunicorn::both_started,
-    stack::{Gateway, Listens, Place, Setup, fixtures, wait_for_text, wait_until},
+    real_gunicorn::{Program, both_started, start},
+    stack::{Gateway, Listens, Place, Setup, binary, fixtures, wait_for_text, wait_until},
 };
 
 /// On a unix socket, so that it can be found without its log.
@@ -172,4 +177,59 @@ fn hup_brings_another_level_and_another_file() {
     let text = wait_for_text(&error_log, "Reload failed");
     assert!(text.lines().last().unwrap().contains("'/nowhere/e.log' isn't writable"), "{text}");
     assert_eq!(gateway.get("/").status, 200);
+}
+
+/// Whether anybody may go where this is.
+fn is_everybodys(path: &Path) -> bool {
+    let mode = |folder: &Path| fs::metadata(folder).unwrap().permissions().mode();
+    path.ancestors().skip(1).all(|folder| mode(folder) & 0o001 != 0)
+}
+
+#[test]
+fn log_files_belong_to_the_user_who_will_open_them_anew() {
+    let needed = [fixtures().join("spoken.py"), binary().to_owned()];
+    if !nix::unistd::Uid::effective().is_root() || !needed.iter().all(|it| is_everybodys(it)) {
+        eprintln!("not root, or built where nobody else may go: nobody to become");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let place = |name: &str| folder.join(name);
+    // `nobody`, by number.
+    let user = 65534;
+    for program in [Program::Gunicorn, Program::Ours] {
+        let shown = |name: &str| place(name).to_str().unwrap().to_owned();
+        let (errors, requests) = (shown("error.log"), shown("access.log"));
+        let flags = ["--user=65534", "--group=65534", "--capture-output", "--chdir"];
+        let flags = [&flags[..], &[folder.to_str().unwrap(), "--error-logfile", &errors]].concat();
+        let flags = [&flags[..], &["--access-logfile", &requests]].concat();
+        let mut server = start(program, "spoken:application", Listens::Tcp, &flags, "");
+        let listening = wait_for_text(&place("error.log"), "Listening at: http://");
+        let address = listening.split("http://").nth(1).unwrap().split(' ').next().unwrap();
+        let address = Place::Tcp(address.to_owned());
+        wait_for_text(&place("error.log"), "Booting worker");
+        let say = || {
+            let mut stream = address.connect().unwrap();
+            stream.write_all(b"GET /say HTTP/1.0\r\n\r\n").unwrap();
+            stream.rest();
+        };
+        say();
+        for name in ["error.log", "access.log"] {
+            assert_eq!(fs::metadata(place(name)).unwrap().uid(), user, "{name}");
+            fs::rename(place(name), place(&format!("old {name}"))).unwrap();
+        }
+        if program == Program::Gunicorn {
+            // Its master opens them anew as root, and its workers can not from then on.
+            continue;
+        }
+        server.signal(Signal::SIGUSR1);
+        wait_until("everything in the new files", || {
+            say();
+            let new = fs::read_to_string(place("error.log")).unwrap_or_default();
+            (said(&new) == SAID && place("access.log").exists()).then_some(())
+        });
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.exit_code(), Some(0));
+    }
 }

@@ -102,10 +102,7 @@ accesslog = "-"
 proc_name = "site"
 check_config = True
 secure_scheme_headers = {"X-B": "y", "X-A": "it's"}
-logconfig_dict = {
-    "version": 1,
-    "root": {"level": "INFO", "handlers": ["console"], "x": [1, 2.5, None, True]},
-}
+logconfig_dict = {"version": 1, "root": {"level": "INFO"}, "own": ["x", 1, 2.5, None, True]}
 wsgi_app = "app:application"
 
 def when_ready(server):

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use crate::{
     environ::{assert_same, facts},
-    real_gunicorn::both,
+    real_gunicorn::{alone, both},
     secure::{self, Client, Session, Wants},
-    stack::{Gateway, Listens, Response, Setup, fixtures},
+    stack::{Gateway, Listens, Response},
 };
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n";
@@ -31,17 +31,6 @@ fn status(server: &Gateway, bytes: &[u8]) -> Option<u16> {
     Response::read(&mut stream).map(|answer| answer.status)
 }
 
-/// Ours alone, with the application that tells its environ.
-fn start(flags: &[&str]) -> Gateway {
-    let fixtures = fixtures();
-    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), "facts:application"];
-    all.extend(["--log-level", "debug", "--proxy-protocol"]);
-    all.extend(flags);
-    let gateway = Setup::new(Listens::Tcp, &all).launch();
-    gateway.log.wait_for("Worker ready");
-    gateway
-}
-
 #[test]
 fn the_client_is_whom_the_proxy_names() {
     let inet6: Vec<u8> =
@@ -62,7 +51,7 @@ fn the_client_is_whom_the_proxy_names() {
             assert_same(&servers, &introduced(by));
         }
     }
-    let gateway = start(&[]);
+    let gateway = alone(&["--proxy-protocol"]);
     let facts = facts(&gateway, &introduced(LINE));
     let expected = [
         ("PROXY_PROTOCOL", "TCP4"),
@@ -176,7 +165,7 @@ fn it_holds_for_all_requests_of_a_connection() {
 
 #[test]
 fn byte_by_byte_and_in_the_logs() {
-    let gateway = start(&["--access-logfile", "-"]);
+    let gateway = alone(&["--proxy-protocol", "--access-logfile", "-"]);
     let mut stream = gateway.connect();
     for byte in introduced(&header(0x21, 0x11, &INET)) {
         stream.write_all(&[byte]).unwrap();

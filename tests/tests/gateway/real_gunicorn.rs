@@ -14,6 +14,14 @@ pub(crate) fn program() -> std::path::PathBuf {
     peers.program("gunicorn")
 }
 
+/// Ours alone, on TCP, with the tests' application `facts`.
+pub(crate) fn alone(flags: &[&str]) -> Gateway {
+    let flags = [&["--log-level", "debug"], flags].concat();
+    let gateway = start(Program::Ours, "facts:application", Listens::Tcp, &flags, "");
+    gateway.log.wait_for("Worker ready");
+    gateway
+}
+
 /// Both of them with the tests' application `facts`, the same flags and, unless it is empty, the same
 /// gunicorn.conf.py. Ours comes first.
 pub(crate) fn both(listens: Listens, flags: &[&str], conf: &str) -> [Gateway; 2] {
@@ -54,8 +62,10 @@ pub(crate) fn start(
     let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), application];
     all.extend(flags);
     let mut setup = Setup::new(listens, &all);
-    if program == Program::Gunicorn {
-        setup.command = replaced(&setup.command);
+    match program {
+        // Each would say where it is.
+        Program::Ours => drop(setup.command.arg("--no-control-socket")),
+        Program::Gunicorn => setup.command = replaced(&setup.command),
     }
     if !conf.is_empty() {
         setup.write("gunicorn.conf.py", conf);

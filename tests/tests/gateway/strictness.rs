@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Write};
 use serde_json::Value;
 
 use crate::{
-    real_gunicorn::both,
+    real_gunicorn::{alone, both},
     stack::{Gateway, Listens, Response},
 };
 
@@ -95,6 +95,22 @@ fn what_could_be_read_in_two_ways_reaches_nobody() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert_eq!(ours.log.count("Invalid request from ip=127.0.0.1: "), cases.len());
+}
+
+/// One answer, then the end: whatever follows must not be taken for the next request.
+#[test]
+fn nothing_is_smuggled_behind_what_is_refused() {
+    let gateway = alone(&[]);
+    for (number, case) in cases().iter().enumerate() {
+        let more = b"GET /seen/0 HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut stream = gateway.connect();
+        let _ = stream.write_all(&[&request(number, case.text)[..], more].concat());
+        let answer = Response::read(&mut stream).unwrap_or_else(|| panic!("{}", case.text));
+        assert_eq!(answer.status, case.status, "{}", case.text);
+        assert_eq!(answer.header("connection"), Some("close"), "{}", case.text);
+        assert!(stream.rest().is_empty(), "{}", case.text);
+    }
+    assert_eq!(seen(&gateway), Vec::<usize>::new());
 }
 
 /// gunicorn has called the application by then, which sees an error where it reads.

@@ -4,10 +4,7 @@ use std::{
     io::Read,
     net::{TcpListener, UdpSocket},
     os::unix::net::UnixDatagram,
-    sync::{
-        Arc,
-        mpsc::{Receiver, sync_channel},
-    },
+    sync::mpsc::{Receiver, sync_channel},
     thread,
     time::Duration,
 };
@@ -162,7 +159,7 @@ fn over_tcp() {
 
 #[test]
 fn facilities_and_levels_are_numbers() {
-    let syslog = Arc::new(Syslog::udp());
+    let syslog = Syslog::udp();
     let flags =
         ["--log-syslog", "--log-syslog-to", &syslog.address, "--log-syslog-facility", "local3"];
     let flags = [&flags[..], &["--access-logformat", "line %(s)s"]].concat();

@@ -177,3 +177,25 @@ fn one_that_is_for_another_process_is_not_taken() {
     let gateway = setup.launch();
     assert_eq!(gateway.get("/version").text(), "one");
 }
+
+#[test]
+fn it_is_told_which_of_two_masters_is_the_service() {
+    let mut setup = setup(&["--workers", "1"]);
+    let manager = Manager::at(&mut setup);
+    let mut gateway = setup.launch();
+    manager.until("READY=1");
+    gateway.signal(Signal::SIGUSR2);
+    let line = gateway.log.wait_for("New master with pid: ");
+    let new = line.rsplit(' ').next().unwrap().to_owned();
+    manager.until("READY=1");
+    gateway.signal(Signal::SIGTERM);
+    let told = manager.until("MAINPID=");
+    assert_eq!(told.last().unwrap(), &format!("MAINPID={new}"));
+    assert!(!told.iter().any(|it| it.starts_with("STOPPING")), "the service goes on: {told:?}");
+    // Once more, by itself, once it is the only one.
+    assert_eq!(manager.until("MAINPID=").last(), Some(&format!("MAINPID={new}")));
+    let new = nix::unistd::Pid::from_raw(new.parse().unwrap());
+    nix::sys::signal::kill(new, Signal::SIGTERM).unwrap();
+    manager.until("STOPPING=1");
+    gateway.wait();
+}

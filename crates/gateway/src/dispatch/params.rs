@@ -1,7 +1,7 @@
 //! The request as CGI's variables: what gunicorn puts in `environ`, under the same names, byte for
 //! byte. Objects (`wsgi.input` and so on) are the app-host's to add.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use fastcgi::{KeepConnection, RequestWriter};
 use trace::TRACEPARENT;
@@ -87,10 +87,13 @@ fn put_all(
     put_server(local, head, sink);
     let settings = gateway.settings();
     put_fields(head, story, settings.server_timing, sink);
+    if head.is_http2() {
+        sink.put(b"HTTP_VERSION", b"2");
+    }
     if settings.server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
-    let script_name = head.script_name().unwrap_or_else(|| gateway.script_name(&settings));
+    let script_name = head.script_name().unwrap_or(settings.script_name.as_bytes());
     let path = mounted(head.path(), script_name)?;
     sink.put(b"PATH_INFO", &unquote(path));
     sink.put(b"SCRIPT_NAME", script_name);
@@ -141,8 +144,11 @@ fn put_server(local: &Local, head: &Head, sink: &mut impl Sink) {
 }
 
 /// Fields of one name are joined by commas. Heads have some ten fields, so looking back through them
-/// is cheaper than any table.
+/// is cheaper than any table; where an operator allows thousands, it would take too long.
 fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
+    const FEW: usize = 128;
+    let are_many = head.fields().nth(FEW).is_some();
+    let mut many: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut name = Vec::with_capacity(64);
     for (index, (field, value)) in head.fields().enumerate() {
         match field.len() {
@@ -157,6 +163,15 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
             // This hop's own step of the journey goes on instead.
             11 if timing && field.eq_ignore_ascii_case(TRACEPARENT.as_bytes()) => continue,
             _ => (),
+        }
+        name.clear();
+        name.extend_from_slice(b"HTTP_");
+        name.extend(in_variable(field));
+        if are_many {
+            let joined = many.entry(name.clone());
+            let joined = joined.and_modify(|joined| joined.push(b',')).or_default();
+            joined.extend_from_slice(value);
+            continue;
         }
         let has_underscores = head.has_underscores();
         let is_same = |(other, _): &(&[u8], &[u8])| {
@@ -174,10 +189,10 @@ fn put_fields(head: &Head, story: &Story, timing: bool, sink: &mut impl Sink) {
                 value.to_mut().extend_from_slice(another);
             }
         }
-        name.clear();
-        name.extend_from_slice(b"HTTP_");
-        name.extend(in_variable(field));
         sink.put(&name, &value);
+    }
+    for (name, value) in &many {
+        sink.put(name, value);
     }
     if let (true, Some(trace)) = (timing, story.trace) {
         sink.put(b"HTTP_TRACEPARENT", trace.to_string().as_bytes());

@@ -179,6 +179,8 @@ fn header(data: &[u8]) -> Result<Option<(Introduction, usize)>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// What comes of a connection that begins with `data` and a request behind it, however it is cut.
@@ -283,5 +285,37 @@ mod tests {
         assert_eq!(begins(SIGNATURE, ProxyProtocol::V2), Beginning::Header(Version::Two));
         assert_eq!(begins(b"PRO", ProxyProtocol::Auto), Beginning::Open);
         assert_eq!(begins(b"POST", ProxyProtocol::Auto), Beginning::Request);
+    }
+
+    fn beginnings() -> impl Strategy<Value = Vec<u8>> {
+        let start = prop::sample::select(vec![
+            &b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"[..],
+            b"PROXY TCP6 ::1 ::2 ",
+            b"PROXY UNKNOWN ",
+            b"PROXY ",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x7b\x16\x2e",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0",
+            b"\r\n\r\n\0\r\nQUIT\n",
+            b"GET / HTTP/1.1\r\n",
+        ]);
+        (start, prop::collection::vec(any::<u8>(), 0..120), 0..4_usize).prop_map(
+            |(start, rest, dropped)| {
+                let start = &start[..start.len().saturating_sub(dropped)];
+                [start, &rest].concat()
+            },
+        )
+    }
+
+    proptest! {
+        /// What was made of a beginning is what is made of it with anything behind.
+        #[test]
+        fn no_bytes_make_it_panic_however_they_are_cut(
+            bytes in beginnings(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = outcome(&bytes);
+            let part = outcome(&bytes[..cut.index(bytes.len() + 1)]);
+            prop_assert!(part.is_none() || part == whole, "{part:?}, {whole:?}");
+        }
     }
 }

@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 
 pub(crate) use format::Format;
 pub(crate) use logger::describe;
-pub(crate) use outputs::Outputs;
+pub(crate) use outputs::{Outputs, is_pythons};
 pub(crate) use statsd::check_address as check_statsd_address;
 pub(crate) use syslog::{
     check_address as check_syslog_address, check_facility as check_syslog_facility,

@@ -146,7 +146,7 @@ pub(super) fn from_chdir(settings: &Settings, path: &Path) -> PathBuf {
 }
 
 /// An empty dictionary is none, as in Python.
-fn is_pythons(settings: &Settings) -> bool {
+pub(crate) fn is_pythons(settings: &Settings) -> bool {
     let dictionary = settings.logconfig_dict.as_ref().and_then(Value::as_object);
     settings.logconfig.is_some()
         || settings.logconfig_json.is_some()

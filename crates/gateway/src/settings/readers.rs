@@ -205,7 +205,7 @@ pub enum HeaderMap {
 }
 
 pub(super) fn header_map(text: &str) -> Result<HeaderMap, String> {
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "drop" => Ok(HeaderMap::Drop),
         "refuse" => Ok(HeaderMap::Refuse),
         "dangerous" => Ok(HeaderMap::Dangerous),

@@ -120,7 +120,7 @@ impl Lifecycle {
             }
             Err(error) => return Err(error),
         };
-        Ok(())
+        self.pid_file.as_ref().map_or(Ok(()), |file| self.give(file.path()))
     }
 
     fn pid_path(&self, path: &Path) -> PathBuf {
@@ -131,13 +131,12 @@ impl Lifecycle {
         path.into()
     }
 
-    /// What was made so far belongs to whom we become.
-    pub(super) fn give_files(&self, log: &Log) -> Result<(), String> {
+    /// Logs belong to whom we become, who opens them anew; and to the nursery, who is them already.
+    pub(super) fn give_logs(&self, log: &Log) -> Result<(), String> {
         let Some(identity) = &self.identity else { return Ok(()) };
         let (user, group) = identity.owner();
         log.give_to(Some(user), Some(group))
-            .map_err(|error| format!("logs can not be given away: {error}"))?;
-        self.pid_file.as_ref().map_or(Ok(()), |file| self.give(file.path()))
+            .map_err(|error| format!("logs can not be given away: {error}"))
     }
 
     fn give(&self, path: &Path) -> Result<(), String> {

@@ -32,7 +32,7 @@ use crate::{
     daemon::{self, Side, Terminal},
     front::{Connections, tls},
     gateway::{Budget, Gateway},
-    log::Log,
+    log::{self, Log},
     pool::Pool,
     settings::{self, Mode, Settings, SettingsError, Settled, Source, Sources},
 };
@@ -131,7 +131,13 @@ fn begin(
         let failed = |error| format!("can't chdir to \"{}\": {error}", folder.display());
         env::set_current_dir(folder).map_err(failed)?;
     }
+    // The log's own stream to the terminal is closed once everything listens. A process that Python's
+    // logging runs in could not be told to.
+    if log::is_pythons(settings) {
+        terminal.silence().map_err(readable)?;
+    }
     let log = Log::open(settings, &recipe.python)?;
+    lifecycle.give_logs(&log)?;
     terminal.silence().map_err(readable)?;
     if plan.detaches || plan.identity.is_some() {
         // The one there is was started by another process, or as another user.
@@ -153,7 +159,6 @@ fn begin(
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
     lifecycle.write_pid_file(settings)?;
-    lifecycle.give_files(&log)?;
     lifecycle.bind_was_asked_for =
         settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
     let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {
@@ -176,7 +181,6 @@ fn begin(
         census,
         reloader: Rc::default(),
         complaints: RefCell::default(),
-        script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
     });
     let runtime = Builder::new_current_thread()

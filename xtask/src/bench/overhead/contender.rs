@@ -75,9 +75,14 @@ impl Kind {
         let python = subject.environment.python();
         let (host, port) = (at.ip(), at.port());
         let line = match self {
-            Kind::Ours => format!("--workers 2 --bind {at} --python {}", python.display()),
+            Kind::Ours => {
+                format!("--no-control-socket --workers 2 --bind {at} --python {}", python.display())
+            }
             Kind::OursThreads => {
-                format!("--workers 2 --threads 4 --bind {at} --python {}", python.display())
+                format!(
+                    "--no-control-socket --workers 2 --threads 4 --bind {at} --python {}",
+                    python.display()
+                )
             }
             Kind::GunicornSync => format!("--no-control-socket --workers 2 --bind {at}"),
             Kind::GunicornThreads => format!(

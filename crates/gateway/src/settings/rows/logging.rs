@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["--error-logfile", "--log-file"],
         takes: One("FILE"),
         default: "-",
-        help: "Where everything else is logged; -: standard error",
+        help: "Where everything else is logged; -: standard error; also --log-file",
         read: |to, values| {
             to.error_logfile = read::destination(last(values));
             Ok(())
