@@ -1,8 +1,6 @@
 //! gunicorn's "Control": the socket of gunicornc.
 
-use super::{
-    Nothing, Number, One, ROW, Row, Settings, Value, file, in_python, last, read,
-};
+use super::{Nothing, Number, One, ROW, Row, Settings, Value, file, in_python, last, read};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
