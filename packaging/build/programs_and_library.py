@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import maturin
@@ -51,11 +52,24 @@ def programs():
     command += ["--message-format=json-render-diagnostics"]
     for package in PACKAGES:
         command += ["-p", package]
-    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    for line in output.splitlines():
+    built = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True)
+    for line in built.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable"):
             yield Path(message["executable"])
+
+
+def environment():
+    """maturin's own, so that cargo does not build twice what programs and library share."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    width = 64 if sys.maxsize > 2**32 else 32
+    return {
+        **os.environ,
+        "PYO3_BUILD_EXTENSION_MODULE": "1",
+        "PYO3_ENVIRONMENT_SIGNATURE": f"{sys.implementation.name}-{version}-{width}bit",
+        "PYO3_PYTHON": sys.executable,
+        "PYTHON_SYS_EXECUTABLE": sys.executable,
+    }
 
 
 def copy(source, target):

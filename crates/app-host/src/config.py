@@ -56,6 +56,7 @@ def contents(name, module):
     lines = assigned(module)
     return {
         "path": name,
+        "script_name": os.environ.get("SCRIPT_NAME", "").encode("utf-8", "replace").decode(),
         "entries": [
             {"name": key, "line": lines.get(key, 0), **kind(value)}
             for key, value in vars(module).items()

@@ -76,14 +76,18 @@ pub(crate) fn is_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }
 
-/// A child has come back out of the application. It ends, with the code an ordinary script would
-/// have ended with, but without what the worker registered to run at its own exit.
+/// A child has come back out of the application. It ends with the code an ordinary script would have
+/// ended with, but without what the worker registered to run at its own exit.
 pub(crate) fn end_child(
     py: Python<'_>,
     result: &Result<(), Fault>,
     start_response: &Bound<'_, StartResponse>,
 ) -> PyResult<()> {
-    let code = exit_code(py, result, start_response).unwrap_or(1);
+    leave(py, exit_code(py, result, start_response).unwrap_or(1))
+}
+
+/// Ends a child, and comes back only if not even that can be done.
+pub(crate) fn leave(py: Python<'_>, code: i32) -> PyResult<()> {
     for stream in ["stdout", "stderr"] {
         let _ = py.import("sys")?.getattr(stream)?.call_method0("flush");
     }

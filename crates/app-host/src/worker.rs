@@ -247,7 +247,13 @@ impl Worker {
             };
             let (application, options) = (self.application.bind(py), &self.options);
             let hooks = &self.hooks;
-            match call::serve(application, options, environs, &mut connection, request, hooks) {
+            let served =
+                call::serve(application, options, environs, &mut connection, request, hooks);
+            if fork::is_child() {
+                // A hook has forked; the application's children do not come as far as this.
+                let _ = fork::leave(py, 0);
+            }
+            match served {
                 Ok(KeepConnection::Yes) => (),
                 Ok(KeepConnection::No) => return py.detach(|| connection.close()),
                 Err(error) => {

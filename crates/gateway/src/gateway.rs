@@ -26,19 +26,11 @@ pub(crate) struct Gateway {
     pub(crate) reloader: Rc<Reloader>,
     /// What clients' heads were complained of for: one line each, not one for each request.
     pub(crate) complaints: RefCell<Complaints>,
-    /// The prefix the application is mounted under, from the environment as gunicorn has it.
-    pub(crate) script_name: Vec<u8>,
 }
 
 impl Gateway {
     pub(crate) fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
-    }
-
-    /// `--env` is the application's environment, and this variable is read there.
-    pub(crate) fn script_name<'a>(&'a self, settings: &'a Settings) -> &'a [u8] {
-        let set = settings.env.iter().rev().find(|(name, _)| name == "SCRIPT_NAME");
-        set.map_or(&self.script_name, |(_, value)| value.as_bytes())
     }
 }
 
@@ -85,7 +77,6 @@ pub(crate) fn idle(flags: &[&str]) -> Gateway {
         census: Census::default(),
         reloader: Rc::default(),
         complaints: RefCell::default(),
-        script_name: Vec::new(),
         settings: RefCell::new(Rc::new(settings)),
     }
 }

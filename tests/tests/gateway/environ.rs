@@ -227,6 +227,13 @@ fn with_everything_permitted() {
 }
 
 #[test]
+fn mounted_by_the_configuration_file() {
+    let conf = "import os\nos.environ['SCRIPT_NAME'] = '/a'\n";
+    check(Listens::Tcp, &[], conf, &[get("/a/b"), with("")]);
+    check(Listens::Tcp, &[], "raw_env = ['SCRIPT_NAME=/a']\n", &[get("/a/b"), with("")]);
+}
+
+#[test]
 fn with_very_many_fields() {
     let some = |count: usize| -> String {
         (0..count).map(|number| format!("X-{}: {number}\r\n", number % 10_000)).collect()

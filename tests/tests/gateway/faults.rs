@@ -130,6 +130,26 @@ fn a_child_of_the_application_does_not_hide_its_workers_death() {
 }
 
 #[test]
+fn a_hook_that_forks_has_one_worker_afterwards() {
+    let fixtures = fixtures();
+    let flags = ["--chdir", fixtures.to_str().unwrap(), "faults:application", "--workers", "1"];
+    let setup = Setup::new(Listens::Tcp, &flags);
+    setup.write(
+        "gunicorn.conf.py",
+        "import os\ndef post_request(worker, req):\n    \
+         if req.path == '/fork':\n        child = os.fork()\n        \
+         if child:\n            os.waitpid(child, 0)\n            print('its child has ended', flush=True)\n",
+    );
+    let mut gateway = setup.launch();
+    gateway.log.wait_for("Booting worker");
+    let process = worker(&gateway);
+    assert_eq!(gateway.get("/fork").status, 200);
+    gateway.output.wait_for("its child has ended");
+    assert_eq!(worker(&gateway), process);
+    gateway.stop();
+}
+
+#[test]
 fn threads_of_one_worker_overlap() {
     let gateway = start(&["--workers", "1", "--threads", "4"]);
     thread::scope(|scope| {

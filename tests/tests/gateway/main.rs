@@ -4,6 +4,7 @@
 
 mod secure; // talks to it over TLS
 mod stack; // starts it, talks to it, reads its log
+mod streams; // talks to it over HTTP/2
 mod real_gunicorn; // the same for gunicorn, to be compared with
 
 mod access_log;
@@ -22,6 +23,7 @@ mod memory;
 mod print_config;
 mod proxy_protocol;
 mod queue;
+mod http2;
 mod reading;
 mod reexec;
 mod reload_on_change;

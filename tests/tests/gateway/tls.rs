@@ -126,7 +126,8 @@ fn files_that_will_not_do_are_named_before_anything_listens() {
     let refuse = |flags: &[&str], expected: &str| {
         let mut gateway = setup(Listens::Tcp, &files, flags).launch();
         assert_eq!(gateway.exit_code(), Some(1), "{flags:?}");
-        let log = gateway.log.text();
+        let folder = format!("{}/", gateway.scratch().display());
+        let log = gateway.log.text().replace(&folder, "");
         assert!(log.starts_with(&format!("Error: {expected}")), "{flags:?}: {log}");
         assert!(!log.contains("Listening at"), "{log}");
     };
@@ -292,7 +293,7 @@ fn a_hangup_reads_the_certificate_again() {
     fs::write(&place, &new.certificate).unwrap();
     gateway.signal(Signal::SIGHUP);
     let complaint = gateway.log.wait_for("Reload failed, the old workers serve on. Reason: ");
-    assert!(complaint.contains("certfile \"it.pem\" holds no private key"), "{complaint}");
+    assert!(complaint.contains("it.pem\" holds no private key"), "{complaint}");
     assert!(secure::connect(&gateway).was_shown(&old));
     assert_eq!(gateway.booted().len(), 1);
 
@@ -318,13 +319,4 @@ fn without_http2_nothing_is_asked_by_alpn() {
     let mut session = client.connect(&gateway).unwrap();
     assert_eq!(session.alpn(), None);
     assert_eq!(session.get("/").status, 200);
-}
-
-#[test]
-fn http2_is_refused_by_name() {
-    let mut gateway = setup(Listens::Tcp, &[], &["--http-protocols", "h2,h1"]).launch();
-    assert_eq!(gateway.exit_code(), Some(1));
-    let log = gateway.log.text();
-    assert!(log.starts_with("Error: http_protocols \"h2\""), "{log}");
-    assert!(log.contains("causeway-edge"), "{log}");
 }

@@ -88,7 +88,10 @@ impl Samples {
             // One that ended between the two looks has nothing any more.
             if sample.kib > 0 {
                 let series = Series { role, samples: Vec::new() };
-                self.processes.entry(process.pid).or_insert(series).samples.push(sample);
+                let series = self.processes.entry(process.pid).or_insert(series);
+                // A worker is known for one only a moment after it was forked.
+                series.role = role;
+                series.samples.push(sample);
             }
         }
     }

@@ -48,6 +48,9 @@ const VISITORS: [(Habit, usize, u64); 6] = [
 /// Larger than what the gateway keeps in memory.
 const UPLOAD: usize = 3 << 20;
 
+/// An answer, or its beginning.
+const BROKEN_OFF: &str = "broken off";
+
 const OF_A_STREAM: usize = 100 * 1024;
 
 impl Visitors {
@@ -87,7 +90,10 @@ async fn visit(
             Ok(outcome) => outcome,
             Err(error) => {
                 kept = None;
-                format!("lost: {error:#}")
+                let reason = format!("{error:#}");
+                // With what had come until then, which differs each time.
+                let broken = reason.starts_with("the connection ended too early");
+                if broken { BROKEN_OFF.to_owned() } else { format!("lost: {reason}") }
             }
         };
         {
@@ -206,8 +212,7 @@ impl Count {
                     "500" if *kind == Habit::Raises.name() => right += times,
                     "left" => right += times,
                     "200" if *kind != Habit::Raises.name() => right += times,
-                    "502" => hit += times,
-                    cut if cut.starts_with("lost: the connection ended too early") => hit += times,
+                    "502" | BROKEN_OFF => hit += times,
                     other => complaints.push(format!("{kind}: {times} times {other}")),
                 }
             }

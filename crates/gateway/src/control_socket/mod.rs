@@ -60,7 +60,7 @@ pub(crate) fn open(settings: &Settings) -> Option<Result<ControlSocket, String>>
 }
 
 /// Where gunicornc looks.
-fn default_path() -> Option<PathBuf> {
+pub(crate) fn default_path() -> Option<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     if let Some(folder) = runtime.filter(|folder| folder.is_dir()) {
         return Some(folder.join("gunicorn.ctl"));

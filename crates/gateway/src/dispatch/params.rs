@@ -87,10 +87,13 @@ fn put_all(
     put_server(local, head, sink);
     let settings = gateway.settings();
     put_fields(head, story, settings.server_timing, sink);
+    if head.is_http2() {
+        sink.put(b"HTTP_VERSION", b"2");
+    }
     if settings.server_timing {
         sink.put(b"CAUSEWAY_SERVER_TIMING", b"on");
     }
-    let script_name = head.script_name().unwrap_or_else(|| gateway.script_name(&settings));
+    let script_name = head.script_name().unwrap_or(settings.script_name.as_bytes());
     let path = mounted(head.path(), script_name)?;
     sink.put(b"PATH_INFO", &unquote(path));
     sink.put(b"SCRIPT_NAME", script_name);

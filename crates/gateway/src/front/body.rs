@@ -48,6 +48,8 @@ impl Drop for Memory {
 enum Length {
     Left(u64),
     Chunked(Chunked),
+    /// Until somebody says that it has ended.
+    Open,
 }
 
 pub(crate) struct BodyReader {
@@ -70,6 +72,7 @@ impl BodyReader {
         let left = match framing {
             Framing::Length(length) if length > limit => return Err(too_long(limit)),
             Framing::Length(length) => Length::Left(length),
+            Framing::UntilEnd => Length::Open,
             Framing::Chunked => Length::Chunked(Chunked::new(LineEnds::Strict)),
         };
         let memory = Memory { bytes: 0, budget };
@@ -81,8 +84,13 @@ impl BodyReader {
     pub(crate) fn appetite(&self) -> usize {
         match self.left {
             Length::Left(left) => usize::try_from(left).unwrap_or(APPETITE).min(APPETITE),
-            Length::Chunked(_) => APPETITE,
+            Length::Chunked(_) | Length::Open => APPETITE,
         }
+    }
+
+    /// Whether only its sender can say when it is complete.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        matches!(self.left, Length::Open)
     }
 
     /// Takes what is there. True once the body is complete.
@@ -90,7 +98,8 @@ impl BodyReader {
         loop {
             let piece = match &mut self.left {
                 Length::Left(0) => return Ok(true),
-                Length::Left(_) if buffer.is_empty() => return Ok(false),
+                Length::Left(_) | Length::Open if buffer.is_empty() => return Ok(false),
+                Length::Open => buffer.split().freeze(),
                 Length::Left(left) => {
                     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
                     *left -= here as u64;

@@ -21,6 +21,8 @@ pub(crate) use reader::{HeadReader, Limits};
 pub(crate) enum Framing {
     Length(u64),
     Chunked,
+    /// HTTP/2 says in its own way when it has ended.
+    UntilEnd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(crate) struct Head {
     path: Range<usize>,
     query: Range<usize>,
     version: Version,
-    protocol: Range<usize>,
+    protocol: Protocol,
     fields: Vec<(Range<usize>, Range<usize>)>,
     /// Names that CGI could not tell from others.
     dropped: Vec<Range<usize>>,
@@ -53,6 +55,14 @@ pub(crate) struct Head {
     scheme: Scheme,
     keep_alive: bool,
     expects_continue: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// As the client wrote it: what is read as HTTP/1.1 may call itself 1.2.
+    Written(Range<usize>),
+    /// Written down as HTTP/1.1 only to be read.
+    Http2,
 }
 
 impl Head {
@@ -95,9 +105,26 @@ impl Head {
         self.version
     }
 
-    /// As the client wrote it: what is read as HTTP/1.1 may call itself 1.2.
     pub(crate) fn protocol(&self) -> &[u8] {
-        self.slice(&self.protocol)
+        match &self.protocol {
+            Protocol::Written(place) => self.slice(place),
+            Protocol::Http2 => b"HTTP/2.0",
+        }
+    }
+
+    /// What came by a stream, which says in its own way whether and where a body ends.
+    pub(super) fn over_http2(mut self, has_body: bool) -> Head {
+        self.protocol = Protocol::Http2;
+        self.keep_alive = true;
+        let is_announced = self.fields().any(|(name, _)| name == b"content-length");
+        if has_body && !is_announced {
+            self.framing = Framing::UntilEnd;
+        }
+        self
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.protocol == Protocol::Http2
     }
 
     /// What the answer calls itself.

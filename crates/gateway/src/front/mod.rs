@@ -12,6 +12,7 @@ mod pages; // small pages of our own
 pub(crate) mod proxy_protocol; // whose connection it is, as a proxy says
 mod socket; // TCP or unix, with a deadline
 pub(crate) mod tls; // and with TLS over it
+mod http2; // and with many requests at once over that
 
 use std::{rc::Rc, time::Duration};
 
@@ -79,7 +80,7 @@ pub(crate) async fn serve(
     match connection.introduce(&gateway, &settings).await {
         Ok(Some(())) => (),
         Ok(None) => return,
-        Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+        Err(refusal) => return connection.refuse(&gateway, refusal).await,
     }
     let mut scheme = Scheme::Http;
     if let Some(config) = gateway.tls.now() {
@@ -95,47 +96,27 @@ pub(crate) async fn serve(
         match connection.introduce(&gateway, &settings).await {
             Ok(Some(())) => (),
             Ok(None) => return,
-            Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+            Err(refusal) => return connection.refuse(&gateway, refusal).await,
         }
     }
     let limits = Limits::new(&settings, connection.is_trusted(&settings), scheme);
+    if connection.socket.alpn() == Some(http2::NAME) {
+        return Box::pin(http2::serve(gateway, connection, limits)).await;
+    }
     let mut phase = Phase::Fresh;
     loop {
         let head = match connection.head(&gateway, &limits, phase).await {
             Ok(Some(head)) => head,
             Ok(None) => break,
-            Err(refusal) => return connection.refuse(&gateway, None, refusal).await,
+            Err(refusal) => return connection.refuse(&gateway, refusal).await,
         };
-        let mut story = Story::begin(connection.client());
-        story.introduction = connection.introduction;
-        let body = match connection.body(&gateway, &head).await {
-            Ok(body) => body,
-            Err(BodyError::Refused(refusal)) => {
-                return connection.refuse(&gateway, Some((&head, &mut story)), refusal).await;
-            }
-            Err(BodyError::Gone) => {
-                gateway.log.debug(format_args!(
-                    "{} {} from {}: the client left before its body was complete",
-                    head.method_text(),
-                    head.target_text(),
-                    connection.client()
-                ));
-                break;
-            }
-        };
-        if gateway.log.says_debug() && !gateway.settings().hooks.contains(&"pre_request") {
-            // What gunicorn's own hook of that name does.
-            let path = head.path().escape_ascii();
-            gateway.log.debug(format_args!("{} {path}", head.method_text()));
-        }
-        let answered = dispatch::answer(&gateway, &mut connection, &mut story, &head, body).await;
-        gateway.log.request(&gateway, &connection.local, &head, &story);
-        match answered {
-            Persistence::KeepAlive => phase = Phase::Idle,
-            Persistence::Close => {
+        match connection.exchange(&gateway, &head).await {
+            Some(Persistence::KeepAlive) => phase = Phase::Idle,
+            Some(Persistence::Close) => {
                 connection.socket.linger(&mut connection.buffer).await;
                 break;
             }
+            None => break,
         }
     }
 }
@@ -161,6 +142,36 @@ impl Connection {
             Some(Introduction::Client { client, .. }) => Peer::Tcp(client),
             Some(Introduction::Local | Introduction::Unknown) | None => self.peer,
         }
+    }
+
+    /// One request whose head is here: its body, its answer, its line in the access log. `None`: the
+    /// client is gone, or was told nothing.
+    async fn exchange(&mut self, gateway: &Rc<Gateway>, head: &Head) -> Option<Persistence> {
+        let mut story = Story::begin(self.client());
+        story.introduction = self.introduction;
+        let body = match self.body(gateway, head).await {
+            Ok(body) => body,
+            Err(BodyError::Refused(refusal)) => {
+                return self.tell(gateway, Some((head, &mut story)), refusal).await;
+            }
+            Err(BodyError::Gone) => {
+                gateway.log.debug(format_args!(
+                    "{} {} from {}: the client left before its body was complete",
+                    head.method_text(),
+                    head.target_text(),
+                    self.client()
+                ));
+                return None;
+            }
+        };
+        if gateway.log.says_debug() && !gateway.settings().hooks.contains(&"pre_request") {
+            // What gunicorn's own hook of that name does.
+            let path = head.path().escape_ascii();
+            gateway.log.debug(format_args!("{} {path}", head.method_text()));
+        }
+        let answered = dispatch::answer(gateway, self, &mut story, head, body).await;
+        gateway.log.request(gateway, &self.local, head, &story);
+        Some(answered)
     }
 
     /// Reads what a proxy says of its client before anything else, if it does and has not. `None`: the
@@ -271,18 +282,28 @@ impl Connection {
             match self.socket.read(&mut self.buffer).await {
                 Ok(_) => (),
                 Err(Gone::Silent) => return Err(BodyError::Refused(Refusal::request_timeout())),
+                Err(Gone::Closed) if reader.is_open_ended() && self.socket.has_ended() => {
+                    return Ok(reader.finish());
+                }
                 Err(Gone::Closed) => return Err(BodyError::Gone),
             }
         }
     }
 
     /// Answers what is no request, and closes: where the next one would begin can not be said.
-    async fn refuse(
-        mut self,
+    async fn refuse(mut self, gateway: &Gateway, refusal: Refusal) {
+        if self.tell(gateway, None, refusal).await.is_some() {
+            self.socket.linger(&mut self.buffer).await;
+        }
+    }
+
+    /// Says why there is no other answer. `None`: nobody has heard it.
+    async fn tell(
+        &mut self,
         gateway: &Gateway,
         about: Option<(&Head, &mut Story)>,
         refusal: Refusal,
-    ) {
+    ) -> Option<Persistence> {
         gateway.log.warning(format_args!("Invalid request from ip={}: {refusal}", self.client()));
         let page = page(refusal.status(), refusal.message(), Persistence::Close, &[]);
         if let Some((head, story)) = about {
@@ -291,8 +312,7 @@ impl Connection {
             gateway.log.request(gateway, &self.local, head, story);
         }
         self.socket.expect_within(BODY_PATIENCE);
-        if self.socket.write_all(page.bytes.chunk()).await.is_ok() {
-            self.socket.linger(&mut self.buffer).await;
-        }
+        let told = self.socket.write_all(page.bytes.chunk()).await;
+        told.is_ok().then_some(Persistence::Close)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     connections::{Phase, Watch},
+    http2,
     tls::{Tls, Unshaken},
 };
 
@@ -32,6 +33,8 @@ pub(crate) enum Stream {
 enum Channel {
     Plain(Stream),
     Tls(Box<Tls>),
+    /// One of many over one of the others.
+    Http2(http2::Stream),
 }
 
 /// Why nothing more comes.
@@ -70,6 +73,24 @@ impl Socket {
         Ok(Socket { channel: Channel::Tls(tls), watch })
     }
 
+    pub(super) fn of_stream(stream: http2::Stream, watch: Rc<Watch>) -> Socket {
+        Socket { channel: Channel::Http2(stream), watch }
+    }
+
+    /// What the client has asked for over TLS.
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        match &self.channel {
+            Channel::Tls(tls) => tls.alpn(),
+            Channel::Plain(_) | Channel::Http2(_) => None,
+        }
+    }
+
+    /// For a connection that waits for several things at once.
+    pub(super) fn wait_until(&mut self, deadline: Option<Instant>, phase: Phase) {
+        self.watch.deadline.set(deadline);
+        self.watch.phase.set(phase);
+    }
+
     pub(crate) fn set_phase(&mut self, phase: Phase) {
         self.watch.phase.set(phase);
     }
@@ -80,14 +101,31 @@ impl Socket {
 
     /// What the socket has, up to the buffer's free room.
     pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> Result<usize, Gone> {
-        let Socket { channel, watch } = self;
-        let mut read = pin!(channel.read_buf(buffer));
-        poll_fn(|context| match read.as_mut().poll(context) {
+        poll_fn(|context| self.poll_read(context, buffer)).await
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<Result<usize, Gone>> {
+        match pin!(self.channel.read_buf(buffer)).poll(context) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
             Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
-            Poll::Pending => watch.wait(context).map(Err),
-        })
-        .await
+            Poll::Pending => self.watch.wait(context).map(Err),
+        }
+    }
+
+    /// Whether the client has said that a body is at its end, which on other connections it can not.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(&self.channel, Channel::Http2(stream) if stream.has_ended())
+    }
+
+    /// The answer is said, to its end or not: a stream of HTTP/2 has an end of its own.
+    pub(super) fn finish(&mut self) {
+        if let Channel::Http2(stream) = &mut self.channel {
+            stream.finish();
+        }
     }
 
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), Gone> {
@@ -107,7 +145,12 @@ impl Socket {
         match self.channel.poll_write(context, pieces) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Closed)),
             Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
-            Poll::Pending => self.watch.wait(context).map(Err),
+            Poll::Pending => self.watch.wait(context).map(|gone| {
+                if let Channel::Http2(stream) = &mut self.channel {
+                    stream.break_off();
+                }
+                Err(gone)
+            }),
         }
     }
 
@@ -117,6 +160,10 @@ impl Socket {
     pub(crate) async fn closed(&mut self, buffer: &mut BytesMut) {
         /// Of requests sent ahead of their turn. Beyond it, we look no further.
         const MOST: usize = 64 * 1024;
+        if let Channel::Http2(stream) = &self.channel {
+            // What it sends, it sends on other streams; and this one may well be half closed.
+            return poll_fn(|context| stream.poll_gone(context)).await;
+        }
         loop {
             if buffer.len() >= MOST {
                 return std::future::pending().await;
@@ -135,7 +182,8 @@ impl Socket {
     /// Not through the runtime: it has not heard yet of what came this instant.
     pub(crate) fn last_look(&mut self, buffer: &mut BytesMut) -> bool {
         let mut found = [0; 4096];
-        let read = match self.channel.stream() {
+        let Some(stream) = self.channel.stream() else { return false };
+        let read = match stream {
             Stream::Tcp(stream) => nix::unistd::read(stream, &mut found),
             Stream::Unix(stream) => {
                 // Fails only if the peer has closed already.
@@ -145,20 +193,23 @@ impl Socket {
         };
         let found = &found[..read.unwrap_or(0)];
         match &mut self.channel {
-            Channel::Plain(_) => buffer.extend_from_slice(found),
             Channel::Tls(tls) => tls.put(found),
+            Channel::Plain(_) | Channel::Http2(_) => buffer.extend_from_slice(found),
         }
         !found.is_empty()
     }
 
     /// Closes with an error, where a plain end would pass for the end of an answer.
     pub(crate) fn reset(&mut self) {
-        if let Channel::Tls(tls) = &mut self.channel {
-            tls.break_off();
+        match &mut self.channel {
+            Channel::Plain(_) => (),
+            Channel::Tls(tls) => tls.break_off(),
+            Channel::Http2(stream) => stream.break_off(),
         }
         let sockets = match self.channel.stream() {
-            Stream::Tcp(stream) => socket2::SockRef::from(stream),
-            Stream::Unix(stream) => socket2::SockRef::from(stream),
+            None => return,
+            Some(Stream::Tcp(stream)) => socket2::SockRef::from(stream),
+            Some(Stream::Unix(stream)) => socket2::SockRef::from(stream),
         };
         // Where the system has no such option, the client sees the plain end.
         let _ = sockets.set_linger(Some(Duration::ZERO));
@@ -191,10 +242,12 @@ impl Socket {
 }
 
 impl Channel {
-    fn stream(&self) -> &Stream {
+    /// What the system knows of.
+    fn stream(&self) -> Option<&Stream> {
         match self {
-            Channel::Plain(stream) => stream,
-            Channel::Tls(tls) => tls.stream(),
+            Channel::Plain(stream) => Some(stream),
+            Channel::Tls(tls) => Some(tls.stream()),
+            Channel::Http2(_) => None,
         }
     }
 
@@ -206,6 +259,7 @@ impl Channel {
         match self {
             Channel::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Channel::Tls(tls) => tls.poll_write(context, pieces),
+            Channel::Http2(stream) => stream.poll_write(context, pieces),
         }
     }
 
@@ -213,6 +267,7 @@ impl Channel {
         match self {
             Channel::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Channel::Tls(tls) => tls.poll_shutdown(context),
+            Channel::Http2(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -226,6 +281,7 @@ impl AsyncRead for Channel {
         match self.get_mut() {
             Channel::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Channel::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+            Channel::Http2(stream) => stream.poll_read(context, buffer),
         }
     }
 }

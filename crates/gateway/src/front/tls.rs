@@ -28,11 +28,6 @@ pub(crate) struct Terms(RefCell<Option<Arc<ServerConfig>>>);
 impl Terms {
     /// From the files that the settings name. What is said is why they will not do.
     pub(crate) fn read(settings: &Settings) -> Result<Terms, String> {
-        if settings.http_protocols.contains(&HttpProtocol::H2) {
-            return Err("http_protocols \"h2\" is gunicorn's; causeway-gateway does not have it: \
-                        put causeway-edge in front, which speaks HTTP/2"
-                .to_owned());
-        }
         let config = certificates::config(settings).map_err(|error| error.to_string())?;
         Ok(Terms(RefCell::new(config)))
     }
@@ -52,8 +47,13 @@ impl Terms {
     }
 }
 
-/// One line at start for what is accepted and can not be followed.
+/// One line at start for each that is accepted and can not be followed.
 pub(crate) fn complain(settings: &Settings, log: &Log) {
+    if settings.certfile.is_none() && settings.http_protocols.contains(&HttpProtocol::H2) {
+        log.warning(
+            "http_protocols includes h2, and there is no certfile: HTTP/2 is spoken over TLS only",
+        );
+    }
     if let Some(ciphers) = &settings.ciphers {
         log.warning(format_args!(
             "--ciphers \"{ciphers}\" has no effect: the suites are those of rustls, which are for \

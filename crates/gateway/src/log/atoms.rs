@@ -128,7 +128,8 @@ impl Atoms<'_> {
 
     /// `PATH_INFO`.
     fn path(&self) -> Vec<u8> {
-        let script_name = self.head.script_name().unwrap_or(&self.gateway.script_name);
+        let settings = self.gateway.settings();
+        let script_name = self.head.script_name().unwrap_or(settings.script_name.as_bytes());
         let path = self.head.path();
         params::unquote(path.strip_prefix(script_name).unwrap_or(path)).into_owned()
     }

@@ -50,6 +50,9 @@ impl ConfigFile {
 pub struct Contents {
     pub path: PathBuf,
     pub entries: Vec<Entry>,
+    /// The variable of that name, which a file may set.
+    #[serde(default)]
+    pub script_name: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -139,6 +139,10 @@ pub struct Settings {
     pub exit_on_boot_failure: bool,
     pub server_timing: bool,
 
+    /// The prefix the application is mounted under. gunicorn has no setting for it: it looks into the
+    /// application's environment.
+    pub script_name: String,
+
     pub mode: Mode,
 }
 

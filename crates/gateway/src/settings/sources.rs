@@ -101,6 +101,12 @@ impl Sources {
             read_into(&mut settings, row, chosen)?;
         }
         check(&settings)?;
+        let set = settings.env.iter().rev().find(|(name, _)| name == "SCRIPT_NAME");
+        settings.script_name = set
+            .map(|(_, value)| value.clone())
+            .or_else(|| file.map(|file| file.script_name.clone()))
+            .or_else(|| environment("SCRIPT_NAME"))
+            .unwrap_or_default();
         settings.chdir.get_or_insert_with(|| working_folder().to_owned());
         let file = self.given.config.as_ref().or(self.arguments.config.as_ref()).cloned();
         let typed_application = self.given.application.clone();
@@ -322,6 +328,7 @@ fn unset(application: String) -> Settings {
         max_worker_memory: None,
         exit_on_boot_failure: false,
         server_timing: false,
+        script_name: String::new(),
         mode: Mode::Serve,
     }
 }

@@ -181,7 +181,6 @@ fn begin(
         census,
         reloader: Rc::default(),
         complaints: RefCell::default(),
-        script_name: env::var("SCRIPT_NAME").unwrap_or_default().into_bytes(),
         settings: RefCell::new(Rc::new(settled.settings)),
     });
     let runtime = Builder::new_current_thread()

@@ -47,6 +47,7 @@ pub(super) fn choose_framing(
         Some(length) => Framing::Length(length),
         None => match (known, request.version()) {
             (Some(known), _) => Framing::Length(known),
+            (None, _) if request.is_http2() => Framing::UntilClose,
             (None, Version::Http11) => Framing::Chunked,
             (None, Version::Http10 | Version::Http09) => Framing::UntilClose,
         },

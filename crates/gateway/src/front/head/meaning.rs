@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http1::{RequestLine, Version};
 
-use super::{Framing, Head, Limits, Refusal, Scheme, bad, invalid_header, target};
+use super::{Framing, Head, Limits, Protocol, Refusal, Scheme, bad, invalid_header, target};
 use crate::settings::HeaderMap;
 
 type Place = (Range<usize>, Range<usize>);
@@ -25,7 +25,7 @@ pub(super) fn interpret(
         path: target.path,
         query: target.query,
         version: line.version,
-        protocol: line.version_text,
+        protocol: Protocol::Written(line.version_text),
         fields: all,
         dropped: Vec::new(),
         has_underscores: false,

@@ -154,6 +154,10 @@ impl Tls {
         self.goodbye = Goodbye::Withheld;
     }
 
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
+    }
+
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }

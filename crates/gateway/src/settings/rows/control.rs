@@ -1,10 +1,6 @@
 //! gunicorn's "Control": the socket of gunicornc.
 
-use std::env;
-
-use super::{
-    Nothing, Number, One, PathBuf, ROW, Row, Settings, Value, file, in_python, last, read,
-};
+use super::{Nothing, Number, One, ROW, Row, Settings, Value, file, in_python, last, read};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -45,10 +41,5 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn usual_place(_: &Settings) -> Value {
-    let folder = |name: &str| env::var_os(name).map(PathBuf::from);
-    let path = match folder("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir()) {
-        Some(folder) => folder.join("gunicorn.ctl"),
-        None => folder("HOME").unwrap_or_default().join(".gunicorn/gunicorn.ctl"),
-    };
-    path.display().to_string().into()
+    crate::control_socket::default_path().map_or(Value::Null, |path| path.to_string_lossy().into())
 }
