@@ -16,7 +16,7 @@ const NOBODY: u32 = 65534;
 
 fn is_root(test: &str) -> bool {
     if !Uid::effective().is_root() {
-        println!("{test}: skipped, only root can become somebody else");
+        eprintln!("{test}: skipped, only root can become somebody else");
     }
     Uid::effective().is_root()
 }
