@@ -17,7 +17,7 @@ const NOBODY: u32 = 65534;
 #[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 fn is_root(test: &str) -> bool {
     if !Uid::effective().is_root() {
-        println!("{test}: skipped, only root can become somebody else");
+        eprintln!("{test}: skipped, only root can become somebody else");
     }
     Uid::effective().is_root()
 }

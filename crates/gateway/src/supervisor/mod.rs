@@ -433,7 +433,8 @@ impl Supervisor {
             Event::Used(worker) => {
                 if let Some(pid) = self.pid(*worker) {
                     gateway.log.info(format_args!(
-                        "Worker (pid:{pid}) has answered --max-requests and is replaced"
+                        "Autorestarting worker after current request. Worker (pid:{pid}) has \
+                         answered --max-requests and is replaced"
                     ));
                 }
             }
