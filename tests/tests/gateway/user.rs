@@ -14,7 +14,6 @@ use crate::stack::{Gateway, Listens, Setup, binary, fixtures, wait_until};
 
 const NOBODY: u32 = 65534;
 
-#[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 fn is_root(test: &str) -> bool {
     if !Uid::effective().is_root() {
         eprintln!("{test}: skipped, only root can become somebody else");
