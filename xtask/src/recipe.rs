@@ -97,6 +97,7 @@ impl Recipe {
         command.arg("--python").arg(&self.python);
         // A chain that is broken says so and ends, rather than wait for somebody to mend it.
         command.arg("--exit-on-boot-failure");
+        command.arg("--control-socket").arg(self.run.join("gunicorn.ctl"));
         if timing == Timing::On {
             command.arg("--server-timing");
         }

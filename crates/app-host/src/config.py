@@ -74,6 +74,8 @@ def is_import(value, key, lines):
 
 
 def kind(value):
+    if callable(value):
+        return {"function": arity(value)}
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, (set, frozenset)) and all(isinstance(item, str) for item in value):
@@ -82,17 +84,22 @@ def kind(value):
         return {"value": json.loads(json.dumps(value, allow_nan=False, default=stand_in))}
     except (TypeError, ValueError, RecursionError):
         pass
-    if callable(value):
-        return {"function": arity(value)}
     return {"other": type(value).__name__}
 
 
 def stand_in(value):
-    """Within a dictionary for logging, say, anything may stand: the nursery keeps the original."""
+    """Within a dictionary for logging, say, anything may stand: the nursery keeps the original. What
+    has a name is told by it, as the logger process can find it."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if callable(value):
-        raise TypeError
+    for stream in ("stdout", "stderr"):
+        if value is getattr(sys, stream):
+            return f"ext://sys.{stream}"
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", "")
+    if callable(value) and module != "__config__":
+        if getattr(sys.modules.get(module), name, None) is value:
+            return f"{module}.{name}"
     return f"<{type(value).__name__}>"
 
 

@@ -372,6 +372,7 @@ def begin(order):
     folders = [os.path.abspath(folder) for folder in order["path"]] or [os.getcwd()]
     sys.path[:0] = folders
     try:
+        refuse_objects(order["settings"]["logconfig_dict"])
         setup(order["settings"])
     except Exception as error:
         return {"refused": reason(error)}
@@ -379,6 +380,20 @@ def begin(order):
         "level": 100 if errors.disabled else errors.getEffectiveLevel(),
         "takes_requests": requests.isEnabledFor(logging.INFO) and requests.hasHandlers(),
     }
+
+
+def refuse_objects(value):
+    """What the configuration file made itself, only the processes forked after it have."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            refuse_objects(item)
+    elif isinstance(value, str) and value.startswith("<") and value.endswith(">"):
+        raise RuntimeError(
+            f"logconfig_dict holds {value}, which has no name another process could find it by, "
+            'as "package.module.Name" or "ext://package.module.name"'
+        )
 
 
 def reason(error):

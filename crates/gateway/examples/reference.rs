@@ -101,8 +101,17 @@ fn cell(text: &str) -> String {
 }
 
 fn manual(output: &mut Vec<u8>) -> io::Result<()> {
+    // Which lists no second name of its own accord.
+    let described = offered().mut_args(|argument| {
+        let Some(names) = argument.get_visible_aliases().filter(|names| !names.is_empty()) else {
+            return argument;
+        };
+        let names: Vec<String> = names.iter().map(|name| format!("--{name}")).collect();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        argument.help(format!("{help} [also: {}]", names.join(", ")))
+    });
     let manual =
-        Man::new(offered()).title(PROGRAM).section("1").manual("Causeway").source("Causeway");
+        Man::new(described).title(PROGRAM).section("1").manual("Causeway").source("Causeway");
     manual.render_title(output)?;
     manual.render_name_section(output)?;
     output.write_all(

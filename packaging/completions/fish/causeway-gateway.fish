@@ -31,7 +31,7 @@ complete -c causeway-gateway -l proxy-protocol -d 'Whether a PROXY line comes fi
 complete -c causeway-gateway -l proxy-allow-from -d 'Peers that may send one, with commas between them; *: all [default: 127.0.0.1,::1]' -r
 complete -c causeway-gateway -l access-logfile -d 'Where a line for each request goes; -: standard output [default: nowhere]' -r -F
 complete -c causeway-gateway -l access-logformat -d 'That line, in gunicorn\'s %(atoms)s [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
-complete -c causeway-gateway -l error-logfile -l log-file -d 'Where everything else is logged; -: standard error [default: -]' -r -F
+complete -c causeway-gateway -l error-logfile -l log-file -d 'Where everything else is logged; -: standard error; also --log-file [default: -]' -r -F
 complete -c causeway-gateway -l log-level -d 'debug, info, warning, error or critical [default: info]' -r
 complete -c causeway-gateway -l logger-class -d 'Without effect: gunicorn\'s own is what is there; no others, since logconfig_dict takes handlers of any kind [default: gunicorn.glogging.Logger]' -r
 complete -c causeway-gateway -l log-config -d 'An INI file for Python\'s logging.config.fileConfig' -r -F

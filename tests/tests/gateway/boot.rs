@@ -151,6 +151,7 @@ fn a_worker_told_to_leave_while_it_boots_is_replaced_and_not_a_failure_to_boot()
         setup.write("slow.py", &format!("{HANGS_ONCE}{WHOLE}"));
         let mut gateway = setup.launch();
         gateway.log.wait_for("hangs");
+        gateway.log.wait_for("Booting worker with pid: ");
         let worker = gateway.booted()[0];
         kill(Pid::from_raw(worker), Signal::SIGTERM).unwrap();
         gateway.log.wait_for_nth("Booting worker with pid: ", 2);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     real_gunicorn::{BOTH, Program, start},
-    stack::{Gateway, Listens, Place, wait_for_text, wait_until, wait_until_gone},
+    stack::{Gateway, Listens, Place, fixtures, wait_for_text, wait_until, wait_until_gone},
 };
 
 /// Both loggers through `as_json.Formatter`; `gunicorn.error` to standard error.
@@ -90,6 +90,28 @@ fn a_dictionary_of_the_configuration_file_does_too() {
     // That is the only word of JSON's in it that is not Python's.
     let conf = format!("logconfig_dict = {}\n", JSON.replace("false", "False"));
     check(|program| start(program, "spoken:application", Listens::Unix, &[], &conf));
+}
+
+#[test]
+fn a_dictionary_may_hold_classes_and_streams() {
+    let fixtures = fixtures();
+    let dictionary = JSON
+        .replace("false", "False")
+        .replace("\"as_json.Formatter\"", "as_json.Formatter")
+        .replace("\"ext://sys.stdout\"", "sys.stdout");
+    let conf = format!(
+        "import sys\nsys.path.append({fixtures:?})\nimport as_json\nlogconfig_dict = {dictionary}\n"
+    );
+    check(|program| start(program, "spoken:application", Listens::Unix, &[], &conf));
+    // What only the file itself has, no other process can find.
+    let conf = format!(
+        "import logging, sys\nclass Own(logging.Formatter): pass\nlogconfig_dict = {}\n",
+        JSON.replace("false", "False").replace("\"as_json.Formatter\"", "Own")
+    );
+    let mut gateway = start(Program::Ours, "spoken:application", Listens::Unix, &[], &conf);
+    assert_eq!(gateway.exit_code(), Some(1));
+    let line = gateway.log.last_line();
+    assert!(line.starts_with("Error: logconfig_dict holds <type>, which has no name"), "{line}");
 }
 
 fn ini(folder: &Path) -> String {

@@ -154,6 +154,13 @@ fn a_log_that_can_not_be_written_is_an_error() {
 }
 
 #[test]
+fn a_check_writes_no_log() {
+    let flags = ["--check-config", "--error-logfile", "/nowhere/e.log", "--capture-output"];
+    let mut gateway = start(Program::Ours, "spoken:application", Listens::Tcp, &flags, "");
+    assert_eq!(gateway.exit_code(), Some(0), "{}", gateway.log.text());
+}
+
+#[test]
 fn hup_brings_another_level_and_another_file() {
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("conf.py");

@@ -12,7 +12,8 @@ fn check_same(case: &Case<'_>) {
     }
     assert_eq!(ours_said.len(), gunicorns_said.len(), "{ours_said}\n{}", text(&ours.stderr));
     assert!(gunicorns_said.contains("workers "), "{}", text(&gunicorns.stderr));
-    assert_eq!((ours.status.code(), gunicorns.status.code()), (Some(0), Some(0)));
+    let codes = (ours.status.code(), gunicorns.status.code());
+    assert_eq!(codes, (Some(0), Some(0)), "{}", text(&ours.stderr));
 }
 
 #[test]

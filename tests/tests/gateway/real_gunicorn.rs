@@ -59,7 +59,9 @@ pub(crate) fn start(
     conf: &str,
 ) -> Gateway {
     let fixtures = fixtures();
-    let mut all = vec!["--pythonpath", fixtures.to_str().unwrap(), application];
+    // gunicorn says where its own is each time it forks.
+    let mut all = vec!["--no-control-socket"];
+    all.extend(["--pythonpath", fixtures.to_str().unwrap(), application]);
     all.extend(flags);
     let mut setup = Setup::new(listens, &all);
     match program {
@@ -76,7 +78,7 @@ pub(crate) fn start(
 /// The same start, of the other program. What follows `--python` is not for it.
 fn replaced(ours: &Command) -> Command {
     let mut theirs = Command::new(program());
-    theirs.arg("--no-control-socket").args(ours.get_args().skip(2));
+    theirs.args(ours.get_args().skip(2));
     for (name, value) in ours.get_envs() {
         match value {
             Some(value) => theirs.env(name, value),

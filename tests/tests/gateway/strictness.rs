@@ -94,7 +94,7 @@ fn what_could_be_read_in_two_ways_reaches_nobody() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    assert_eq!(ours.log.count("Invalid request from ip=127.0.0.1: "), cases.len());
+    ours.log.wait_for_nth("Invalid request from ip=127.0.0.1: ", cases.len());
 }
 
 /// One answer, then the end: whatever follows must not be taken for the next request.

@@ -83,6 +83,21 @@ pub(crate) fn describe(settings: &Settings) -> Value {
     })
 }
 
+/// The same settings, with no log anywhere else.
+pub(crate) fn on_standard_error(settings: &Settings) -> Settings {
+    Settings {
+        error_logfile: Destination::Standard,
+        access_logfile: None,
+        capture_output: false,
+        logconfig: None,
+        logconfig_json: None,
+        logconfig_dict: None,
+        syslog: false,
+        statsd_host: None,
+        ..settings.clone()
+    }
+}
+
 impl Logger {
     /// Returns once Python has taken the configuration, or has said what is wrong with it.
     pub(super) fn start(settings: &Settings, python: &Path) -> Result<Logger, String> {

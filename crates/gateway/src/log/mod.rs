@@ -29,7 +29,7 @@ use nix::unistd::{Gid, Uid};
 use tokio::sync::Notify;
 
 pub(crate) use format::Format;
-pub(crate) use logger::describe;
+pub(crate) use logger::{describe, on_standard_error};
 pub(crate) use outputs::{Outputs, is_pythons};
 pub(crate) use statsd::check_address as check_statsd_address;
 pub(crate) use syslog::{

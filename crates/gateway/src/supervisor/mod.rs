@@ -433,7 +433,8 @@ impl Supervisor {
             Event::Used(worker) => {
                 if let Some(pid) = self.pid(*worker) {
                     gateway.log.info(format_args!(
-                        "Worker (pid:{pid}) has answered --max-requests and is replaced"
+                        "Autorestarting worker after current request. Worker (pid:{pid}) has \
+                         answered --max-requests and is replaced"
                     ));
                 }
             }
@@ -447,6 +448,9 @@ impl Supervisor {
                 let (level, line) =
                     fate::tell(&child, entry.as_deref(), *end, &mut self.oom_kills, now);
                 gateway.log.say(level, line);
+                if entry.is_some_and(|entry| entry.served() > 0) {
+                    self.fleet.has_worked(*worker);
+                }
                 gateway.pool.remove(*worker, *end);
                 self.tell(
                     child.generation,

@@ -101,7 +101,10 @@ fn serve(sources: Sources, terminal: &mut Terminal) -> Result<u8, Failure> {
 
 /// Whether one could serve: the application is imported, and that is all.
 fn check(seedling: &Seedling, settled: &Settled) -> Result<u8, Failure> {
-    seedling.ask(&configure(settled))?;
+    let mut question = configure(settled);
+    // Whoever checks may not write where the service does, and reads on the terminal.
+    question["logging"] = log::describe(&log::on_standard_error(&settled.settings));
+    seedling.ask(&question)?;
     match seedling.ask(&json!({"do": "preload"})) {
         Ok(_) => Ok(0),
         Err(refusal) => Err(refusal.in_words().into()),
