@@ -1,7 +1,7 @@
 //! HTTP/2, as TLS clients may choose it with `http_protocols`: one more way for requests to come in, and
 //! no way around any limit.
 
-use ::http2::{ErrorCode, Kind, MAX_WINDOW, PREFACE, Setting, flags, frame};
+use ::http2::{ErrorCode, Kind, MAX_WINDOW, PREFACE, Setting, flags, frame, hpack::Encoder};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -128,6 +128,28 @@ fn bodies_of_any_size_both_ways() {
         peer.frame(Kind::Data, ends, id, &vec![b'x'; size]);
     }
     assert_eq!(peer.answer(id).body.len(), 1_000_000);
+}
+
+#[test]
+fn a_client_that_waits_for_leave_to_send_gets_it() {
+    let gateway = start(&[]);
+    let mut peer = Peer::connect(&gateway);
+    let mut request = post("/echo");
+    request.push(("expect", "100-continue"));
+    let id = peer.ask(&request, Body::Follows);
+    let leave = loop {
+        let (head, payload) = peer.next().unwrap();
+        if head.kind == Kind::Headers {
+            break (head.stream, head.flags, payload);
+        }
+    };
+    assert_eq!((leave.0, leave.1), (id, flags::END_HEADERS));
+    let mut status = Encoder::with_capacity(8);
+    status.status(100);
+    assert_eq!(&leave.2[..], status.finish());
+    peer.frame(Kind::Data, flags::END_STREAM, id, b"with leave");
+    let answer = peer.answer(id);
+    assert_eq!((answer.statuses, &answer.body[..]), (vec![200], &b"with leave"[..]));
 }
 
 #[test]

@@ -156,3 +156,27 @@ fn whom_nobody_knows_is_an_error() {
         );
     }
 }
+
+#[test]
+fn an_upgrade_goes_on_as_that_user() {
+    if !is_root("an_upgrade_goes_on_as_that_user") {
+        return;
+    }
+    let gateway = setup(&["--bind", "unix:app.sock", "--pid", "gateway.pid"]).launch();
+    gateway.log.wait_for("Worker ready");
+    gateway.signal(Signal::SIGUSR2);
+    // Its folder is root's.
+    gateway.log.wait_for("[WARNING] pid file 'gateway.pid.2' can not be written: ");
+    gateway.log.wait_for_nth("Worker ready", 2);
+    let line = gateway.log.wait_for("New master with pid: ");
+    let new: i32 = line.rsplit(' ').next().unwrap().parse().unwrap();
+    assert_is_nobody(new);
+    gateway.signal(Signal::SIGTERM);
+    gateway.log.wait_for("Master has been promoted.");
+    let pid_file = gateway.scratch().join("gateway.pid");
+    wait_until("the pid file names the new one", || {
+        (fs::read_to_string(&pid_file).unwrap() == format!("{new}\n")).then_some(())
+    });
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(new), Signal::SIGTERM).unwrap();
+    gateway.log.wait_for_end();
+}

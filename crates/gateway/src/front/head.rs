@@ -119,6 +119,8 @@ impl Head {
         let is_announced = self.fields().any(|(name, _)| name == b"content-length");
         if has_body && !is_announced {
             self.framing = Framing::UntilEnd;
+            // Whatever else is expected was refused.
+            self.expects_continue = self.field(b"expect").is_some();
         }
         self
     }

@@ -145,6 +145,8 @@ struct Member {
     generation: u64,
     /// To be replaced as soon as there is a replacement.
     used: bool,
+    /// It has been given a request: what it dies of later is not its boot.
+    worked: bool,
     refusal: Option<(u8, String)>,
 }
 
@@ -338,6 +340,13 @@ impl Fleet {
             || self.withdrawing.is_some()
             || !matches!(self.phase, Phase::Serving)
             || self.members.values().any(|member| member.state != State::Ready)
+    }
+
+    /// That it dies young says nothing about the next one: it was a request's doing.
+    pub(crate) fn has_worked(&mut self, worker: WorkerId) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.worked = true;
+        }
     }
 
     /// Whether there has been anything to fork workers from.

@@ -106,16 +106,17 @@ impl Lifecycle {
         if self.inheritance.parent.is_some() { "Master.2" } else { "Master" }
     }
 
-    pub(super) fn write_pid_file(&mut self, settings: &Settings) -> Result<(), String> {
+    pub(super) fn write_pid_file(&mut self, settings: &Settings, log: &Log) -> Result<(), String> {
         let wanted = settings.pid.as_deref().map(|path| self.pid_path(path));
         self.pid_file = match wanted.as_deref().map(PidFile::create).transpose() {
             Ok(created) => created,
-            // The folder is root's, who we were when the first one was written. It becomes ours when
-            // the one before us leaves.
-            Err(_)
+            // The folder may be root's, who we were when the first one was written. That one is ours
+            // as soon as the master before us leaves.
+            Err(error)
                 if self.inheritance.parent.is_some()
                     && !nix::unistd::Uid::effective().is_root() =>
             {
+                log.warning(error);
                 None
             }
             Err(error) => return Err(error),

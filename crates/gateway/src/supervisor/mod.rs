@@ -448,6 +448,9 @@ impl Supervisor {
                 let (level, line) =
                     fate::tell(&child, entry.as_deref(), *end, &mut self.oom_kills, now);
                 gateway.log.say(level, line);
+                if entry.is_some_and(|entry| entry.served() > 0) {
+                    self.fleet.has_worked(*worker);
+                }
                 gateway.pool.remove(*worker, *end);
                 self.tell(
                     child.generation,

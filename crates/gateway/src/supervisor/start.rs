@@ -161,7 +161,7 @@ fn begin(
     // `on_starting` is called now, before there is a pid file or a socket.
     seedling.ask(&configure(&settled))?;
     seedling.ask(&super::hook("on_starting", &[]))?;
-    lifecycle.write_pid_file(settings)?;
+    lifecycle.write_pid_file(settings, &log)?;
     lifecycle.bind_was_asked_for =
         settled.chosen.iter().any(|it| it.name == "bind" && it.source != Source::Default);
     let Some(inherited) = listeners::inherit(settings, &mut lifecycle.inheritance, &log) else {

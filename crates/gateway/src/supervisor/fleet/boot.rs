@@ -32,7 +32,8 @@ impl Fleet {
             let worker = self.next;
             self.next += 1;
             let state = State::Booting;
-            let member = Member { state, since: now, generation, used: false, refusal: None };
+            let member =
+                Member { state, since: now, generation, used: false, worked: false, refusal: None };
             self.members.insert(worker, member);
             orders.push(Order::Spawn(worker));
         }

@@ -23,7 +23,9 @@ impl Fleet {
             State::Booting => self.died_booting(member, end, now, orders),
             // Somebody told it to leave.
             State::Ready if end == Ended::Code(0) => (),
-            State::Ready if now - member.since < SHORT_LIFE => self.back_off(member.since, now),
+            State::Ready if !member.worked && now - member.since < SHORT_LIFE => {
+                self.back_off(member.since, now);
+            }
             State::Ready => self.failures = 0,
             State::Retiring | State::Stuck | State::Leaving | State::Aborted => (),
         }

@@ -282,6 +282,16 @@ fn failures_of_long_ago_delay_nothing() {
 }
 
 #[test]
+fn workers_that_requests_kill_are_replaced_at_once() {
+    let mut case = serving(1);
+    for worker in 1..20 {
+        case.fleet.has_worked(worker);
+        assert_eq!(case.is_killed(worker), [format!("spawn {}", worker + 1)]);
+        case.on(Event::Ready(worker + 1));
+    }
+}
+
+#[test]
 fn a_crash_loop_of_ready_workers_backs_off_as_well() {
     let mut case = serving(1);
     assert_eq!(case.is_killed(1), ["spawn 2"]);
