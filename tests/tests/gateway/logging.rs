@@ -50,8 +50,13 @@ fn check(flags: &[&str], in_file: &[&str], on_output: &[&str], on_error: &[&str]
         get(server, "/boom");
         let text = wait_for_text(&server.scratch().join("error.log"), "RuntimeError: boom");
         assert_eq!(said(&text), in_file, "{name}: {text}");
-        assert_eq!(said(&server.output.text()), on_output, "{name}");
-        assert_eq!(said(&server.log.text()), on_error, "{name}");
+        // Written before the answer, and read by a thread of this test.
+        wait_until(&format!("{on_output:?} on standard output of {name}"), || {
+            (said(&server.output.text()) == on_output).then_some(())
+        });
+        wait_until(&format!("{on_error:?} on standard error of {name}"), || {
+            (said(&server.log.text()) == on_error).then_some(())
+        });
         assert!(text.contains("] [ERROR] Error handling request GET /boom\nTraceback"), "{text}");
         assert!(!text.contains("a debug of the application's"), "{text}");
         fs::rename(server.scratch().join("error.log"), server.scratch().join("old.log")).unwrap();
