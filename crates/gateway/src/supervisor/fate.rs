@@ -12,7 +12,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::{Child, Ended, memory::Size};
+use super::{Ended, memory::Size, processes::Child};
 use crate::{
     pool::{InHand, Worker},
     settings::Level,

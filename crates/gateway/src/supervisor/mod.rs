@@ -13,15 +13,16 @@ mod listeners; // what connections come in by
 mod memory; // how large a worker is
 mod nursery; // the process workers are forked from
 mod overdue; // what takes one too long
+mod processes; // workers forked, told and mourned
 mod reap; // children that have ended
 mod reexec; // another master, with our sockets
 mod reload; // settings and a nursery that might follow
 mod signals; // gunicorn's, as events
+mod trial; // a reload, from HUP to its end
 mod start; // from the command line to the loop
 
 use std::{
     collections::HashMap,
-    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -31,10 +32,9 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::{Value, json};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 pub(crate) use census::Census;
-use child::Started;
 use fate::OomKills;
 pub(crate) use fleet::{Ended, Event, WorkerId};
 use fleet::{Fleet, Order};
@@ -45,68 +45,19 @@ use listeners::{Inherited, Listeners, Opened};
 use memory::Memory;
 use nursery::Nursery;
 use overdue::Overdue;
-use reload::{Candidate, Recipe};
+use processes::Children;
+use reload::Recipe;
 pub use start::run;
+use trial::{Again, Trial};
 
-use crate::{
-    daemon::Terminal,
-    gateway::Gateway,
-    listen::Doors,
-    log::{self, Outputs},
-    pool::Worker,
-    reloader,
-    settings::Settings,
-};
+use crate::{daemon::Terminal, gateway::Gateway, listen::Doors, log, reloader, settings::Settings};
 
 /// How often deadlines are looked at. No request sets a timer of its own.
 const TICK: Duration = Duration::from_millis(250);
 /// How often gunicorn tells how many connections wait to be accepted.
 const BACKLOG_PERIOD: Duration = Duration::from_secs(1);
-/// A worker's last words are in its pipe already, unless a child of its own holds the pipe open.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The hook of the very end, which nobody may hold up for ever.
 const FAREWELL: Duration = Duration::from_secs(30);
-
-type Children = HashMap<WorkerId, Child>;
-
-/// A worker's process.
-struct Child {
-    generation: u64,
-    /// Once it has said so.
-    pid: Option<u32>,
-    /// What it was to be told before it had a process.
-    told: Option<Signal>,
-    /// Until it has one.
-    socket: Option<OwnedFd>,
-    settings: Rc<Settings>,
-    heard: JoinHandle<()>,
-    /// Held open for as long as this process lives. What is written to it is an order.
-    lifeline: OwnedFd,
-    /// The last signal it was sent by us.
-    sent: Option<Signal>,
-    /// It does not answer: signals alone reach it.
-    is_deaf: bool,
-}
-
-impl Child {
-    /// Never waits: there are fewer orders than its pipe can hold.
-    fn order(&self, order: &str) {
-        // It may have gone a moment ago.
-        let _ = nix::unistd::write(&self.lifeline, format!("{order}\n").as_bytes());
-    }
-
-    fn send(&mut self, signal: Signal) {
-        match self.pid {
-            None => self.told = Some(signal),
-            // Its own way out, with the hooks there are for it.
-            Some(_) if signal == Signal::SIGABRT && !self.is_deaf => self.order("abort"),
-            Some(pid) => {
-                self.sent = Some(signal);
-                kill(pid, signal);
-            }
-        }
-    }
-}
 
 struct Supervisor {
     gateway: Rc<Gateway>,
@@ -127,20 +78,6 @@ struct Supervisor {
     overdue: Overdue,
     memory: Memory,
     oom_kills: OomKills,
-}
-
-/// What takes the place of what is in force, once the workers stand.
-struct Trial {
-    settings: Rc<Settings>,
-    /// The same, for those who ask.
-    config: Value,
-    outputs: Box<Outputs>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
-    No,
-    Yes,
 }
 
 impl Supervisor {
@@ -259,95 +196,6 @@ impl Supervisor {
                 None
             }
         }
-    }
-
-    /// A candidate, aside.
-    fn prepare(&mut self) {
-        self.preparing = Some(Again::No);
-        let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
-        tokio::task::spawn_local(async move {
-            inbox.put_notice(Notice::Prepared(recipe.prepare_with_logs().await));
-        });
-    }
-
-    fn prepared(
-        &mut self,
-        prepared: Result<(Box<Candidate>, Box<Outputs>), String>,
-    ) -> Option<Event> {
-        let again = self.preparing.take() == Some(Again::Yes);
-        if again && !self.fleet.is_leaving() {
-            // What was prepared may be older than what was asked for last.
-            if let Ok((_, outputs)) = prepared {
-                log::close(*outputs);
-            }
-            self.prepare();
-            return None;
-        }
-        match prepared {
-            Ok((candidate, outputs)) => {
-                let Candidate { settings, config, nursery } = *candidate;
-                let possible = Lifecycle::may_become(&settings)
-                    .and_then(|()| self.listeners.add(&self.gateway, &settings));
-                if let Err(reason) = possible {
-                    log::close(*outputs);
-                    self.gave_up(&reason);
-                    return None;
-                }
-                nursery.tell(hook("on_reload", &[]));
-                let (target, graceful) = (settings.workers, settings.graceful_timeout);
-                self.nurseries.insert(self.fleet.next_generation(), nursery);
-                if let Some(before) = self.trial.replace(Trial { settings, config, outputs }) {
-                    log::close(*before.outputs);
-                }
-                Some(Event::Reload { target, graceful })
-            }
-            Err(reason) => {
-                self.gave_up(&reason);
-                None
-            }
-        }
-    }
-
-    fn gave_up(&self, reason: &str) {
-        self.lifecycle.reloaded(&self.gateway);
-        self.gateway
-            .log
-            .error(format_args!("Reload failed, the old workers serve on. Reason: {reason}"));
-    }
-
-    /// The workers of a reload stand: its settings are the ones in force.
-    fn adopt(&mut self) {
-        let Some(Trial { settings, config, outputs }) = self.trial.take() else { return };
-        let gateway = &self.gateway;
-        if let Some(folder) = &settings.chdir
-            && let Err(error) = std::env::set_current_dir(folder)
-        {
-            let folder = folder.display();
-            gateway.log.error(format_args!("can't chdir to \"{folder}\": {error}"));
-        }
-        gateway.log.exchange(*outputs);
-        gateway.tls.renew(&settings, &gateway.log);
-        gateway.settings.replace(settings);
-        gateway.census.set_config(config);
-        self.lifecycle.move_pid_file(gateway);
-        self.settle();
-    }
-
-    /// No listener and no nursery beyond what the settings in force ask for.
-    fn settle(&mut self) {
-        self.listeners.keep_only(&self.gateway.settings());
-        lifecycle::publish(&self.gateway, &self.listeners);
-        self.lifecycle.reloaded(&self.gateway);
-        self.dismiss();
-    }
-
-    /// Nurseries of which nothing more is wanted.
-    fn dismiss(&mut self) {
-        let (fleet, children) = (&self.fleet, &self.children);
-        self.nurseries.retain(|generation, _| {
-            fleet.may_spawn(*generation)
-                || children.values().any(|child| child.generation == *generation)
-        });
     }
 
     /// Of a generation: to run hooks, and to fork from.
@@ -518,128 +366,6 @@ impl Supervisor {
                 gateway.log.info(format_args!("Shutting down: {}", self.lifecycle.name()));
             }
             Order::Exit(_) => unreachable!("the loop ends with it"),
-        }
-    }
-
-    fn pid(&self, worker: WorkerId) -> Option<u32> {
-        self.children.get(&worker)?.pid
-    }
-
-    fn spawn(&mut self, worker: WorkerId) {
-        let gateway = &self.gateway;
-        let generation = self.fleet.generation_of(worker);
-        let is_on_trial = generation != self.fleet.proven();
-        let trial = self.trial.as_ref().filter(|_| is_on_trial);
-        let settings = trial.map(|trial| Rc::clone(&trial.settings));
-        let settings = settings.unwrap_or_else(|| gateway.settings());
-        let started = match self.nursery(generation) {
-            Some(nursery) => {
-                let (inbox, reloader) = (&gateway.inbox, &gateway.reloader);
-                child::start(worker, settings.threads, nursery, inbox, reloader)
-                    .map_err(|error| error.to_string())
-            }
-            None => Err("the nursery is gone, and not replaced yet".to_owned()),
-        };
-        match started {
-            Ok(Started { socket, lifeline, heard }) => {
-                let child = Child {
-                    generation,
-                    pid: None,
-                    told: None,
-                    socket: Some(socket),
-                    settings,
-                    heard,
-                    lifeline,
-                    sent: None,
-                    is_deaf: false,
-                };
-                self.children.insert(worker, child);
-            }
-            Err(reason) => {
-                gateway.inbox.put(Event::Refused { worker, code: 3, reason });
-                gateway.inbox.put(Event::Exited { worker, end: Ended::Code(3) });
-            }
-        }
-    }
-
-    /// From now on there is somebody to send requests and signals to.
-    fn forked(&mut self, worker: WorkerId, pid: u32) {
-        let gateway = &self.gateway;
-        let Some(child) = self.children.get_mut(&worker) else { return };
-        gateway.log.info(format_args!("Booting worker with pid: {pid}"));
-        census::count(&gateway.census.spawned);
-        child.pid = Some(pid);
-        if let Some(signal) = child.told {
-            child.send(signal);
-        }
-        let settings = &child.settings;
-        let most = settings
-            .max_requests
-            .map(|most| most + fastrand::u64(0..=settings.max_requests_jitter));
-        let socket = child.socket.take().expect("a worker is forked once");
-        gateway.pool.add(Rc::new(Worker::new(worker, pid, socket, settings.threads, most)));
-        let generation = child.generation;
-        self.tell(generation, json!({"do": "forked", "worker": worker, "pid": pid}));
-    }
-
-    fn reaped(&mut self, pid: u32, end: Ended) {
-        let worker = self.children.iter_mut().find(|(_, child)| child.pid == Some(pid));
-        if let Some((worker, child)) = worker {
-            let heard = std::mem::replace(&mut child.heard, tokio::task::spawn_local(async {}));
-            let (worker, inbox) = (*worker, Rc::clone(&self.gateway.inbox));
-            tokio::task::spawn_local(async move {
-                let _ = tokio::time::timeout(LAST_WORDS, heard).await;
-                inbox.put(Event::Exited { worker, end });
-            });
-            return;
-        }
-        if self.lifecycle.successor_ended(&self.gateway, pid, end) {
-            return;
-        }
-        let lost = self.nurseries.iter().find(|(_, nursery)| nursery.pid == pid);
-        if let Some(generation) = lost.map(|(generation, _)| *generation) {
-            self.nurseries.remove(&generation);
-            if self.fleet.may_spawn(generation) && !self.fleet.is_leaving() {
-                let by_whom = self.oom_kills.by_whom(end, Instant::now());
-                self.gateway.log.error(format_args!(
-                    "Nursery (pid:{pid}) {end}; the workers serve on, and another is started.{by_whom}"
-                ));
-                self.replace(generation, Duration::ZERO);
-            }
-        }
-    }
-
-    /// Another nursery for a generation that has lost its own.
-    fn replace(&self, generation: u64, delay: Duration) {
-        let (recipe, inbox) = (self.recipe.clone(), Rc::clone(&self.gateway.inbox));
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(delay).await;
-            let with = recipe.prepare().await;
-            inbox.put_notice(Notice::Replaced { generation, with });
-        });
-    }
-
-    fn replaced(&mut self, generation: u64, with: Result<Box<Candidate>, String>) {
-        /// Whatever is wrong with it takes somebody to mend it.
-        const PAUSE: Duration = Duration::from_secs(5);
-        if !self.fleet.may_spawn(generation) || self.fleet.is_leaving() {
-            return;
-        }
-        match with {
-            Ok(candidate) => {
-                if !self.fleet.has_started() {
-                    candidate.nursery.tell(hook("when_ready", &[]));
-                    self.gateway.inbox.put(Event::Start);
-                }
-                self.nurseries.insert(generation, candidate.nursery);
-            }
-            Err(reason) if !self.fleet.has_started() => {
-                self.gateway.inbox.put(Event::NotPreloaded { code: 3, reason });
-            }
-            Err(reason) => {
-                self.gateway.log.error(format_args!("no nursery can be started: {reason}"));
-                self.replace(generation, PAUSE);
-            }
         }
     }
 }
