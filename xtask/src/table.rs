@@ -17,8 +17,12 @@ pub(crate) fn table(running: &Running) -> String {
         table.add_row([hop.name.clone(), state, short(&hop.address.to_string()), log(0)]);
         if hop.name == "gateway" {
             for worker in hop.process.children() {
-                let socket = "from the gateway".to_owned();
-                table.add_row(["app-host".to_owned(), worker.pid.to_string(), socket, log(0)]);
+                let (name, socket) = match worker.name().as_deref() {
+                    Some("nursery") => ("nursery", "forks the app-hosts"),
+                    _ => ("app-host", "from the gateway"),
+                };
+                let pid = worker.pid.to_string();
+                table.add_row([name.to_owned(), pid, socket.to_owned(), log(0)]);
             }
         }
     }
