@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
-use xtask::application::Application;
+use xtask::applications;
 use xtask::follow::{Follow, From};
 use xtask::probe::Address;
 use xtask::process::Process;
@@ -63,7 +63,7 @@ enum Life {
 }
 
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
-    let application = Application::named(&options.app)?;
+    let application = applications::named(&options.app)?;
     if let Some(running) = Running::read(&application.name) {
         if running.alive() {
             println!(

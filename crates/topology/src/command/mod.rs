@@ -1,0 +1,4 @@
+//! What is typed, each command a file: the same for `causeway-topology` and for `cargo xtask`.
+
+pub mod kinds;
+pub mod up;
