@@ -121,6 +121,11 @@ impl Stack {
 
     /// From the browser's side on: each hop has finished before the one it forwards to goes.
     pub async fn stop(mut self) -> Result<()> {
+        self.finish().await
+    }
+
+    /// The same, for those who want to read the logs afterwards: their folder stays until this is dropped.
+    pub async fn finish(&mut self) -> Result<()> {
         for hop in &mut self.hops {
             hop.stop().await?;
         }

@@ -112,13 +112,13 @@ fn sources(stack: &Stack) -> Vec<Source> {
 }
 
 /// The ways in which a terminal, a service manager or a program that started us asks for an end.
-struct Stop {
+pub(super) struct Stop {
     signals: [Signal; 3],
     input_ended: Option<tokio::sync::mpsc::Receiver<()>>,
 }
 
 impl Stop {
-    fn listen(input: bool) -> io::Result<Stop> {
+    pub(super) fn listen(input: bool) -> io::Result<Stop> {
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [interrupt, terminate, hang_up] = kinds.map(signal);
         let input_ended = input.then(|| {
@@ -135,7 +135,7 @@ impl Stop {
         Ok(Stop { signals: [interrupt?, terminate?, hang_up?], input_ended })
     }
 
-    async fn asked(&mut self) {
+    pub(super) async fn asked(&mut self) {
         let Stop { signals, input_ended } = self;
         let input = async {
             match input_ended {
