@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use suite::{Outcome, Suite, Target, Verdict, report};
 
-use super::up::Stop;
+use super::up::{Input, Stop};
 use crate::file::Difference;
 use crate::kinds::Places;
 use crate::progress::Progress;
@@ -47,7 +47,7 @@ pub async fn run(options: Test, places: Places) -> Result<ExitCode> {
     let suite = suite_of(options.suite.as_deref(), &topology)?;
     let suite = Suite::load(&[suite])?;
     let how = Options { places, progress: Progress::Shown, ..Options::default() };
-    let mut stop = Stop::listen(false)?;
+    let mut stop = Stop::listen(Input::Ignored)?;
     let tested = tokio::select! {
         tested = tested(&topology, &how, &suite) => tested?,
         () = stop.asked() => return Err(anyhow!("interrupted")),
@@ -90,7 +90,7 @@ pub async fn tested(topology: &Topology, how: &Options, suite: &Suite) -> Result
     let mut outcome = suite.run(&target).await?;
     let ended = stack.hops.iter().filter(|hop| !hop.process.alive());
     let ended = ended.map(|hop| hop.name.clone()).collect();
-    stack.finish().await?;
+    stack.stop().await?;
     let trails = trail.read(&outcome);
     for file in &mut outcome.files {
         let mut known = topology.differs.iter().filter(|differs| concerns(differs, &file.path));
