@@ -35,6 +35,8 @@ mod tls;
 pub mod hop;
 pub mod stack;
 
+pub mod trail; // which lines of the logs a request left
+
 pub mod command; // what is typed
 
 pub mod follow;
