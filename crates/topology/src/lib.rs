@@ -38,7 +38,10 @@ mod tls;
 pub mod hop;
 pub mod stack;
 
+pub mod trail; // which lines of the logs a request left
+
 pub mod command; // what is typed
+mod matrix_page;
 
 pub mod follow;
 pub mod probe;
