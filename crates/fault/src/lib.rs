@@ -8,6 +8,7 @@ mod fault; // all proxies of a process
 mod proxy; // one of them
 mod accept; // takes its connections
 mod connection; // two sockets, two links
+mod http; // the toxics that know HTTP/1
 mod link; // one stream, through the stages of its toxics
 mod toxics; // what each type does
 mod toxic; // a toxic as it is ordered
@@ -17,6 +18,7 @@ mod socket; // TCP and unix behind one face
 mod address;
 mod counters;
 mod journal;
+mod told; // the lines about one connection
 mod error;
 mod api; // Toxiproxy's control API
 
@@ -27,4 +29,8 @@ pub use fault::Fault;
 pub use journal::Journal;
 pub use proxy::Proxy;
 pub use toxic::{Stream, Toxic};
-pub use toxics::{Bandwidth, Kind, Latency, LimitData, ResetPeer, Slicer, SlowClose, Timeout};
+pub use toxics::{
+    Bandwidth, HttpBadChunk, HttpDrop, HttpDuplicateHeader, HttpHugeHeader, HttpSlowHead,
+    HttpStall, HttpStatus, HttpTruncate, HttpWrongLength, Kind, Latency, LimitData, ResetPeer,
+    Slicer, SlowClose, Timeout,
+};

@@ -103,7 +103,7 @@ async fn timeout_loses_what_is_sent_and_closes_after_its_time() {
     server.ends().await;
     client.ends().await;
     assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
-    assert_eq!(stand.lines("\"timeout_upstream\" applied").len(), 1);
+    assert_eq!(stand.lines("\"timeout_upstream\" (timeout) applied").len(), 1);
 }
 
 #[tokio::test]
