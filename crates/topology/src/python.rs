@@ -2,13 +2,13 @@
 //! requirements and kept under `.causeway/`; several processes may ask for it at the same time.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::progress::Progress;
-use crate::workspace;
+use crate::state;
 
 /// The oldest version whose stable ABI the app-host is built for.
 const OLDEST: (u32, u32) = (3, 10);
@@ -78,9 +78,9 @@ impl Python {
         requirements: &[PathBuf],
         progress: Progress,
     ) -> Result<Environment> {
-        let folder = workspace::state().join(name);
-        fs::create_dir_all(workspace::state())?;
-        let lock = File::create(workspace::state().join(format!("{name}.lock")))?;
+        let state = state::made()?;
+        let folder = state.join(name);
+        let lock = File::create(state.join(format!("{name}.lock")))?;
         lock.lock().context("cannot lock the virtual environment")?;
 
         let mut wanted = format!("{} {}\n", self.path.display(), self.version);
@@ -121,6 +121,16 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The one whose interpreter this is: `ENV/bin/python`.
+    pub fn of(interpreter: &Path) -> Result<Environment> {
+        let folder = interpreter.parent().and_then(Path::parent);
+        let folder = folder.filter(|folder| folder.join("pyvenv.cfg").is_file());
+        let folder = folder.with_context(|| {
+            format!("\"{}\" is not the interpreter of a virtual environment", interpreter.display())
+        })?;
+        Ok(Environment { folder: folder.to_owned() })
+    }
+
     pub fn python(&self) -> PathBuf {
         self.program("python")
     }

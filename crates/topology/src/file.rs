@@ -1,0 +1,319 @@
+//! A topology as its file tells it: which hops a request passes, in that order, what each of them is,
+//! and which application it ends in. Here it is only read and checked; `plan` makes paths and addresses
+//! of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::application::{Application, Manifest};
+use crate::kinds::{self, Kind, Role};
+
+/// One deployment.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// The file's own, without `.toml`.
+    pub name: String,
+    /// What is relative in the file is relative to this.
+    pub folder: PathBuf,
+    pub about: String,
+    pub application: Application,
+    pub database: Database,
+    /// In the order in which a request meets them. The last one runs the application.
+    pub hops: Vec<Hop>,
+    /// What is known to be different here, and why.
+    pub differs: Vec<Difference>,
+}
+
+/// The file, key by key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    about: String,
+    application: ApplicationEntry,
+    #[serde(default)]
+    database: Database,
+    hop: Vec<HopEntry>,
+    #[serde(default)]
+    differs: Vec<Difference>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "either a folder with an app.toml in it, or a table with `folder` and what an app.toml says"
+)]
+enum ApplicationEntry {
+    Folder(PathBuf),
+    Described {
+        folder: PathBuf,
+        #[serde(flatten)]
+        manifest: Box<Manifest>,
+    },
+}
+
+/// Where the application keeps its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Database {
+    /// A file of its own for each run.
+    #[default]
+    Sqlite,
+    /// A server of its own for each run; the application finds it by `DATABASE_URL`.
+    Postgresql,
+}
+
+/// A suite's file whose failure is known and has a reason. One that passes after all is a failure, too.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The name of a file of the suite, or `*` in it for any letters.
+    pub suite: String,
+    pub because: String,
+}
+
+/// One hop, or several that do the same side by side.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    pub name: String,
+    pub kind: &'static dyn Kind,
+    /// What it is configured by, with words in `@{…}` to fill in; the kind's own when there is none.
+    pub config: Option<PathBuf>,
+    /// In the configuration, what stands on the left becomes what stands on the right, words filled in.
+    pub replace: BTreeMap<String, String>,
+    pub count: usize,
+    pub workers: usize,
+    pub threads: usize,
+    pub listen: Listen,
+    /// How the hop before it speaks to it.
+    pub protocol: Protocol,
+    pub tls: bool,
+    /// More of its command line.
+    pub flags: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    /// A machine of its own: a network namespace.
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HopEntry {
+    kind: String,
+    name: Option<String>,
+    config: Option<PathBuf>,
+    #[serde(default)]
+    replace: BTreeMap<String, String>,
+    #[serde(default = "one")]
+    count: usize,
+    #[serde(default = "two")]
+    workers: usize,
+    #[serde(default = "one")]
+    threads: usize,
+    listen: Option<Listen>,
+    protocol: Option<Protocol>,
+    #[serde(default)]
+    tls: bool,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    host: Option<String>,
+}
+
+/// Which kind of socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listen {
+    Tcp,
+    Unix,
+}
+
+/// What is spoken on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Http,
+    Uwsgi,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+impl Topology {
+    pub fn read(file: &Path) -> Result<Topology> {
+        let shown = file.display();
+        let file = std::path::absolute(file)?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read \"{shown}\""))?;
+        Topology::parse(&file, &text).with_context(|| format!("{shown}"))
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Topology> {
+        let entries: File = toml::from_str(text)?;
+        let folder = file.parent().context("a file lies in a folder")?.to_owned();
+        let name = file.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
+        let application = match entries.application {
+            ApplicationEntry::Folder(path) => in_folder(&folder.join(path))?,
+            ApplicationEntry::Described { folder: path, manifest } => {
+                let path = folder.join(path);
+                Application::described(&last_part(&path), &path, *manifest)
+            }
+        };
+        let hops = entries.hop.into_iter().map(|entry| Hop::checked(entry, &folder));
+        let mut hops = hops.collect::<Result<Vec<Hop>>>()?;
+        settle_sockets(&mut hops);
+        let topology = Topology {
+            name,
+            folder,
+            about: entries.about,
+            application,
+            database: entries.database,
+            hops,
+            differs: entries.differs,
+        };
+        topology.check()?;
+        Ok(topology)
+    }
+
+    /// The same deployment with another application in it.
+    pub fn serving(mut self, folder: &Path) -> Result<Topology> {
+        self.application = in_folder(&std::path::absolute(folder)?)?;
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<()> {
+        let Some((server, proxies)) = self.hops.split_last() else {
+            bail!("a topology has at least one [[hop]]");
+        };
+        for hop in proxies {
+            let kind = hop.kind.name();
+            ensure!(
+                hop.kind.role() == Role::Proxy,
+                "hop \"{}\": {kind} passes nothing on, so it must be the last hop",
+                hop.name
+            );
+        }
+        let kind = server.kind.name();
+        ensure!(
+            server.kind.role() == Role::Server,
+            "hop \"{}\": {kind} runs no application, so it can not be the last hop",
+            server.name
+        );
+        let mut names = BTreeSet::new();
+        for hop in &self.hops {
+            ensure!(
+                names.insert(&hop.name),
+                "two hops are called \"{}\": give them a name each",
+                hop.name
+            );
+        }
+        ensure!(
+            self.hops[0].count == 1,
+            "hop \"{}\": the first hop can not have a count",
+            self.hops[0].name
+        );
+        let hosts = self.hops.iter().filter(|hop| hop.host.is_some()).count();
+        ensure!(hosts == 0 || hosts == self.hops.len(), "either every hop has a host, or none");
+        for pair in self.hops.windows(2) {
+            let (left, right) = (&pair[0], &pair[1]);
+            ensure!(
+                left.kind.forwards(right.protocol),
+                "hop \"{}\": {} can not pass requests on by {:?}",
+                left.name,
+                left.kind.name(),
+                right.protocol
+            );
+            ensure!(
+                right.listen == Listen::Tcp || left.host == right.host,
+                "hop \"{}\": a unix socket does not reach from host \"{}\" to host \"{}\"",
+                right.name,
+                left.host.as_deref().unwrap_or_default(),
+                right.host.as_deref().unwrap_or_default()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Hop {
+    fn checked(entry: HopEntry, folder: &Path) -> Result<Hop> {
+        let name = entry.name.unwrap_or_else(|| entry.kind.clone());
+        let about = || format!("hop \"{name}\"");
+        ensure!(
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+            "hop \"{name}\": a name consists of letters, digits and \"-\""
+        );
+        let kind = kinds::named(&entry.kind).with_context(about)?;
+        ensure!(
+            entry.count >= 1 && entry.count <= 16,
+            "{}: count = {} is not between 1 and 16",
+            about(),
+            entry.count
+        );
+        ensure!(entry.workers >= 1, "{}: workers = 0", about());
+        ensure!(entry.threads >= 1, "{}: threads = 0", about());
+        let listen = match entry.listen {
+            Some(listen) => listen,
+            // Settled by the one before it: see below.
+            None if kind.sockets() == kinds::Sockets::TcpOnly || entry.host.is_some() => {
+                Listen::Tcp
+            }
+            None => Listen::Unix,
+        };
+        ensure!(
+            listen == Listen::Tcp || kind.sockets() == kinds::Sockets::TcpAndUnix,
+            "{}: {} does not listen on unix sockets",
+            about(),
+            kind.name()
+        );
+        let protocol = entry.protocol.unwrap_or(Protocol::Http);
+        ensure!(kind.speaks(protocol), "{}: {} does not speak {protocol:?}", about(), kind.name());
+        Ok(Hop {
+            kind,
+            config: entry.config.map(|config| folder.join(config)),
+            replace: entry.replace,
+            count: entry.count,
+            workers: entry.workers,
+            threads: entry.threads,
+            listen,
+            protocol,
+            tls: entry.tls,
+            flags: entry.flags,
+            env: entry.env,
+            host: entry.host,
+            name,
+        })
+    }
+}
+
+/// Browsers come by TCP.
+fn settle_sockets(hops: &mut [Hop]) {
+    if let Some(first) = hops.first_mut() {
+        first.listen = Listen::Tcp;
+    }
+}
+
+fn in_folder(folder: &Path) -> Result<Application> {
+    let folder = fs::canonicalize(folder)
+        .with_context(|| format!("application: there is no folder \"{}\"", folder.display()))?;
+    ensure!(
+        folder.join("app.toml").is_file(),
+        "application: \"{}\" has no app.toml; describe it in the topology instead: [application] folder, application, requirements or python",
+        folder.display()
+    );
+    Application::in_folder(&last_part(&folder), &folder)
+}
+
+fn last_part(folder: &Path) -> String {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    folder
+        .file_name()
+        .map_or_else(|| "application".to_owned(), |name| name.to_string_lossy().into_owned())
+}
