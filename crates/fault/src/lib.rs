@@ -1,6 +1,22 @@
 //! The fault proxy: between any two hops, over TCP or a unix socket, it passes everything on until it
 //! is told to do worse. It is told by Toxiproxy's control API or, inside a process, by these calls.
 //! It knows nothing of what runs on either side.
+//!
+//! ```
+//! use fault::{Fault, Journal, Kind, Latency, Stream, Toxic};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), fault::FaultError> {
+//! let fault = Fault::new(Journal::stderr());
+//! let proxy = fault.proxy("gateway", "127.0.0.1:0", "unix:/run/app/gateway.sock").await?;
+//! println!("connect to {}", proxy.listen());
+//! let latency = Latency { latency: 100, jitter: 10 };
+//! proxy.toxic(Toxic::on(Stream::Upstream, Kind::Latency(latency)))?;
+//! proxy.remove("latency_upstream")?;
+//! assert_eq!(proxy.counters().accepted, 0);
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

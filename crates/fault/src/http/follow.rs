@@ -65,10 +65,18 @@ impl Follower {
 
     /// From here on everything is unknown.
     pub(crate) fn give_up(&mut self) {
-        if let State::Head { passed } = self.state {
-            let _ = self.buffer.split_to(passed);
-        }
+        self.buffer = BytesMut::from(self.rest());
         self.state = State::NotHttp;
+    }
+
+    /// What has been read and not given out.
+    pub(crate) fn rest(&mut self) -> Bytes {
+        let mut rest = self.buffer.split();
+        if let State::Head { passed } = &mut self.state {
+            let _ = rest.split_to(*passed);
+            *passed = 0;
+        }
+        rest.freeze()
     }
 
     pub(crate) fn has_given_up(&self) -> bool {

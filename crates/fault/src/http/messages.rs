@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     exchange::{Exchange, Exchanges, Own},
@@ -113,7 +113,7 @@ impl Messages {
             items.push(Item::Data(head.bytes().slice(passed..)));
         } else {
             self.treatment = Treatment::of(&mut head, framing, &self.toxics, &exchange, told);
-            self.treat(&head, &mut exchange, items);
+            self.treat(&head, framing, &mut exchange, items);
         }
         match head.line {
             Line::Request { .. } => exchanges.push(exchange),
@@ -126,7 +126,13 @@ impl Messages {
         }
     }
 
-    fn treat(&mut self, head: &Head, exchange: &mut Exchange, items: &mut Vec<Item>) {
+    fn treat(
+        &mut self,
+        head: &Head,
+        framing: Framing,
+        exchange: &mut Exchange,
+        items: &mut Vec<Item>,
+    ) {
         if self.treatment.drop {
             return self.close(items);
         }
@@ -137,8 +143,8 @@ impl Messages {
         };
         match self.side {
             Side::Responses => {
-                let answer = answer(status, &exchange.method, head.closes());
-                items.push(Item::Data(answer));
+                let then_close = head.closes() || framing == Framing::UntilClose;
+                items.push(Item::Data(answer(status, &exchange.method, then_close)));
             }
             Side::Requests => {
                 // Who waits for leave to send the body would wait for ever, and who gets another
@@ -206,11 +212,7 @@ impl Messages {
         if self.is_closed {
             return None;
         }
-        self.follower.give_up();
-        let mut held = BytesMut::new();
-        while let Some(Part::Unknown(data)) = self.follower.next(false) {
-            held.extend_from_slice(&data);
-        }
-        (!held.is_empty()).then(|| held.freeze())
+        let held = self.follower.rest();
+        (!held.is_empty()).then_some(held)
     }
 }

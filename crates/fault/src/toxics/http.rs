@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a head may grow by: more than any limit people set.
-const LARGEST_HEADER: u64 = 16 * 1024 * 1024;
+/// More than any server takes; and a client may put many requests into one packet.
+const LARGEST_HEADER: u64 = 1024 * 1024;
 
 /// The connection is closed without an answer: on the upstream before the server has seen the
 /// request, on the downstream when it has answered.

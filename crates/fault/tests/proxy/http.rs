@@ -45,6 +45,7 @@ async fn the_first_requests_are_dropped_before_the_server_sees_them() {
         let lines = stand.lines("\"http_drop_upstream\" (http_drop) applied to POST /a");
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].ends_with("(2 of 2)"), "{lines:?}");
+        assert_eq!(stand.proxy.taken("http_drop_upstream").unwrap(), 2);
     }
 }
 
@@ -287,9 +288,7 @@ async fn a_toxic_that_comes_in_the_middle_of_a_message_takes_the_next_one() {
     client.expect(OK).await;
     // Half a head is kept until it is whole, and goes on when the toxic goes.
     client.send("GET /half HTT").await;
-    while stand.proxy.counters().upstream.received < 57 {
-        tokio::task::yield_now().await;
-    }
+    stand.has_read(Stream::Upstream, 57).await;
     stand.proxy.remove_all();
     server.expect("GET /half HTT").await;
     client.send("P/1.1\r\n\r\n").await;
@@ -325,6 +324,23 @@ async fn interim_responses_and_heads_without_bodies_are_not_mistaken() {
     client.expect("HTTP/1.1 101 Switching Protocols\r\n\r\n\x01\x02").await;
     client.send("\x03not a head").await;
     server.expect("\x03not a head").await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_half_closed_gets_the_treated_answer() {
+    let stand = Stand::new().await;
+    let (mut client, mut server) = stand.pair().await;
+    client.send(GET).await;
+    client.finish().await;
+    assert_eq!(server.rest().await.0, GET.as_bytes());
+    stand.proxy.toxic(Toxic::new(status(502, 0))).unwrap();
+    server.send("HTTP/1.1 200 OK\r\n\r\nuntil the end").await;
+    drop(server);
+    let (answer, end) = client.rest().await;
+    end.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhttp_status 502\n"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The proxy from outside: real sockets, real bytes. What a toxic delays is asserted as "at least";
 //! everything else is bytes, ends, counts and order.
 
-#[expect(clippy::unwrap_used, reason = "the two ends are part of the test")]
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
 mod peer; // the two ends of a proxied connection
 mod plain; // no toxic: nothing is changed
 mod toxics; // each of Toxiproxy's types
