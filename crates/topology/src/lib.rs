@@ -38,6 +38,7 @@ pub mod stack;
 pub mod trail; // which lines of the logs a request left
 
 pub mod command; // what is typed
+mod matrix_page;
 
 pub mod follow;
 pub mod probe;
