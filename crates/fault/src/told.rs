@@ -1,9 +1,7 @@
 //! The lines about one connection: one when a toxic of bytes comes upon it, one for each request that a
 //! toxic of HTTP takes.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use crate::{Journal, Toxic, http::Exchange, live::Live};
+use crate::{Journal, Toxic, http::Exchange};
 
 pub(crate) struct Told {
     pub(crate) journal: Journal,
@@ -17,11 +15,10 @@ impl Told {
         self.write(toxic, format_args!("applied with {attributes} on the {}", toxic.stream.name()));
     }
 
-    pub(crate) fn takes(&self, live: &Live, exchange: &Exchange) {
-        let taken = live.taken.load(Relaxed);
-        let first = live.toxic.kind.requests().map_or(0, |(first, _)| first);
-        let of = if first == 0 { String::new() } else { format!(" ({taken} of {first})") };
-        self.write(&live.toxic, format_args!("applied to {}{of}", exchange.request()));
+    pub(crate) fn takes(&self, toxic: &Toxic, exchange: &Exchange, count: u64) {
+        let first = toxic.kind.requests().map_or(0, |(first, _)| first);
+        let of = if first == 0 { String::new() } else { format!(" ({count} of {first})") };
+        self.write(toxic, format_args!("applied to {}{of}", exchange.request()));
     }
 
     pub(crate) fn leaves_alone(&self, toxic: &Toxic, exchange: &Exchange, missing: &str) {

@@ -50,8 +50,8 @@ impl Treatment {
             }
             if let Some(missing) = lacks(&live.toxic.kind, head, framing) {
                 told.leaves_alone(&live.toxic, exchange, &missing);
-            } else if takes(live) {
-                told.takes(live, exchange);
+            } else if let Some(count) = takes(live) {
+                told.takes(&live.toxic, exchange, count);
                 treatment.add(live, head);
             }
         }
@@ -122,11 +122,12 @@ fn lacks(kind: &Kind, head: &Head, framing: Framing) -> Option<String> {
     Some(missing.to_owned())
 }
 
-/// Counts the request, if it is among the first.
-fn takes(live: &Live) -> bool {
-    let first = live.toxic.kind.requests().map_or(0, |(first, _)| first);
+/// Which one the request is of those taken, if it is among the first.
+fn takes(live: &Live) -> Option<u64> {
+    let (first, _) = live.toxic.kind.requests()?;
     let count = |taken: u64| (first == 0 || taken < first).then_some(taken + 1);
-    live.taken.fetch_update(Relaxed, Relaxed, count).is_ok()
+    let before = live.taken.fetch_update(Relaxed, Relaxed, count).ok()?;
+    Some(before + 1)
 }
 
 /// A whole answer of our own.

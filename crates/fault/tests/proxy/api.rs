@@ -1,21 +1,23 @@
 //! The control API: Toxiproxy's paths, fields, statuses and errors.
 
+use std::time::Duration;
+
 use fault::{Fault, Journal};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::interval};
 
-use crate::peer::{Peer, Stand, converse};
+use crate::peer::{Peer, Stand, converse, patiently};
 
 /// The program's API, spoken to as bytes.
 struct Api {
     address: String,
-    _fault: Fault,
+    fault: Fault,
 }
 
 impl Api {
     async fn new() -> Api {
         let (fault, address) = Fault::start("127.0.0.1:0", Journal::stderr()).await.unwrap();
-        Api { address: address.to_string(), _fault: fault }
+        Api { address: address.to_string(), fault }
     }
 
     async fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
@@ -295,6 +297,19 @@ async fn two_hundred_calls_at_once_are_all_answered() {
         assert_eq!(statuses.unwrap(), [201, 200, 200, 204]);
     }
     assert_eq!(api.json("GET", "/proxies", Value::Null).await, (200, json!({})));
+}
+
+#[tokio::test]
+async fn the_api_ends_with_the_last_handle() {
+    let Api { address, fault } = Api::new().await;
+    drop(fault);
+    let refused = async {
+        let mut tick = interval(Duration::from_millis(5));
+        while Peer::connect(&address).await.is_ok() {
+            tick.tick().await;
+        }
+    };
+    patiently("refused", refused).await;
 }
 
 #[tokio::test]
