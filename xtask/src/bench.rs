@@ -14,6 +14,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use xtask::application::Application;
+use xtask::applications;
 use xtask::peers;
 use xtask::programs;
 use xtask::progress::Progress;
@@ -151,7 +152,7 @@ fn subjects() -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
     for (name, application) in [
         ("hello", Application::in_folder("hello", &workspace::root().join("xtask/bench/hello"))?),
-        ("pybo", Application::named("pybo")?),
+        ("pybo", applications::named("pybo")?),
     ] {
         let environment = application.environment(&python, Progress::Shown)?;
         let data = workspace::state().join("bench").join(format!("data-{name}"));

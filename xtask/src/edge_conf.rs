@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use topology::words::{self, Words};
 
 use crate::workspace;
 
@@ -30,33 +31,27 @@ impl EdgeConf {
     /// Puts the values where the template names them, and refuses a name it does not know.
     pub fn fill(&self, template: &str) -> Result<String> {
         let shown = |path: &Path| path.display().to_string();
-        let values = [
+        let values = Words::from([
             ("run", shown(&self.run)),
             ("port", self.port.to_string()),
+            ("listen", format!("127.0.0.1:{}", self.port)),
+            ("tls", String::new()),
+            ("workers", "2".to_owned()),
             ("socket", shown(&self.socket)),
+            ("upstreams", format!("server unix:{};", self.socket.display())),
             ("static_url", self.static_url.clone()),
             ("static_folder", shown(&self.static_folder)),
             ("deploy", shown(&workspace::root().join("deploy"))),
-        ];
-        let mut filled = String::with_capacity(template.len());
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once("@{") {
-            let (name, after) = after.split_once('}').context("\"@{\" without \"}\"")?;
-            let (_, value) = values
-                .iter()
-                .find(|(known, _)| *known == name)
-                .with_context(|| format!("unknown \"@{{{name}}}\""))?;
+        ]);
+        for path in [&self.run, &self.socket, &self.static_folder] {
             // A quote or a blank would end the argument in nginx's eyes.
+            let path = shown(path);
             ensure!(
-                !value.contains([' ', '\t', '\n', '"', '\'', ';', '{', '}', '$', '\\']),
-                "\"{value}\" cannot stand in nginx.conf"
+                !path.contains([' ', '\t', '\n', '"', '\'', ';', '{', '}', '$', '\\']),
+                "\"{path}\" cannot stand in nginx.conf"
             );
-            filled.push_str(before);
-            filled.push_str(value);
-            rest = after;
         }
-        filled.push_str(rest);
-        Ok(filled)
+        words::fill(template, &values)
     }
 }
 

@@ -4,20 +4,16 @@
 
 pub mod workspace;
 
-pub mod application;
+pub mod applications;
 pub mod peers;
 pub mod programs;
-pub mod python;
 
 pub mod edge_conf;
 pub mod recipe;
 pub mod running;
 
-pub mod follow;
-pub mod probe;
-pub mod process;
-pub mod progress;
-pub mod sys;
+// What starts a chain is the topology's.
+pub use topology::{application, follow, probe, process, progress, python, sys};
 
 pub mod hop; // a program that was started
 pub mod load; // requests, each accounted for

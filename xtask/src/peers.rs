@@ -11,7 +11,7 @@ use crate::workspace;
 
 /// gunicorn's program.
 pub fn gunicorn(progress: Progress) -> Result<PathBuf> {
-    program("gunicorn", "venv-peers", "tests/conf/peers.txt", progress)
+    program("gunicorn", "venv-peers", "crates/topology/src/kinds/gunicorn.txt", progress)
 }
 
 /// A program of an environment made from a requirements file of this workspace.

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use xtask::application::Application;
+use xtask::applications;
 use xtask::programs;
 use xtask::progress::Progress;
 use xtask::python::Python;
@@ -84,7 +84,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
 
 /// Pybo with data of its own, and `soaked.py` around it.
 fn command(program: &std::path::Path, scratch: &Scratch) -> Result<Command> {
-    let application = Application::named("pybo")?;
+    let application = applications::named("pybo")?;
     let environment = application.environment(&Python::find()?, Progress::Shown)?;
     let data = scratch.join("data");
     application.prepare(&environment, &data, Progress::Shown)?;

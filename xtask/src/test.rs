@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use xtask::application::Application;
+use xtask::applications;
 use xtask::peers;
 use xtask::programs;
 use xtask::progress::Progress;
@@ -56,8 +57,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         name_what_is_missing(&REAL)?;
     }
     programs::build(Profile::Debug, Progress::Shown)?;
-    for name in Application::names() {
-        Application::named(&name)?.environment(&python, Progress::Shown)?;
+    for name in applications::names() {
+        applications::named(&name)?.environment(&python, Progress::Shown)?;
     }
     peers::gunicorn(Progress::Shown)?;
     if options.real {
@@ -74,8 +75,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         // A real uWSGI behind the edge.
         cargo_test(&[&edge[..], &["uwsgi"]].concat(), &[], &options.arguments)?;
     } else {
-        for name in Application::names() {
-            test_application(&Application::named(&name)?, &python)?;
+        for name in applications::names() {
+            test_application(&applications::named(&name)?, &python)?;
         }
         cargo_test(&["--workspace"], &[], &options.arguments)?;
     }

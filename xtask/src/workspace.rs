@@ -11,7 +11,7 @@ pub fn root() -> PathBuf {
 
 /// Virtual environments, prepared applications, running chains, results of benches.
 pub fn state() -> PathBuf {
-    root().join(".causeway")
+    topology::state::folder()
 }
 
 /// Cargo's output folder, wherever the user moved it.

@@ -20,6 +20,8 @@ pub struct FileOutcome {
     pub path: PathBuf,
     pub entries: Vec<EntryOutcome>,
     pub duration: Duration,
+    /// Why its failures were to be expected here.
+    pub because: Option<String>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct EntryOutcome {
     /// What came after them, if that was no whole answer.
     pub broken: Option<Box<Broken>>,
     pub failures: Vec<Failure>,
+    /// What the deployment wrote meanwhile, from whoever knows its logs.
+    pub log: Vec<String>,
     pub duration: Duration,
 }
 
@@ -50,6 +54,8 @@ pub struct EntryOutcome {
 pub enum Verdict {
     Passed,
     Failed,
+    /// It failed, as its file was expected to.
+    Explained,
     /// Its own `skip` says so.
     Skipped,
     /// An entry before it failed.
@@ -82,11 +88,36 @@ impl Outcome {
 
     /// Whether everything held that was looked at, and something was.
     pub fn passed(&self) -> bool {
-        self.count(Verdict::Failed) == 0 && self.count(Verdict::Passed) > 0
+        let held = self.count(Verdict::Passed) + self.count(Verdict::Explained);
+        self.count(Verdict::Failed) == 0 && held > 0
     }
 }
 
 impl FileOutcome {
+    /// Takes its failures for what this deployment is known to do otherwise. If there are none, that
+    /// is one: an explanation that explains nothing hides the next difference.
+    pub fn explain(&mut self, because: &str) {
+        let mut differs = false;
+        for entry in &mut self.entries {
+            if entry.verdict == Verdict::Failed {
+                entry.verdict = Verdict::Explained;
+                differs = true;
+            }
+        }
+        if differs {
+            self.because = Some(because.to_owned());
+        } else if let Some(last) = self.entries.last_mut() {
+            last.verdict = Verdict::Failed;
+            last.failures.push(Failure {
+                file: self.path.clone(),
+                line: last.line,
+                assert: format!("differs because {because}"),
+                expected: "a difference".to_owned(),
+                actual: "it no longer differs: remove it".to_owned(),
+            });
+        }
+    }
+
     pub fn passed(&self) -> bool {
         self.entries.iter().all(|entry| entry.verdict != Verdict::Failed)
     }

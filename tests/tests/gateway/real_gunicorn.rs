@@ -8,7 +8,7 @@ use crate::stack::{Gateway, Listens, Setup, fixtures};
 
 /// The pinned version, in an environment that is made once.
 pub(crate) fn program() -> std::path::PathBuf {
-    let requirements = workspace::root().join("tests/conf/peers.txt");
+    let requirements = workspace::root().join("crates/topology/src/kinds/gunicorn.txt");
     let python = Python::find().unwrap();
     let peers = python.environment("venv-peers", &[requirements], Progress::Quiet).unwrap();
     peers.program("gunicorn")

@@ -63,7 +63,9 @@ pub(super) async fn respond(
     drop(response);
     match (result, stage) {
         (Ok(persistence), _) => Ok(persistence),
-        (Err(error), Stage::Head(_)) => {
+        // A head that has not left yet need not be the start of half an answer.
+        (Err(error), stage @ (Stage::Head(_) | Stage::Body { head: Some(_), .. })) => {
+            let came = interim == Interim::Came || matches!(stage, Stage::Body { .. });
             // What follows, a page or another worker's answer, does not begin inside an interim
             // head. Where this can not be written, that can not either.
             for bytes in unsent {
@@ -73,7 +75,7 @@ pub(super) async fn respond(
                 Some(exchange) => learn_the_fate(exchange, error).await,
                 None => error,
             };
-            Err(if interim == Interim::Came { error.after_a_sign_of_life() } else { error })
+            Err(if came { error.after_a_sign_of_life() } else { error })
         }
         (Err(DispatchError::ClientGone), Stage::Body { .. } | Stage::Over) => {
             gateway.log.debug(format_args!(

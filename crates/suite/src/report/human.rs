@@ -8,16 +8,23 @@ use crate::outcome::{EntryOutcome, Outcome, Verdict};
 pub fn human(outcome: &Outcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
-        let word = if file.passed() { "ok    " } else { "FAILED" };
+        let word = match (file.passed(), &file.because) {
+            (false, _) => "FAILED",
+            (true, None) => "ok    ",
+            (true, Some(_)) => "differs",
+        };
         let milliseconds = file.duration.as_millis();
         let requests = file.entries.iter().filter(|entry| entry.attempts > 0).count();
         line(
             &mut text,
             &format!("{word} {} ({requests} requests, {milliseconds} ms)", file.path.display()),
         );
+        if let Some(because) = &file.because {
+            line(&mut text, &format!("  because {because}"));
+        }
         for entry in &file.entries {
             match entry.verdict {
-                Verdict::Passed => {}
+                Verdict::Passed | Verdict::Explained => {}
                 Verdict::Skipped => line(&mut text, &format!("  skipped {}", title(entry))),
                 Verdict::NotReached => line(&mut text, &format!("  not reached {}", title(entry))),
                 Verdict::Failed => failed(&mut text, entry),
@@ -27,6 +34,7 @@ pub fn human(outcome: &Outcome) -> String {
     let counts = [
         (Verdict::Passed, "passed"),
         (Verdict::Failed, "failed"),
+        (Verdict::Explained, "explained"),
         (Verdict::Skipped, "skipped"),
         (Verdict::NotReached, "not reached"),
     ];
@@ -67,6 +75,9 @@ fn failed(text: &mut String, entry: &EntryOutcome) {
         line(text, &format!("    {}:{}: {}", failure.file.display(), failure.line, failure.assert));
         line(text, &format!("      expected: {}", failure.expected));
         line(text, &format!("      actual:   {}", failure.actual));
+    }
+    for said in &entry.log {
+        line(text, &format!("    | {said}"));
     }
 }
 

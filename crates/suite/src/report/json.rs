@@ -10,6 +10,7 @@ pub fn json(outcome: &Outcome) -> Value {
         object!({
             "file": file.path.display().to_string(),
             "passed": file.passed(),
+            "because": file.because,
             "milliseconds": file.duration.as_millis() as u64,
             "entries": file.entries.iter().map(entry).collect::<Vec<_>>(),
         })
@@ -21,6 +22,7 @@ pub fn json(outcome: &Outcome) -> Value {
         "counts": {
             "passed": outcome.count(Verdict::Passed),
             "failed": outcome.count(Verdict::Failed),
+            "explained": outcome.count(Verdict::Explained),
             "skipped": outcome.count(Verdict::Skipped),
             "not_reached": outcome.count(Verdict::NotReached),
         },
@@ -40,6 +42,7 @@ fn entry(entry: &EntryOutcome) -> Value {
         "checks": entry.checks,
         "milliseconds": entry.duration.as_millis() as u64,
         "failures": entry.failures,
+        "log": entry.log,
         "exchanges": entry.exchanges.iter().map(whole).collect::<Vec<_>>(),
         "broken": entry.broken.as_deref().map(broken),
     })

@@ -16,6 +16,11 @@ pub fn junit(outcome: &Outcome) -> String {
             let status = match entry.verdict {
                 Verdict::Passed => TestCaseStatus::success(),
                 Verdict::Skipped => TestCaseStatus::skipped(),
+                Verdict::Explained => {
+                    let mut status = TestCaseStatus::skipped();
+                    status.set_message(file.because.clone().unwrap_or_default());
+                    status
+                }
                 Verdict::NotReached => {
                     let mut status = TestCaseStatus::skipped();
                     status.set_message("an entry before it failed");
@@ -46,6 +51,9 @@ pub fn junit(outcome: &Outcome) -> String {
             case.set_classname(name.clone());
             case.set_assertions(entry.checks);
             case.set_time(entry.duration);
+            if !entry.log.is_empty() {
+                case.set_system_out(entry.log.join("\n"));
+            }
             suite.add_test_case(case);
         }
         report.add_test_suite(suite);

@@ -7,19 +7,24 @@ use crate::outcome::{EntryOutcome, Outcome, Verdict};
 
 pub fn tap(outcome: &Outcome) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", outcome.entries().count());
-    let entries = outcome
-        .files
-        .iter()
-        .flat_map(|file| file.entries.iter().map(move |entry| (&file.path, entry)));
-    for (number, (path, entry)) in entries.enumerate() {
-        let ok = if entry.verdict == Verdict::Failed { "not ok" } else { "ok" };
-        let name = format!("{}:{} {}", path.display(), entry.line, title(entry));
+    let entries =
+        outcome.files.iter().flat_map(|file| file.entries.iter().map(move |entry| (file, entry)));
+    for (number, (file, entry)) in entries.enumerate() {
+        let ok = match entry.verdict {
+            Verdict::Failed | Verdict::Explained => "not ok",
+            _ => "ok",
+        };
+        let name = format!("{}:{} {}", file.path.display(), entry.line, title(entry));
         // A `#` begins a directive.
         let name = name.replace('\\', "\\\\").replace('#', "\\#");
         let directive = match entry.verdict {
-            Verdict::Skipped => " # SKIP its own options say so",
-            Verdict::NotReached => " # SKIP an entry before it failed",
-            Verdict::Passed | Verdict::Failed => "",
+            Verdict::Skipped => " # SKIP its own options say so".to_owned(),
+            Verdict::NotReached => " # SKIP an entry before it failed".to_owned(),
+            // What fails and is not counted.
+            Verdict::Explained => {
+                format!(" # TODO {}", file.because.as_deref().unwrap_or_default())
+            }
+            Verdict::Passed | Verdict::Failed => String::new(),
         };
         writeln!(text, "{ok} {} - {name}{directive}", number + 1).expect(WRITTEN);
         if entry.verdict == Verdict::Failed {
@@ -41,6 +46,12 @@ fn diagnostics(text: &mut String, entry: &EntryOutcome) {
         writeln!(text, "      assert: {}", quoted(&failure.assert)).expect(WRITTEN);
         writeln!(text, "      expected: {}", quoted(&failure.expected)).expect(WRITTEN);
         writeln!(text, "      actual: {}", quoted(&failure.actual)).expect(WRITTEN);
+    }
+    if !entry.log.is_empty() {
+        text.push_str("  log:\n");
+        for said in &entry.log {
+            writeln!(text, "    - {}", quoted(said)).expect(WRITTEN);
+        }
     }
     text.push_str("  ...\n");
 }

@@ -1,14 +1,63 @@
-//! The two things about starting a process that need the moment between fork and exec. All of
-//! xtask's unsafe code is here.
+//! What about starting a process needs the moment between fork and exec. All of the crate's unsafe code
+//! is here.
 #![expect(unsafe_code, reason = "pre_exec runs in the forked child, which only unsafe can promise")]
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid, getppid, setsid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid, setsid};
+
+use crate::keeper::Keeper;
+
+/// The child becomes a keeper, and the command runs as the child of that: see `keeper`.
+pub(crate) fn keep(command: &mut Command, keeper: Keeper) {
+    let fork_once_more = move || {
+        let parent = getpid();
+        // SAFETY: the child is this closure's caller, which goes on to exec as it would have done; the
+        // parent runs `Keeper::run`, which allocates nothing, takes no lock and never returns.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => keeper.run(child),
+            ForkResult::Child => {
+                setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+                // A keeper that is killed takes with it what it kept.
+                arm_parent_death(parent, Signal::SIGKILL)
+            }
+        }
+    };
+    // SAFETY: between fork and exec nothing is called that allocates or locks: see above.
+    unsafe { command.pre_exec(fork_once_more) };
+}
+
+/// Nothing of the command's descriptors but `kept` stays open in this process.
+pub(crate) fn close_all_but(kept: &OwnedFd) {
+    use std::os::fd::AsRawFd as _;
+    let kept = kept.as_raw_fd() as u32;
+    // SAFETY: the process holds no other descriptor that it will use again; failure leaves some open.
+    unsafe {
+        if kept > 3 {
+            nix::libc::close_range(3, kept - 1, 0);
+        }
+        nix::libc::close_range(kept + 1, u32::MAX, 0);
+    }
+}
+
+/// Ends this process without running anything of it.
+pub(crate) fn end(code: i32) -> ! {
+    // SAFETY: _exit is async-signal-safe and has no precondition.
+    unsafe { nix::libc::_exit(code) }
+}
+
+/// The command runs in another network namespace.
+pub(crate) fn enter(command: &mut Command, namespace: OwnedFd) {
+    let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
+    // SAFETY: setns is one system call.
+    unsafe { command.pre_exec(enter) };
+}
 
 /// The child gets `SIGTERM` when the thread that starts it ends, however that happens: a `kill -9` of
 /// this process leaves nothing running. TERM rather than KILL, so that it can unlink its sockets.

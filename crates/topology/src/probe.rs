@@ -37,6 +37,23 @@ impl Address {
         }
     }
 
+    /// Connects again and again until somebody accepts, and says what came last. It ends by its caller's
+    /// deadline only.
+    pub async fn until_it_accepts(&self, last: &mut String) {
+        let mut tick = tokio::time::interval(Duration::from_millis(25));
+        loop {
+            tick.tick().await;
+            let connected = match self {
+                Address::Tcp(address) => TcpStream::connect(address).await.map(drop),
+                Address::Unix(socket) => UnixStream::connect(socket).await.map(drop),
+            };
+            match connected {
+                Ok(()) => return,
+                Err(error) => *last = error.to_string(),
+            }
+        }
+    }
+
     /// Asks again and again until the answer is not an error of a server (5xx), and says what came
     /// last. It ends by its caller's deadline only.
     pub async fn until_it_answers(&self, path: &str, last: &mut String) {

@@ -1,20 +1,20 @@
-//! The applications under `apps/`, each described by its own `app.toml`: what it needs, how it is
-//! prepared, what the gateway is told. Preparing writes into a data folder and not into the
-//! application's own, so that several chains can run the same application at once.
+//! The application a topology serves: a folder with an `app.toml` of ours in it, or one without, told
+//! of in the topology's own file. It says what the application needs, how it is prepared and what the
+//! server is told. Preparing writes into a data folder and not into the application's own, so that
+//! several chains can run the same application at once.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::progress::Progress;
 use crate::python::{Environment, Python, run};
-use crate::workspace;
 
-/// One folder of `apps/`.
+/// A WSGI application in a folder.
 #[derive(Clone, Debug)]
 pub struct Application {
     pub name: String,
@@ -22,56 +22,57 @@ pub struct Application {
     manifest: Manifest,
 }
 
-/// `app.toml`. In `static_root` and in the values of `env`, `{app}` is the application's folder and
-/// `{data}` the data folder of one chain.
+/// `app.toml`, or a topology's `application`. In `static_root` and in the values of `env`, `{app}` is the
+/// application's folder and `{data}` the data folder of one chain.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Manifest {
+pub struct Manifest {
     /// `module:callable`.
-    application: String,
+    pub application: String,
+    /// An interpreter that has its packages already, in place of `requirements`.
+    #[serde(default)]
+    pub python: Option<PathBuf>,
     /// Files of pip's, beside `app.toml`.
-    requirements: Vec<PathBuf>,
+    #[serde(default)]
+    pub requirements: Vec<PathBuf>,
+    /// The same, when the database is PostgreSQL.
+    #[serde(default)]
+    pub requirements_postgresql: Vec<PathBuf>,
     /// Command lines of the environment's python, in order, each safe to repeat.
-    prepare: Vec<Vec<String>>,
+    #[serde(default)]
+    pub prepare: Vec<Vec<String>>,
     /// Command line of the environment's python that runs the application's own tests.
-    test: Vec<String>,
-    static_url: String,
-    static_root: String,
+    #[serde(default)]
+    pub test: Vec<String>,
+    #[serde(default)]
+    pub static_url: String,
+    #[serde(default)]
+    pub static_root: String,
     /// What a visitor opens first.
-    first_page: String,
-    env: BTreeMap<String, String>,
+    #[serde(default = "root")]
+    pub first_page: String,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+fn root() -> String {
+    "/".to_owned()
 }
 
 impl Application {
-    /// One of `apps/`.
-    pub fn named(name: &str) -> Result<Application> {
-        let folder = workspace::root().join("apps").join(name);
-        if !folder.join("app.toml").is_file() {
-            bail!(
-                "there is no application \"{name}\": there are {}",
-                Application::names().join(", ")
-            );
-        }
-        Application::in_folder(name, &folder)
-    }
-
-    /// One from elsewhere.
+    /// One with an `app.toml`.
     pub fn in_folder(name: &str, folder: &Path) -> Result<Application> {
         let file = folder.join("app.toml");
         let text = fs::read_to_string(&file)
             .with_context(|| format!("cannot read \"{}\"", file.display()))?;
         let manifest =
             toml::from_str(&text).with_context(|| format!("cannot read \"{}\"", file.display()))?;
-        Ok(Application { name: name.to_owned(), folder: folder.to_owned(), manifest })
+        Ok(Application::described(name, folder, manifest))
     }
 
-    pub fn names() -> Vec<String> {
-        let entries = fs::read_dir(workspace::root().join("apps")).into_iter().flatten().flatten();
-        let entries = entries.filter(|entry| entry.path().join("app.toml").is_file());
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
+    /// One that a topology tells of.
+    pub fn described(name: &str, folder: &Path, manifest: Manifest) -> Application {
+        Application { name: name.to_owned(), folder: folder.to_owned(), manifest }
     }
 
     pub fn callable(&self) -> &str {
@@ -109,6 +110,9 @@ impl Application {
 
     /// Its virtual environment, shared by everything that runs it.
     pub fn environment(&self, python: &Python, progress: Progress) -> Result<Environment> {
+        if let Some(interpreter) = &self.manifest.python {
+            return Environment::of(&self.folder.join(interpreter));
+        }
         let requirements: Vec<PathBuf> =
             self.manifest.requirements.iter().map(|file| self.folder.join(file)).collect();
         python.environment(&format!("venv-{}", self.name), &requirements, progress)
@@ -173,38 +177,5 @@ impl Application {
         }
         lines.sort();
         Ok(lines.concat())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_application_of_the_workspace_can_be_read() {
-        let names = Application::names();
-        assert!(
-            names.contains(&"pybo".to_owned()) && names.contains(&"flaskr".to_owned()),
-            "{names:?}"
-        );
-        for name in names {
-            let application = Application::named(&name).unwrap();
-            let (module, _) = application.callable().split_once(':').unwrap();
-            assert!(
-                application.folder.join(module.replace('.', "/")).with_extension("py").is_file()
-            );
-            let folder = application.static_folder(Path::new("/data"));
-            assert!(
-                folder.is_absolute() && !folder.to_string_lossy().contains('{'),
-                "{}",
-                folder.display()
-            );
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = Application::named("blog").unwrap_err().to_string();
-        assert!(error.starts_with("there is no application \"blog\": there are flaskr"), "{error}");
     }
 }

@@ -51,15 +51,17 @@ impl Process {
         }
     }
 
-    /// Waits until it is gone; `false` when it is still there after `limit`.
+    /// Waits until it is gone.
+    pub async fn gone(self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while self.alive() {
+            tick.tick().await;
+        }
+    }
+
+    /// The same; `false` when it is still there after `limit`.
     pub async fn gone_within(self, limit: Duration) -> bool {
-        let gone = async {
-            let mut tick = tokio::time::interval(Duration::from_millis(10));
-            while self.alive() {
-                tick.tick().await;
-            }
-        };
-        tokio::time::timeout(limit, gone).await.is_ok()
+        tokio::time::timeout(limit, self.gone()).await.is_ok()
     }
 
     pub fn children(self) -> Vec<Process> {

@@ -2,13 +2,13 @@
 //! requirements and kept under `.causeway/`; several processes may ask for it at the same time.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::progress::Progress;
-use crate::workspace;
+use crate::state;
 
 /// The oldest version whose stable ABI the app-host is built for.
 const OLDEST: (u32, u32) = (3, 10);
@@ -78,9 +78,9 @@ impl Python {
         requirements: &[PathBuf],
         progress: Progress,
     ) -> Result<Environment> {
-        let folder = workspace::state().join(name);
-        fs::create_dir_all(workspace::state())?;
-        let lock = File::create(workspace::state().join(format!("{name}.lock")))?;
+        let state = state::made()?;
+        let folder = state.join(name);
+        let lock = File::create(state.join(format!("{name}.lock")))?;
         lock.lock().context("cannot lock the virtual environment")?;
 
         let mut wanted = format!("{} {}\n", self.path.display(), self.version);
@@ -121,12 +121,35 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The one whose interpreter this is: `ENV/bin/python`.
+    pub fn of(interpreter: &Path) -> Result<Environment> {
+        let folder = interpreter.parent().and_then(Path::parent);
+        let folder = folder.filter(|folder| folder.join("pyvenv.cfg").is_file());
+        let folder = folder.with_context(|| {
+            format!("\"{}\" is not the interpreter of a virtual environment", interpreter.display())
+        })?;
+        Ok(Environment { folder: folder.to_owned() })
+    }
+
     pub fn python(&self) -> PathBuf {
         self.program("python")
     }
 
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
+    }
+
+    /// The interpreter's, and those of its packages.
+    pub fn versions(&self) -> Result<Vec<String>> {
+        const QUESTION: &str = "import platform\nfrom importlib import metadata\n\
+            print(platform.python_implementation(), platform.python_version())\n\
+            for package in metadata.distributions(): print(package.name, package.version)";
+        let output = Command::new(self.python()).args(["-c", QUESTION]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let of_its_own =
+            |line: &&str| !line.starts_with("pip ") && !line.starts_with("setuptools ");
+        Ok(said.lines().filter(of_its_own).map(str::to_owned).collect())
     }
 
     /// Where its packages are, for an interpreter of another environment.

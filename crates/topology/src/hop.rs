@@ -1,0 +1,221 @@
+//! One hop that runs: its process, its keeper, its logs; how it becomes ready and how it ends.
+
+use std::fs::File;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use nix::sys::signal::Signal;
+
+use crate::keeper::{Keeper, Lifeline};
+use crate::kinds::{Found, Kind, Ready};
+use crate::place::Place;
+use crate::probe::Address;
+use crate::process::Process;
+use crate::sys;
+
+/// An application that takes longer to import than this is broken for our purpose.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a hop may take to finish its requests before it is told to end at once.
+const GRACE: Duration = Duration::from_secs(35);
+
+/// A program in its place.
+#[derive(Debug)]
+pub struct Running {
+    /// The hop's name; with its number when there are several.
+    pub name: String,
+    /// The hop's name in the topology.
+    pub of: String,
+    pub kind: &'static dyn Kind,
+    pub version: String,
+    pub process: Process,
+    pub address: Address,
+    /// What it writes; its standard output and errors last.
+    pub logs: Vec<PathBuf>,
+    ready: Ready,
+    notify: Option<UnixDatagram>,
+    keeper: Child,
+    lifeline: Option<Lifeline>,
+}
+
+impl Running {
+    pub(crate) fn start(place: &Place<'_>, found: &Found) -> Result<Running> {
+        let kind = place.hop.kind;
+        let launch =
+            kind.launch(place, found).with_context(|| format!("hop \"{}\"", place.name))?;
+        let mut command = launch.command;
+        let mut logs = launch.logs;
+        let output = place.folder.join("output.log");
+        let file = File::options().create(true).append(true).open(&output)?;
+        logs.push(output);
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        command.envs(place.subject.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(&place.hop.env);
+        let mut sockets = Vec::new();
+        if let Address::Unix(socket) = &place.listen {
+            sockets.push(socket.clone());
+        }
+        let notify = match launch.ready {
+            Ready::Notify => {
+                let socket = place.folder.join("notify");
+                let notify = UnixDatagram::bind(&socket)?;
+                notify.set_nonblocking(true)?;
+                command.env("NOTIFY_SOCKET", &socket);
+                sockets.push(socket);
+                Some(notify)
+            }
+            Ready::Connect | Ready::Http => {
+                command.env_remove("NOTIFY_SOCKET");
+                None
+            }
+        };
+        let (keeper, lifeline) = Keeper::new(kind.farewell(), &sockets)?;
+        // Before the keeper, which then is in it as well.
+        if let Some(namespace) = &place.namespace {
+            sys::enter(&mut command, namespace.try_clone()?);
+        }
+        sys::keep(&mut command, keeper);
+        let program = found.program.display();
+        let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
+        let process =
+            Process::of(keeper.id() as i32).and_then(|keeper| keeper.children().first().copied());
+        let mut running = Running {
+            name: place.name.clone(),
+            of: place.hop.name.clone(),
+            kind,
+            version: found.version.clone(),
+            // One that ended at once is found dead by who waits for it.
+            process: process.unwrap_or(Process { pid: keeper.id() as i32, started: 0 }),
+            address: place.listen.clone(),
+            logs,
+            ready: launch.ready,
+            notify,
+            keeper,
+            lifeline: Some(lifeline),
+        };
+        if process.is_none() {
+            return Err(running.failure("ended at once", ""));
+        }
+        Ok(running)
+    }
+
+    /// Until it can be used; at once an error when it ends instead, with what it said.
+    pub(crate) async fn until_ready(&mut self, place: &Place<'_>) -> Result<()> {
+        let mut last = String::new();
+        let first_page = place.subject.application.first_page().to_owned();
+        let address = self.address.clone();
+        let notify = self.notify.take();
+        let ready = match self.ready {
+            // The probe does not speak TLS.
+            Ready::Http if place.tls.is_some() => Ready::Connect,
+            ready => ready,
+        };
+        let becoming = async {
+            match (ready, notify) {
+                (Ready::Notify, Some(notify)) => notified(notify).await,
+                (Ready::Http, _) => address.until_it_answers(&first_page, &mut last).await,
+                _ => address.until_it_accepts(&mut last).await,
+            }
+        };
+        let process = self.process;
+        let outcome = tokio::select! {
+            ready = tokio::time::timeout(PATIENCE, becoming) => match ready {
+                Ok(()) => Ok(()),
+                Err(_) => Err(format!("does not answer at {} within {} s", self.address, PATIENCE.as_secs())),
+            },
+            () = process.gone() => Err("ended while it was starting".to_owned()),
+        };
+        outcome.map_err(|what| self.failure(&what, &last))
+    }
+
+    /// What it said last, and the sentence in it that names the error.
+    fn failure(&mut self, what: &str, last: &str) -> anyhow::Error {
+        let how = match self.keeper.try_wait() {
+            Ok(Some(status)) => match status.code() {
+                Some(code) if code > 128 => {
+                    format!(" ({})", Signal::try_from(code - 128).map_or("signal", Signal::as_str))
+                }
+                Some(code) => format!(" (exit code {code})"),
+                None => String::new(),
+            },
+            _ => String::new(),
+        };
+        let lines = self.last_lines(20);
+        // The last line of a traceback names the error.
+        let error = lines.iter().rev().find(|line| line.contains("Error")).cloned();
+        let error = error.unwrap_or_else(|| last.to_owned());
+        let colon = if error.is_empty() { "" } else { ": " };
+        let said: String = lines.iter().map(|line| format!("\n    {line}")).collect();
+        anyhow!(
+            "hop \"{}\" ({}) {what}{how}{colon}{error}\n  its last lines:{said}",
+            self.name,
+            self.kind.name()
+        )
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// The last lines of each of its logs.
+    pub fn last_lines(&self, count: usize) -> Vec<String> {
+        self.logs.iter().flat_map(|log| last_lines(log, count)).collect()
+    }
+
+    /// Everything it wrote.
+    pub fn log(&self) -> String {
+        let texts = self.logs.iter().map(|log| std::fs::read(log).unwrap_or_default());
+        texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+    }
+
+    /// Lets it finish what it has begun. What does not end is ended, and that is an error.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.signal(self.kind.stop());
+        let ended = self.process.gone_within(GRACE).await;
+        self.end();
+        if !ended {
+            bail!(
+                "hop \"{}\" did not end within {} s of {}",
+                self.name,
+                GRACE.as_secs(),
+                self.kind.stop()
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends it at once, with everything that came from it.
+    pub fn end(&mut self) {
+        if self.lifeline.take().is_some() {
+            // The keeper waits for the last of them.
+            let _ = self.keeper.wait();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn notified(notify: UnixDatagram) {
+    let Ok(notify) = tokio::net::UnixDatagram::from_std(notify) else { return };
+    let mut message = [0; 4096];
+    loop {
+        let Ok(length) = notify.recv(&mut message).await else { return };
+        if message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+            return;
+        }
+    }
+}
+
+pub fn last_lines(log: &Path, count: usize) -> Vec<String> {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
+}

@@ -1,0 +1,180 @@
+//! What a hop can be. Each kind is a file that knows one program: where it lies, what installs it, which
+//! files and flags it is started with, and by which signals it stops and reloads. Nothing outside of
+//! these files knows a program by name.
+
+mod gateway; // ours and gunicorn: one command line
+mod nginx; // ours and nginx: one configuration
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::file::Protocol;
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::python::Python;
+use crate::state;
+
+/// A program that can take a hop's place.
+pub trait Kind: fmt::Debug + Sync {
+    /// As topologies name it.
+    fn name(&self) -> &'static str;
+    fn role(&self) -> Role;
+    fn sockets(&self) -> Sockets {
+        Sockets::TcpAndUnix
+    }
+    /// With the hop before it.
+    fn speaks(&self, protocol: Protocol) -> bool {
+        protocol == Protocol::Http
+    }
+    /// With the hop behind it.
+    fn forwards(&self, _protocol: Protocol) -> bool {
+        false
+    }
+    /// Where it is; an error names the command that installs it.
+    fn find(&self, places: &Places) -> Result<Found>;
+    /// Writes what it reads, and says how it is started.
+    fn launch(&self, place: &Place<'_>, found: &Found) -> Result<Launch>;
+    /// Upon which it finishes what it has begun, and ends.
+    fn stop(&self) -> Signal {
+        Signal::SIGTERM
+    }
+    /// Upon which it puts its things in order and ends, whatever it has begun.
+    fn farewell(&self) -> Signal {
+        Signal::SIGTERM
+    }
+    /// Upon which it reads its configuration again.
+    fn reload(&self) -> Option<Signal> {
+        None
+    }
+}
+
+/// What a hop is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Passes requests on.
+    Proxy,
+    /// Runs the application.
+    Server,
+}
+
+/// Where it can listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    TcpOnly,
+    TcpAndUnix,
+}
+
+/// Where programs are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The folder with Causeway's own; beside this program, else on `PATH`, when nothing is said.
+    pub ours: Option<PathBuf>,
+    /// Whether the making of an environment is shown.
+    pub progress: Progress,
+}
+
+/// A program that is there.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub program: PathBuf,
+    pub version: String,
+}
+
+/// How a hop is started.
+#[derive(Debug)]
+pub struct Launch {
+    pub command: Command,
+    /// What it writes beside its standard output.
+    pub logs: Vec<PathBuf>,
+    pub ready: Ready,
+}
+
+/// By what it is known that a hop can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// It says so: `READY=1` on `$NOTIFY_SOCKET`.
+    Notify,
+    /// It accepts connections.
+    Connect,
+    /// It answers the first page with anything below 500.
+    Http,
+}
+
+/// All there are.
+pub const ALL: &[&dyn Kind] = &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN];
+
+pub fn named(name: &str) -> Result<&'static dyn Kind> {
+    match ALL.iter().find(|kind| kind.name() == name) {
+        Some(kind) => Ok(*kind),
+        None => {
+            let names: Vec<&str> = ALL.iter().map(|kind| kind.name()).collect();
+            bail!("kind = \"{name}\" is not one of {}", names.join(", "))
+        }
+    }
+}
+
+impl Places {
+    /// One of Causeway's own programs.
+    fn ours(&self, name: &str) -> Result<PathBuf> {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
+        let folders =
+            [self.ours.clone(), std::env::var_os("CAUSEWAY_PROGRAMS").map(PathBuf::from), beside()];
+        // A test's executable lies one folder below the programs.
+        let above = beside().and_then(|folder| Some(folder.parent()?.to_owned()));
+        let folders = folders.into_iter().flatten().chain(above).chain(search_path());
+        let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
+        found.with_context(|| {
+            format!("{name} is missing: cargo build -p {name}, or pip install causeway")
+        })
+    }
+
+    /// One of a Debian package.
+    fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
+        let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+        let folders: Vec<PathBuf> = search_path().chain(usual).collect();
+        let candidates =
+            names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        let mut candidates = candidates.filter(|program| program.is_file());
+        candidates
+            .next()
+            .with_context(|| format!("{} is missing: apt-get install {package}", names[0]))
+    }
+
+    /// One from PyPI, in an environment made when it is first asked for. The requirements pin its version.
+    fn python(&self, name: &str, requirements: &str) -> Result<PathBuf> {
+        let folder = state::made()?;
+        let file = folder.join(format!("{name}.txt"));
+        if std::fs::read_to_string(&file).ok().as_deref() != Some(requirements) {
+            std::fs::write(&file, requirements)?;
+        }
+        let environment =
+            Python::find()?.environment(&format!("venv-{name}"), &[file], self.progress)?;
+        Ok(environment.program(name))
+    }
+}
+
+fn search_path() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
+}
+
+/// The first line in which a program tells its version with this flag, from its digits on.
+fn version(program: &Path, flag: &str) -> Result<String> {
+    let output = Command::new(program).arg(flag).output();
+    let output = output.with_context(|| format!("cannot start \"{}\"", program.display()))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
+    let line =
+        line.with_context(|| format!("\"{} {flag}\" tells no version", program.display()))?;
+    // The last: ours says first which nginx it follows.
+    let word = line.rsplit([' ', '/']).find(|word| {
+        let digits = word.strip_prefix('v').unwrap_or(word);
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
+    });
+    Ok(word.unwrap_or(line).trim_end_matches([',', ')']).to_owned())
+}

@@ -1,0 +1,138 @@
+//! The edge and nginx: one configuration, one command line.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+
+use super::{Found, Kind, Launch, Places, Ready, Role, version};
+use crate::file::Protocol;
+use crate::place::Place;
+use crate::probe::Address;
+use crate::words::{self, Words};
+
+#[derive(Debug)]
+pub(super) struct Nginx {
+    whose: Whose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Theirs,
+}
+
+pub(super) static EDGE: Nginx = Nginx { whose: Whose::Ours };
+pub(super) static NGINX: Nginx = Nginx { whose: Whose::Theirs };
+
+/// What a hop without a configuration of its own is configured by.
+const DEPLOY: [(&str, &str); 3] = [
+    ("nginx.conf", include_str!("../../../../deploy/nginx.conf")),
+    ("mime.types", include_str!("../../../../deploy/mime.types")),
+    ("proxy_params", include_str!("../../../../deploy/proxy_params")),
+];
+
+impl Kind for Nginx {
+    fn name(&self) -> &'static str {
+        match self.whose {
+            Whose::Ours => "edge",
+            Whose::Theirs => "nginx",
+        }
+    }
+
+    fn role(&self) -> Role {
+        Role::Proxy
+    }
+
+    fn forwards(&self, _protocol: Protocol) -> bool {
+        true
+    }
+
+    fn find(&self, places: &Places) -> Result<Found> {
+        let program = match self.whose {
+            Whose::Ours => places.ours("causeway-edge")?,
+            Whose::Theirs => places.debian(&["nginx"], "nginx-light")?,
+        };
+        let version = version(&program, "-v")?;
+        Ok(Found { program, version })
+    }
+
+    fn launch(&self, place: &Place<'_>, found: &Found) -> Result<Launch> {
+        let config = match &place.hop.config {
+            Some(config) => config.clone(),
+            None => {
+                let deploy = place.folder.join("deploy");
+                fs::create_dir_all(&deploy)?;
+                for (name, text) in DEPLOY {
+                    fs::write(deploy.join(name), text)?;
+                }
+                deploy.join("nginx.conf")
+            }
+        };
+        let text = fs::read_to_string(&config)
+            .with_context(|| format!("cannot read \"{}\"", config.display()))?;
+        let words = words_of(place, &config);
+        let text = words::replace(&text, &place.hop.replace, &words)
+            .and_then(|text| words::fill(&text, &words))
+            .with_context(|| config.display().to_string())?;
+        let filled = place.folder.join("nginx.conf");
+        fs::write(&filled, text)?;
+
+        let log = place.folder.join("edge.log");
+        let mut directives = String::from("daemon off;");
+        if nix::unistd::geteuid().is_root() {
+            // Else the workers would change to a user who may not even read this folder.
+            directives.push_str(" user root;");
+        }
+        if self.whose == Whose::Ours {
+            directives.push_str(" otel_trace on; server_timing on;");
+        }
+        let mut command = Command::new(&found.program);
+        command.arg("-p").arg(&place.folder).arg("-c").arg(&filled).arg("-e").arg(&log);
+        command.args(["-g", &directives]).args(&place.hop.flags);
+        let logs = vec![log, place.folder.join("edge-access.log")];
+        Ok(Launch { command, logs, ready: Ready::Connect })
+    }
+
+    fn stop(&self) -> Signal {
+        Signal::SIGQUIT
+    }
+
+    fn reload(&self) -> Option<Signal> {
+        Some(Signal::SIGHUP)
+    }
+}
+
+/// What nginx.conf may name.
+fn words_of(place: &Place<'_>, config: &Path) -> Words {
+    let application = place.subject;
+    let (listen, tls) = match (&place.listen, place.tls) {
+        (listen, None) => (listen.to_string(), String::new()),
+        (listen, Some(tls)) => (
+            format!("{listen} ssl"),
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {};",
+                tls.certificate.display(),
+                tls.key.display()
+            ),
+        ),
+    };
+    let server = |address: &Address| format!("server {address};");
+    let folder = config.parent().unwrap_or(Path::new("/"));
+    Words::from([
+        ("run", place.folder.display().to_string()),
+        ("deploy", folder.display().to_string()),
+        ("listen", listen),
+        ("tls", tls),
+        ("upstreams", place.upstreams.iter().map(server).collect::<Vec<_>>().join(" ")),
+        ("upstream", place.upstreams.first().map(Address::to_string).unwrap_or_default()),
+        ("static_url", application.application.static_url().to_owned()),
+        (
+            "static_folder",
+            application.application.static_folder(&application.data).display().to_string(),
+        ),
+        ("workers", place.hop.workers.to_string()),
+    ])
+}

@@ -1,0 +1,50 @@
+//! A deployment from a small file: which programs a request passes, started, watched and stopped on this
+//! machine, with nothing left behind.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use topology::{Options, Stack, Topology};
+//!
+//! let topology = Topology::read("topologies/nginx-gunicorn.toml".as_ref())?;
+//! let mut stack = Stack::start(&topology, &Options::default()).await?;
+//! println!("{} answers at {}", topology.application.name, stack.url);
+//! stack.hop("gateway")?.signal(nix::sys::signal::Signal::SIGHUP);
+//! stack.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In reading order: the file, what a hop can be, how a run is laid out, started and watched.
+
+pub mod file;
+pub mod kinds;
+pub mod place; // one hop of one run
+pub mod words; // what differs in its configuration from run to run
+
+pub mod application;
+pub mod prepared;
+pub mod python;
+pub mod state;
+pub mod subject; // the application of one run
+
+mod keeper;
+mod port;
+mod run_folder;
+mod tls;
+
+pub mod hop;
+pub mod stack;
+
+pub mod trail; // which lines of the logs a request left
+
+pub mod command; // what is typed
+mod matrix_page;
+
+pub mod follow;
+pub mod probe;
+pub mod process;
+pub mod progress;
+pub mod sys;
+
+pub use file::Topology;
+pub use stack::{Options, Stack};

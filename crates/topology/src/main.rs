@@ -1,0 +1,53 @@
+//! `causeway-topology COMMAND`: for those who have the program and not its source.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use topology::command::{kinds, matrix, test, up};
+use topology::kinds::Places;
+use topology::progress::Progress;
+
+#[derive(Parser)]
+#[command(
+    name = "causeway-topology",
+    version,
+    about = "Runs an application on the deployments that small files describe"
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a topology and let it run until Ctrl-C
+    Up(up::Up),
+    /// Start a topology, run a suite of requests against it, and stop it
+    Test(test::Test),
+    /// The suites of some applications on some topologies, and a page of what came of it
+    Matrix(matrix::Matrix),
+    /// What a hop can be, and what of it is installed
+    Kinds,
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives a process its timers and its epoll");
+    let places = Places { ours: None, progress: Progress::Shown };
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Up(options) => up::run(options, places).await,
+            Command::Test(options) => test::run(options, places).await,
+            Command::Matrix(options) => matrix::run(options, places).await,
+            Command::Kinds => Ok(kinds::run(&places)),
+        }
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! One hop of one run, with everything about it settled: what a kind needs to know to start it.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::file::Hop;
+use crate::probe::Address;
+use crate::subject::Subject;
+use crate::tls::Tls;
+
+/// Where one program stands in a running topology.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// The hop's name; with its number when there are several.
+    pub name: String,
+    pub hop: &'a Hop,
+    /// A folder of its own: configuration, pid file, logs, sockets.
+    pub folder: PathBuf,
+    pub listen: Address,
+    /// Where it passes requests on to.
+    pub upstreams: Vec<Address>,
+    pub subject: &'a Subject,
+    /// When browsers come to it by https.
+    pub tls: Option<&'a Tls>,
+    /// The network namespace of its host, when it has one of its own.
+    pub(crate) namespace: Option<OwnedFd>,
+}

@@ -1,0 +1,184 @@
+//! A topology that runs: laid out from the browser's side, started from the application's, each hop only
+//! when the one behind it can be used; stopped the other way round. Whatever becomes of us, nothing of it
+//! is left: see `keeper`.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use url::Url;
+
+use crate::file::{Hop, Listen, Topology};
+use crate::hop::Running;
+use crate::kinds::{Found, Places};
+use crate::place::Place;
+use crate::port::Port;
+use crate::probe::Address;
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+use crate::subject::Subject;
+use crate::tls::Tls;
+
+/// `sockaddr_un` has 108 bytes, the last of them a zero.
+const LONGEST_SOCKET: usize = 107;
+
+/// How a topology is to be started.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub places: Places,
+    pub progress: Progress,
+    /// Where the first hop listens; any free port when nothing is said.
+    pub port: Option<u16>,
+    /// More variables for the application.
+    pub variables: Vec<(String, String)>,
+    /// Where the application's data is, and stays; a copy for this run when nothing is said.
+    pub data: Option<PathBuf>,
+    /// Keep the folder with configurations and logs.
+    pub keep: bool,
+}
+
+/// A running topology. Dropping it ends every process of it.
+#[derive(Debug)]
+pub struct Stack {
+    /// In the order in which a request meets them.
+    pub hops: Vec<Running>,
+    pub url: Url,
+    /// Whom to trust when the URL is https.
+    pub authority: Option<PathBuf>,
+    pub subject: Subject,
+    _ports: Vec<Port>,
+    folder: RunFolder,
+}
+
+impl Stack {
+    /// Once every hop can be used.
+    pub async fn start(topology: &Topology, options: &Options) -> Result<Stack> {
+        // What is missing is said before anything is made.
+        let found = topology.hops.iter().map(|hop| hop.kind.find(&options.places));
+        let found = found.collect::<Result<Vec<Found>>>()?;
+        let folder = RunFolder::make(options.keep)?;
+        let run = folder.path().to_owned();
+        let subject = Subject::of(topology, options, &run)?;
+        let mut ports = Vec::new();
+        let addresses = addresses(topology, options, &run, &mut ports)?;
+        let first = &topology.hops[0];
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
+        let scheme = if first.tls { "https" } else { "http" };
+        let url = Url::parse(&format!("{scheme}://{}/", addresses[0][0]))?;
+
+        let mut hops = Vec::new();
+        for (at, hop) in topology.hops.iter().enumerate().rev() {
+            for (number, listen) in addresses[at].iter().enumerate().rev() {
+                let name = instance(hop, number);
+                let place = Place {
+                    folder: run.join(&name),
+                    hop,
+                    listen: listen.clone(),
+                    upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
+                    subject: &subject,
+                    tls: tls.as_ref().filter(|_| at == 0),
+                    namespace: None,
+                    name,
+                };
+                fs::create_dir_all(&place.folder)?;
+                let _step = options.progress.step(&format!("{} ({})", place.name, hop.kind.name()));
+                let mut running = Running::start(&place, &found[at])?;
+                running.until_ready(&place).await?;
+                hops.push(running);
+            }
+        }
+        hops.reverse();
+        let authority = tls.map(|tls| tls.authority);
+        Ok(Stack { hops, url, authority, subject, _ports: ports, folder })
+    }
+
+    /// Configurations, logs, sockets, data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The first of that name.
+    pub fn hop(&self, name: &str) -> Result<&Running> {
+        let known = || self.hops.iter().map(|hop| hop.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut hops = self.hops.iter();
+        hops.find(|hop| hop.name == name || hop.of == name)
+            .with_context(|| format!("there is no hop \"{name}\": there are {}", known()))
+    }
+
+    /// Which hop has ended, when one does that nobody stopped.
+    pub async fn first_to_end(&self) -> &Running {
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            if let Some(hop) = self.hops.iter().find(|hop| !hop.process.alive()) {
+                return hop;
+            }
+        }
+    }
+
+    /// From the browser's side on: each hop has finished before the one it forwards to goes.
+    pub async fn stop(&mut self) -> Result<()> {
+        for hop in &mut self.hops {
+            hop.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where each hop listens; several addresses for one that is there several times.
+fn addresses(
+    topology: &Topology,
+    options: &Options,
+    run: &Path,
+    ports: &mut Vec<Port>,
+) -> Result<Vec<Vec<Address>>> {
+    let mut addresses = Vec::new();
+    for (at, hop) in topology.hops.iter().enumerate() {
+        let of_hop = (0..hop.count).map(|number| match (at, options.port, hop.listen) {
+            (0, Some(port), _) => {
+                port_is_free(port)?;
+                Ok(Address::Tcp(loopback(port)))
+            }
+            (_, _, Listen::Tcp) => {
+                let port = Port::any()?;
+                let address = Address::Tcp(loopback(port.number));
+                ports.push(port);
+                Ok(address)
+            }
+            (_, _, Listen::Unix) => {
+                let socket = run.join(format!("{}.sock", instance(hop, number)));
+                let length = socket.as_os_str().len();
+                ensure!(
+                    length <= LONGEST_SOCKET,
+                    "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: set TMPDIR to a shorter folder",
+                    socket.display()
+                );
+                Ok(Address::Unix(socket))
+            }
+        });
+        addresses.push(of_hop.collect::<Result<Vec<Address>>>()?);
+    }
+    Ok(addresses)
+}
+
+fn instance(hop: &Hop, number: usize) -> String {
+    if hop.count == 1 { hop.name.clone() } else { format!("{}-{}", hop.name, number + 1) }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()
+}
+
+pub(crate) fn port_is_free(port: u16) -> Result<()> {
+    match std::net::TcpListener::bind(loopback(port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => anyhow::bail!(
+            "port {port} is in use: choose another with --port, or see who has it with: ss -ltnp"
+        ),
+        Err(error) => anyhow::bail!("port {port} cannot be used: {error}"),
+    }
+}
