@@ -132,8 +132,9 @@ async fn detach(application: &str) -> Result<ExitCode> {
         tick.tick().await;
         if let Some(status) = child.try_wait()? {
             let said = fs::read_to_string(&said).unwrap_or_default();
-            let said = said.trim_end().trim_start_matches("error: ");
-            bail!("{said}\n(it ended: {status})");
+            // What came before tells of its progress.
+            let (_, error) = said.rsplit_once("error: ").unwrap_or(("", &said));
+            bail!("{} ({status})", error.trim_end());
         }
         let running = Running::read(application);
         if let Some(running) = running.filter(|running| running.supervisor.pid == child.id() as i32)

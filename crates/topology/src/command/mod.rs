@@ -2,5 +2,6 @@
 
 pub mod diff;
 pub mod kinds;
+pub mod matrix;
 pub mod test;
 pub mod up;

@@ -71,6 +71,7 @@ impl Pair<'_> {
         self.texts(Where::Reason, &left.reason, &right.reason);
         self.texts(Where::Version, &format!("{:?}", left.version), &format!("{:?}", right.version));
         let bodies = self.bodies(one, other);
+        self.texts(Where::Framing, &format!("{:?}", one.framing), &format!("{:?}", other.framing));
         self.fields(Where::Header, &left.fields, &right.fields, bodies);
         self.fields(Where::Trailer, &one.trailers, &other.trailers, Bodies::Same);
         self.texts(Where::Interim, &interim(&one.interim), &interim(&other.interim));
@@ -99,7 +100,8 @@ impl Pair<'_> {
         if !self.tally.differ(&Where::Body, Some(&left), Some(&right)) {
             return Bodies::Alike;
         }
-        let (left, right) = around_the_difference(&left, &right);
+        let masked = |body: &[u8]| self.tally.masked(&Where::Body, body);
+        let (left, right) = around_the_difference(&masked(&left), &masked(&right));
         self.find(Where::Body, Some(&left), Some(&right));
         Bodies::Different
     }
@@ -113,6 +115,7 @@ impl Pair<'_> {
         bodies: Bodies,
     ) {
         let names = left.iter().chain(right).map(|field| field.name.to_ascii_lowercase());
+        let framed_alike = self.framed_alike();
         for name in names.collect::<BTreeSet<String>>() {
             let (ours, theirs) = (of_name(left, &name), of_name(right, &name));
             let spelt = |fields: &[&Field]| fields.first().map(|field| field.name.clone());
@@ -134,6 +137,11 @@ impl Pair<'_> {
             ours.sort();
             theirs.sort();
             let place = place(name.clone());
+            // What they say has been looked at already, when one has a length and the other chunks.
+            let frames = matches!(name.as_str(), "content-length" | "transfer-encoding");
+            if frames && !framed_alike {
+                continue;
+            }
             let of_body = name == "content-length" && bodies == Bodies::Alike;
             for at in 0..ours.len().max(theirs.len()) {
                 let (one, other) = (ours.get(at), theirs.get(at));
@@ -143,6 +151,13 @@ impl Pair<'_> {
                 }
                 self.values(place.clone(), one.map(Vec::as_slice), other.map(Vec::as_slice));
             }
+        }
+    }
+
+    fn framed_alike(&self) -> bool {
+        match (self.left.outcome, self.right.outcome) {
+            (Ok(one), Ok(other)) => one.framing == other.framing,
+            _ => true,
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Where {
     /// The answers of the 1xx kind.
     Interim,
     Body,
+    /// Where a body ends: by its length, in chunks, by the end of the connection.
+    Framing,
     /// Of a body that is the same but for what is masked.
     Length,
     /// A body that is not compared as it was sent, because only what it was compressed from is the same.
@@ -86,6 +88,7 @@ enum Unnamed {
     Spelling,
     Interim,
     Body,
+    Framing,
     Length,
     Compression,
     Connection,
@@ -173,6 +176,7 @@ impl Unnamed {
             Unnamed::Spelling => Where::Spelling,
             Unnamed::Interim => Where::Interim,
             Unnamed::Body => Where::Body,
+            Unnamed::Framing => Where::Framing,
             Unnamed::Length => Where::Length,
             Unnamed::Compression => Where::Compression,
             Unnamed::Connection => Where::Connection,
@@ -197,6 +201,7 @@ impl std::fmt::Display for Where {
             Where::Spelling => out.write_str("spelling"),
             Where::Interim => out.write_str("interim answers"),
             Where::Body => out.write_str("body"),
+            Where::Framing => out.write_str("framing"),
             Where::Length => out.write_str("length of a masked body"),
             Where::Compression => out.write_str("compression"),
             Where::Connection => out.write_str("connection"),

@@ -80,6 +80,12 @@ impl Tally {
         false
     }
 
+    /// A value with everything masked in it that can be.
+    pub(super) fn masked(&self, place: &Where, value: &[u8]) -> Vec<u8> {
+        let masks: Vec<usize> = self.lying_on(place).collect();
+        self.under(&masks, value.to_vec())
+    }
+
     /// Those that were used, with how often, and those that somebody gave and that were not.
     pub(super) fn told(self) -> (Vec<(Mask, usize)>, Vec<Mask>) {
         let (used, unused): (Vec<Counted>, Vec<Counted>) =
