@@ -76,8 +76,10 @@ def _is_plain(value):
 def _seen(environ):
     strings, plain, types, inherited = {}, {}, {}, []
     for name, value in environ.items():
-        # wsgiref's servers add the whole environment of their process.
-        if isinstance(value, str) and os.environ.get(name) == value:
+        # wsgiref's servers add the whole environment of their process. This one name gunicorn's puts
+        # into that of its process as well.
+        mixed_in = name != "SERVER_SOFTWARE" and os.environ.get(name) == value
+        if isinstance(value, str) and mixed_in:
             inherited.append(name)
         elif isinstance(value, str):
             strings[name] = value

@@ -76,6 +76,8 @@ impl Witness {
         let shown = |path: &Path| path.display().to_string();
         let mut variables = vec![
             ("PYTHONPATH".to_owned(), shown(self.folder.path())),
+            // Else a Python set has another order in each process.
+            ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
             ("CAUSEWAY_WITNESS_FILE".to_owned(), shown(&self.file())),
         ];
         let server = topology.hops.last().context("a topology has hops")?;
