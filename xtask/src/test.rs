@@ -38,11 +38,25 @@ pub(crate) struct Options {
 }
 
 /// A program of another package, where it may lie, and what installs it.
-const REAL: [(&str, &[&str], &str); 4] = [
+const REAL: [(&str, &[&str], &str); 6] = [
     ("nginx", &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"], "nginx-light"),
     ("chromium", &["/usr/bin/chromium", "/usr/bin/chromium-browser"], "chromium"),
     ("chromedriver", &["/usr/bin/chromedriver"], "chromium-driver"),
     ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
+    (
+        "postgres",
+        &[
+            "/usr/lib/postgresql/18/bin/postgres",
+            "/usr/lib/postgresql/17/bin/postgres",
+            "/usr/lib/postgresql/16/bin/postgres",
+            "/usr/lib/postgresql/15/bin/postgres",
+            "/usr/lib/postgresql/14/bin/postgres",
+            "/usr/lib/postgresql/13/bin/postgres",
+            "/usr/bin/postgres",
+        ],
+        "postgresql",
+    ),
+    ("ip", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
 ];
 
 /// And what a deployment consists of, and what a client of the fault proxy runs on.
@@ -90,6 +104,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         let nginx = [("EDGE_BINARY", "/usr/sbin/nginx")];
         let edge = ["--package", "e2e", "--features", "real", "--test", "edge"];
         cargo_test(&edge, &nginx, &options.arguments)?;
+        let topology = ["--package", "e2e", "--features", "real", "--test", "topology"];
+        cargo_test(&topology, &[], &options.arguments)?;
         // A real uWSGI behind the edge.
         cargo_test(&[&edge[..], &["uwsgi"]].concat(), &[], &options.arguments)?;
     } else {
