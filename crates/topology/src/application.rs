@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::file::Database;
 use crate::progress::Progress;
 use crate::python::{Environment, Python, run};
 
@@ -100,6 +101,21 @@ impl Application {
             .iter()
             .map(|(name, value)| (name.clone(), self.fill(value, data)))
             .collect()
+    }
+
+    /// Files of pip's, below its folder. One that brings an interpreter along has none to tell.
+    pub fn requirements(&self, database: Database) -> &[PathBuf] {
+        match database {
+            Database::Postgresql if !self.manifest.requirements_postgresql.is_empty() => {
+                &self.manifest.requirements_postgresql
+            }
+            Database::Postgresql | Database::Sqlite => &self.manifest.requirements,
+        }
+    }
+
+    /// Command lines of its python that make its data ready, each safe to repeat.
+    pub fn preparation(&self) -> &[Vec<String>] {
+        &self.manifest.prepare
     }
 
     fn fill(&self, value: &str, data: &Path) -> String {

@@ -35,6 +35,8 @@ mod tls;
 pub mod hop;
 pub mod stack;
 
+pub mod export; // the same deployment, as the files of an engine that goes on where this ends
+
 pub mod command; // what is typed
 
 pub mod follow;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{kinds, up};
+use topology::command::{export, kinds, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -22,6 +22,8 @@ struct CommandLine {
 enum Command {
     /// Start a topology and let it run until Ctrl-C
     Up(up::Up),
+    /// Write it as the files of systemd, compose, Kubernetes or a Procfile
+    Export(export::Export),
     /// What a hop can be, and what of it is installed
     Kinds,
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command {
             Command::Up(options) => up::run(options, places).await,
+            Command::Export(options) => export::run(&options),
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });

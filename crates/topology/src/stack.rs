@@ -14,7 +14,7 @@ use url::Url;
 use crate::file::{Hop, Listen, Topology};
 use crate::hop::Running;
 use crate::kinds::{Found, Places};
-use crate::place::Place;
+use crate::place::{Place, Purpose};
 use crate::port::Port;
 use crate::probe::Address;
 use crate::progress::Progress;
@@ -74,6 +74,7 @@ impl Stack {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
                 let name = instance(hop, number);
                 let place = Place {
+                    purpose: Purpose::Run,
                     folder: run.join(&name),
                     hop,
                     listen: listen.clone(),

@@ -1,4 +1,5 @@
 //! What is typed, each command a file: the same for `causeway-topology` and for `cargo xtask`.
 
+pub mod export;
 pub mod kinds;
 pub mod up;
