@@ -9,11 +9,9 @@ use clap::Args;
 use xtask::follow::{Follow, From, Source};
 use xtask::running::{Running, RunningHop};
 
-const HOPS: [&str; 3] = ["edge", "gateway", "app-host"];
-
 #[derive(Args)]
 pub(crate) struct Options {
-    /// edge, gateway or app-host; all of them when left out
+    /// A hop's name, or app-host; all of them when left out
     hop: Option<String>,
     /// Go on as lines come
     #[arg(short, long)]
@@ -31,10 +29,13 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         );
     };
     if let Some(hop) = &options.hop {
+        // The app-hosts are no hop of their own: the gateway starts them, and they write into its log.
+        let hops = running.hops.iter().map(|hop| hop.name.as_str()).chain(["app-host"]);
+        let hops: Vec<&str> = hops.collect();
         ensure!(
-            HOPS.contains(&hop.as_str()),
+            hops.contains(&hop.as_str()),
             "there is no hop \"{hop}\": there are {}",
-            HOPS.join(", ")
+            hops.join(", ")
         );
     }
     let mut follow = Follow::new(sources(&running), From::Start, options.hop);
@@ -57,5 +58,5 @@ pub(crate) fn sources(running: &Running) -> Vec<Source> {
         path: log.clone(),
         master: hop.process.pid,
     };
-    running.hops.iter().rev().flat_map(|hop| hop.logs.iter().map(move |log| of(hop, log))).collect()
+    running.hops.iter().flat_map(|hop| hop.logs.iter().map(move |log| of(hop, log))).collect()
 }

@@ -2,7 +2,7 @@
 //! `down`, and for a second `up`. What the file says is believed only as far as the processes agree.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,15 +13,17 @@ use crate::probe::Address;
 use crate::process::Process;
 use crate::workspace;
 
-/// How long a hop may take to finish its requests before it is told to end at once.
-const GRACE: Duration = Duration::from_secs(35);
+/// How long the hops, one after the other, may take to finish their requests.
+const GRACE: Duration = Duration::from_mins(2);
 
 /// A chain that was started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Running {
     pub application: String,
     pub url: String,
-    /// The browser's side last: the order in which they were started.
+    /// The process that started them all, and ends them all.
+    pub supervisor: Process,
+    /// In the order in which a request meets them.
     pub hops: Vec<RunningHop>,
 }
 
@@ -68,57 +70,20 @@ impl Running {
     }
 
     pub fn alive(&self) -> bool {
-        self.hops.iter().all(|hop| hop.process.alive())
+        self.supervisor.alive() && self.hops.iter().all(|hop| hop.process.alive())
     }
 
     pub fn dead(&self) -> bool {
-        self.hops.iter().all(|hop| !hop.process.alive())
+        !self.supervisor.alive()
     }
 
-    /// Stops it from the browser's side on: each hop has finished before the one it forwards to goes.
+    /// Tells the one that started it, without whom no hop lives, and waits for its end.
     pub async fn stop(&self) {
-        for hop in self.hops.iter().rev() {
-            hop.stop().await;
+        self.supervisor.signal(Signal::SIGTERM);
+        if !self.supervisor.gone_within(GRACE).await {
+            self.supervisor.signal(Signal::SIGKILL);
+            self.supervisor.gone().await;
         }
         self.forget();
     }
-}
-
-impl RunningHop {
-    /// The signal of its graceful stop: nginx's and gunicorn's differ.
-    fn graceful(&self) -> Signal {
-        if self.name == "edge" { Signal::SIGQUIT } else { Signal::SIGTERM }
-    }
-
-    async fn stop(&self) {
-        let mut tree = self.process.tree();
-        self.process.signal(self.graceful());
-        if !self.process.gone_within(GRACE).await {
-            self.process.signal(Signal::SIGTERM);
-            self.process.gone_within(Duration::from_secs(2)).await;
-        }
-        // Workers whose master was killed are in its group still.
-        tree.extend(self.process.group());
-        for process in tree {
-            if !process.gone_within(Duration::from_secs(2)).await {
-                process.signal(Signal::SIGKILL);
-            }
-        }
-        // After a kill nobody else unlinks it.
-        if let Address::Unix(socket) = &self.address {
-            let _ = fs::remove_file(socket);
-        }
-    }
-
-    /// The last lines it wrote, for the one who asks why it died.
-    pub fn last_lines(&self, count: usize) -> Vec<String> {
-        self.logs.iter().flat_map(|log| last_lines(log, count)).collect()
-    }
-}
-
-pub fn last_lines(log: &Path, count: usize) -> Vec<String> {
-    let bytes = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
 }

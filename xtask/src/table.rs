@@ -8,7 +8,7 @@ pub(crate) fn table(running: &Running) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["hop", "pid", "socket", "log"]);
-    for hop in running.hops.iter().rev() {
+    for hop in &running.hops {
         let log = |at: usize| {
             hop.logs.get(at).map(|log| short(&log.display().to_string())).unwrap_or_default()
         };

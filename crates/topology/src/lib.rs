@@ -6,7 +6,7 @@
 //! use topology::{Options, Stack, Topology};
 //!
 //! let topology = Topology::read("topologies/nginx-gunicorn.toml".as_ref())?;
-//! let stack = Stack::start(&topology, &Options::default()).await?;
+//! let mut stack = Stack::start(&topology, &Options::default()).await?;
 //! println!("{} answers at {}", topology.application.name, stack.url);
 //! stack.hop("gateway")?.signal(nix::sys::signal::Signal::SIGHUP);
 //! stack.stop().await?;
@@ -37,7 +37,10 @@ pub mod stack;
 
 pub mod export; // the same deployment, as the files of an engine that goes on where this ends
 
+pub mod trail; // which lines of the logs a request left
+
 pub mod command; // what is typed
+mod matrix_page;
 
 pub mod follow;
 pub mod probe;

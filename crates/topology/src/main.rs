@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{export, kinds, up};
+use topology::command::{export, kinds, matrix, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -22,6 +22,10 @@ struct CommandLine {
 enum Command {
     /// Start a topology and let it run until Ctrl-C
     Up(up::Up),
+    /// Start a topology, run a suite of requests against it, and stop it
+    Test(test::Test),
+    /// The suites of some applications on some topologies, and a page of what came of it
+    Matrix(matrix::Matrix),
     /// Write it as the files of systemd, compose, Kubernetes or a Procfile
     Export(export::Export),
     /// What a hop can be, and what of it is installed
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command {
             Command::Up(options) => up::run(options, places).await,
+            Command::Test(options) => test::run(options, places).await,
+            Command::Matrix(options) => matrix::run(options, places).await,
             Command::Export(options) => export::run(&options),
             Command::Kinds => Ok(kinds::run(&places)),
         }

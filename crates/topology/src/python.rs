@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::progress::Progress;
 use crate::state;
@@ -137,6 +137,19 @@ impl Environment {
 
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
+    }
+
+    /// The interpreter's, and those of its packages.
+    pub fn versions(&self) -> Result<Vec<String>> {
+        const QUESTION: &str = "import platform\nfrom importlib import metadata\n\
+            print(platform.python_implementation(), platform.python_version())\n\
+            for package in metadata.distributions(): print(package.name, package.version)";
+        let output = Command::new(self.python()).args(["-c", QUESTION]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let of_its_own =
+            |line: &&str| !line.starts_with("pip ") && !line.starts_with("setuptools ");
+        Ok(said.lines().filter(of_its_own).map(str::to_owned).collect())
     }
 
     /// Where its packages are, for an interpreter of another environment.

@@ -34,6 +34,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// More variables for the application.
     pub variables: Vec<(String, String)>,
+    /// Where the application's data is, and stays; a copy for this run when nothing is said.
+    pub data: Option<PathBuf>,
     /// Keep the folder with configurations and logs.
     pub keep: bool,
 }
@@ -59,8 +61,7 @@ impl Stack {
         let found = found.collect::<Result<Vec<Found>>>()?;
         let folder = RunFolder::make(options.keep)?;
         let run = folder.path().to_owned();
-        let mut subject = Subject::of(topology, &run, options.progress)?;
-        subject.variables.extend(options.variables.iter().cloned());
+        let subject = Subject::of(topology, options, &run)?;
         let mut ports = Vec::new();
         let addresses = addresses(topology, options, &run, &mut ports)?;
         let first = &topology.hops[0];
@@ -121,7 +122,7 @@ impl Stack {
     }
 
     /// From the browser's side on: each hop has finished before the one it forwards to goes.
-    pub async fn stop(mut self) -> Result<()> {
+    pub async fn stop(&mut self) -> Result<()> {
         for hop in &mut self.hops {
             hop.stop().await?;
         }

@@ -2,4 +2,6 @@
 
 pub mod export;
 pub mod kinds;
+pub mod matrix;
+pub mod test;
 pub mod up;

@@ -39,33 +39,62 @@ pub async fn run(options: Up, places: Places) -> Result<ExitCode> {
         topology = topology.serving(folder)?;
     }
     let progress = if options.json { Progress::Quiet } else { Progress::Shown };
-    let mut stop = Stop::listen(options.json)?;
+    let input = if options.json { Input::Watched } else { Input::Ignored };
+    let mut stop = Stop::listen(input)?;
     let how =
         Options { places, progress, port: options.port, keep: options.keep, ..Options::default() };
-    let stack = tokio::select! {
-        stack = Stack::start(&topology, &how) => stack?,
-        () = stop.asked() => return Err(anyhow!("interrupted")),
-    };
-    if options.json {
+    let stack = started(&topology, &how, &mut stop).await?;
+    let logs = if options.json {
         println!("{}", description(&topology, &stack));
+        Logs::InTheirFiles
     } else {
         println!("{}", table(&topology, &stack));
+        Logs::Shown
+    };
+    attend(stack, &mut stop, logs).await.map(|()| ExitCode::SUCCESS)
+}
+
+/// The running topology, unless somebody asks for an end before it runs.
+pub async fn started(topology: &Topology, how: &Options, stop: &mut Stop) -> Result<Stack> {
+    tokio::select! {
+        stack = Stack::start(topology, how) => stack,
+        () = stop.asked() => Err(anyhow!("interrupted")),
     }
+}
+
+/// Whether what the hops write is shown as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logs {
+    Shown,
+    InTheirFiles,
+}
+
+/// Until somebody asks for an end or a hop dies; then stops everything.
+pub async fn attend(stack: Stack, stop: &mut Stop, logs: Logs) -> Result<()> {
     let mut follow = Follow::new(sources(&stack), From::Start, None);
     let died = tokio::select! {
         () = stop.asked() => None,
-        died = stack.first_to_end() => Some(format!("hop \"{}\" ended, so everything is stopped", died.name)),
+        died = stack.first_to_end() => Some(died),
         // Nobody reads our output any more: the same as being told to stop.
-        _ = follow.go_on(), if !options.json => None,
+        _ = follow.go_on(), if logs == Logs::Shown => None,
+    };
+    let died = died.map(|hop| {
+        let said: String = hop.last_lines(10).iter().map(|line| format!("\n    {line}")).collect();
+        anyhow!("hop \"{}\" ended, so everything is stopped; its last lines:{said}", hop.name)
+    });
+    let stopping = async {
+        let mut stack = stack;
+        let ended = stack.stop().await;
+        if logs == Logs::Shown {
+            let _ = follow.catch_up(&mut io::stdout().lock());
+        }
+        ended
     };
     let ended = tokio::select! {
-        ended = stack.stop() => ended,
+        ended = stopping => ended,
         () = stop.insisted() => Err(anyhow!("asked again: killed")),
     };
-    if let Some(died) = died {
-        return Err(anyhow!(died));
-    }
-    ended.map(|()| ExitCode::SUCCESS)
+    died.map_or(ended, Err)
 }
 
 fn table(topology: &Topology, stack: &Stack) -> String {
@@ -112,16 +141,23 @@ fn sources(stack: &Stack) -> Vec<Source> {
 }
 
 /// The ways in which a terminal, a service manager or a program that started us asks for an end.
-struct Stop {
+pub struct Stop {
     signals: [Signal; 3],
     input_ended: Option<tokio::sync::mpsc::Receiver<()>>,
 }
 
+/// Whether the end of standard input asks for an end, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Watched,
+    Ignored,
+}
+
 impl Stop {
-    fn listen(input: bool) -> io::Result<Stop> {
+    pub fn listen(input: Input) -> io::Result<Stop> {
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [interrupt, terminate, hang_up] = kinds.map(signal);
-        let input_ended = input.then(|| {
+        let input_ended = (input == Input::Watched).then(|| {
             let (ended, seen) = tokio::sync::mpsc::channel(1);
             // Not the runtime's: it would wait for the end of this read before it ends itself.
             std::thread::spawn(move || {
@@ -135,7 +171,7 @@ impl Stop {
         Ok(Stop { signals: [interrupt?, terminate?, hang_up?], input_ended })
     }
 
-    async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         let Stop { signals, input_ended } = self;
         let input = async {
             match input_ended {

@@ -3,7 +3,6 @@
 //! command line and in each file that was written. So what is exported is what runs here: a second
 //! description of each kind was rejected, because it would be the one that is wrong.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -184,7 +183,8 @@ impl Rehearsal<'_> {
             texts.push(fs::read(folder.join(file))?);
         }
         if let Some(beside) = hop.config.as_deref().and_then(Path::parent) {
-            for name in named_below(beside, &command, &texts)? {
+            // One of them may name the next.
+            while let Some(name) = named_below(beside, &command, &texts, &exchange)? {
                 let text = fs::read(beside.join(&name))?;
                 exchange.add(shown(&beside.join(&name)), shown(&config.join(&name)));
                 files.push(name);
@@ -244,8 +244,12 @@ struct Exchange {
 }
 
 impl Exchange {
+    fn knows(&self, left: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == left)
+    }
+
     fn add(&mut self, left: String, right: String) {
-        if self.pairs.iter().all(|(known, _)| *known != left) {
+        if !self.knows(&left) {
             self.pairs.push((left, right));
             self.pairs.sort_by_key(|(left, _)| std::cmp::Reverse(left.len()));
         }
@@ -256,13 +260,16 @@ impl Exchange {
     }
 }
 
-/// The files beside a configuration that the command line or the configuration names.
-fn named_below(beside: &Path, command: &[String], texts: &[Vec<u8>]) -> Result<Vec<PathBuf>> {
+/// A file beside a configuration that the command line or a file names, and that is not known yet.
+fn named_below(
+    beside: &Path,
+    command: &[String],
+    texts: &[Vec<u8>],
+    exchange: &Exchange,
+) -> Result<Option<PathBuf>> {
     let prefix = format!("{}/", beside.display());
     let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
-    let texts = command.iter().map(|word| word.as_str().into()).chain(texts);
-    let mut named = BTreeSet::new();
-    for text in texts {
+    for text in command.iter().map(|word| word.as_str().into()).chain(texts) {
         for (at, _) in text.match_indices(&prefix) {
             let rest = &text[at + prefix.len()..];
             let end = rest.find(|c: char| c.is_whitespace() || ";\"'{}()".contains(c));
@@ -271,10 +278,12 @@ fn named_below(beside: &Path, command: &[String], texts: &[Vec<u8>]) -> Result<V
                 beside.join(name).is_file() && !name.contains(".."),
                 "the configuration names \"{prefix}{name}\", which is not one file, so it can not be exported"
             );
-            named.insert(PathBuf::from(name));
+            if !exchange.knows(&format!("{prefix}{name}")) {
+                return Ok(Some(PathBuf::from(name)));
+            }
         }
     }
-    Ok(named.into_iter().collect())
+    Ok(None)
 }
 
 /// What was written there, each named from there.

@@ -179,7 +179,8 @@ fn version(program: &Path, flag: &str) -> Result<String> {
     let line = said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
     let line =
         line.with_context(|| format!("\"{} {flag}\" tells no version", program.display()))?;
-    let word = line.split([' ', '/']).find(|word| {
+    // The last: ours says first which nginx it follows.
+    let word = line.rsplit([' ', '/']).find(|word| {
         let digits = word.strip_prefix('v').unwrap_or(word);
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
     });

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::image::Containers;
+use super::image::{self, Containers};
 use super::rehearse::{Exported, rehearse};
 use super::{Written, yaml};
 use crate::file::{Database, Topology};

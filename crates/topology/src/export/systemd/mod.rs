@@ -111,10 +111,7 @@ pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
     ];
     for (at, hop) in exported.iter().enumerate() {
         let unit = units.join(machine.unit(&hop.name));
-        files.push(Written::new(
-            unit.with_extension("service"),
-            service(&machine, &exported, at),
-        ));
+        files.push(Written::new(unit.with_extension("service"), service(&machine, &exported, at)));
         if takes_socket(hop) {
             files.push(Written::new(unit.with_extension("socket"), socket(topology, hop)));
         }
@@ -151,11 +148,7 @@ WantedBy=multi-user.target
     )
 }
 
-fn service(
-    machine: &Machine<'_>,
-    exported: &[Exported<'_>],
-    at: usize,
-) -> String {
+fn service(machine: &Machine<'_>, exported: &[Exported<'_>], at: usize) -> String {
     let hop = &exported[at];
     let name = machine.application;
     let unit = machine.unit(&hop.name);

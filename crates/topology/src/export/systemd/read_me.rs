@@ -5,7 +5,11 @@ use super::super::rehearse::Exported;
 use super::{Machine, takes_socket};
 use crate::file::{Database, Topology};
 
-pub(super) fn read_me(topology: &Topology, machine: &Machine<'_>, exported: &[Exported<'_>]) -> String {
+pub(super) fn read_me(
+    topology: &Topology,
+    machine: &Machine<'_>,
+    exported: &[Exported<'_>],
+) -> String {
     let name = machine.application;
     let mut install: Vec<String> = topology
         .application

@@ -1,0 +1,147 @@
+//! XPath 1.0 over a page: html5ever reads it as a browser does, and the tree is handed to an XPath
+//! library that knows XML only. Elements are in no namespace, so that `//form` finds them.
+
+use scraper::{Html, Node};
+use sxd_document::Package;
+use sxd_document::dom::{ChildOfElement, Document, Element};
+use sxd_document::parser;
+use sxd_xpath::{Context, Factory};
+
+use super::{Reason, Value};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Markup {
+    Html,
+    Xml,
+}
+
+/// Nothing found is `None` for text and nodes alike, as hurl has it.
+pub(super) fn xpath(text: &str, markup: Markup, path: &str) -> Result<Option<Value>, Reason> {
+    let package = match markup {
+        Markup::Html => from_html(text),
+        Markup::Xml => {
+            parser::parse(text).map_err(|error| format!("the body is no XML: {error}"))?
+        }
+    };
+    let document = package.as_document();
+    let built = Factory::new().build(path);
+    let built = built.map_err(|error| format!("\"{path}\" is no XPath: {error}"))?;
+    let built = built.ok_or_else(|| "the XPath is empty".to_owned())?;
+    let found = built
+        .evaluate(&Context::new(), document.root())
+        .map_err(|error| format!("\"{path}\" has no value: {error}"))?;
+    Ok(match found {
+        sxd_xpath::Value::Boolean(value) => Some(Value::Bool(value)),
+        sxd_xpath::Value::Number(number) => Some(number_value(number)),
+        sxd_xpath::Value::String(text) => Some(Value::String(text)),
+        sxd_xpath::Value::Nodeset(nodes) if nodes.size() == 0 => None,
+        sxd_xpath::Value::Nodeset(nodes) => Some(Value::Nodes(nodes.size())),
+    })
+}
+
+/// XPath has one kind of number; whole ones compare with the integers of a file.
+fn number_value(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        Value::Integer(number as i64)
+    } else {
+        Value::Float(number)
+    }
+}
+
+fn from_html(text: &str) -> Package {
+    let html = Html::parse_document(text);
+    let package = Package::new();
+    let document = package.as_document();
+    // Without recursion: a page may be nested deeper than a stack is.
+    let mut open: Vec<(_, Option<Element<'_>>)> =
+        html.tree.root().children().rev().map(|child| (child, None)).collect();
+    while let Some((node, parent)) = open.pop() {
+        let element = match node.value() {
+            Node::Element(element) => {
+                let made = document.create_element(xml_name(element.name()).as_str());
+                for (name, value) in element.attrs() {
+                    made.set_attribute_value(xml_name(name).as_str(), value);
+                }
+                Some(made)
+            }
+            Node::Text(text) => {
+                append(document, parent, document.create_text(text).into());
+                continue;
+            }
+            Node::Comment(comment) => {
+                append(document, parent, document.create_comment(comment).into());
+                continue;
+            }
+            _ => parent,
+        };
+        if let (Some(made), Node::Element(_)) = (element, node.value()) {
+            append(document, parent, made.into());
+        }
+        open.extend(node.children().rev().map(|child| (child, element)));
+    }
+    package
+}
+
+/// The XPath library's document holds one element and no text: what is beside `<html>` is dropped.
+fn append<'d>(document: Document<'d>, parent: Option<Element<'d>>, child: ChildOfElement<'d>) {
+    match (parent, child) {
+        (Some(parent), child) => parent.append_child(child),
+        (None, ChildOfElement::Element(element)) => document.root().append_child(element),
+        (None, _) => {}
+    }
+}
+
+/// What HTML allows in a name and XML does not becomes `_`; Django's pages have none of it.
+fn xml_name(name: &str) -> String {
+    name.chars()
+        .map(|character| match character {
+            character if character.is_alphanumeric() || "-_.".contains(character) => character,
+            _ => '_',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<!doctype html><title>Board</title><ul id=list><li class='a b'>1<li>2 \
+        é</ul><form method=post><input name=csrf value='x&amp;y'></form><p @click=go>end";
+
+    #[track_caller]
+    fn check(path: &str, expected: &Option<Value>) {
+        assert_eq!(xpath(PAGE, Markup::Html, path).unwrap(), *expected);
+    }
+
+    #[test]
+    fn a_page_is_read_as_a_browser_reads_it() {
+        let text = |text: &str| Some(Value::String(text.to_owned()));
+        check("string(//title)", &text("Board"));
+        check("string(/html/head/title)", &text("Board"));
+        check("count(//li)", &Some(Value::Integer(2)));
+        check("//li", &Some(Value::Nodes(2)));
+        check("//li[contains(@class, 'b')]", &Some(Value::Nodes(1)));
+        check("normalize-space(//li[2])", &text("2 é"));
+        check("string(//input[@name='csrf']/@value)", &text("x&y"));
+        check("boolean(//form[@method='post'])", &Some(Value::Bool(true)));
+        check("//table", &None);
+        check("string(//table)", &text(""));
+        check("//p", &Some(Value::Nodes(1)));
+    }
+
+    #[test]
+    fn xml_and_what_is_none() {
+        let one = xpath("<a><b/></a>", Markup::Xml, "count(/a/b)").unwrap();
+        assert_eq!(one, Some(Value::Integer(1)));
+        assert!(xpath("<a><b></a>", Markup::Xml, "//b").is_err());
+        assert!(xpath("<a/>", Markup::Xml, "//a[").is_err());
+        assert!(xpath("<a/>", Markup::Xml, "strong(//a)").is_err());
+    }
+
+    #[test]
+    fn depth_is_no_matter() {
+        let deep = "<div>".repeat(300);
+        assert_eq!(xpath(&deep, Markup::Html, "count(//div)").unwrap(), Some(Value::Integer(300)));
+    }
+}
