@@ -39,8 +39,9 @@ const REAL: [(&str, &[&str], &str); 4] = [
 ];
 
 /// And what a deployment consists of.
-const PACKAGING: [(&str, &[&str], &str); 3] = [
+const PACKAGING: [(&str, &[&str], &str); 4] = [
     REAL[0],
+    ("docker-compose", &["/usr/bin/docker-compose"], "docker-compose"),
     ("systemd-analyze", &["/usr/bin/systemd-analyze"], "systemd"),
     ("systemd-socket-activate", &["/usr/bin/systemd-socket-activate"], "systemd"),
 ];

@@ -50,3 +50,8 @@ pub mod sys;
 
 pub use file::Topology;
 pub use stack::{Options, Stack};
+
+/// Its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

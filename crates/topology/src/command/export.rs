@@ -20,6 +20,9 @@ pub struct Export {
     /// The folder to write to; made when it is missing
     #[arg(long, value_name = "FOLDER")]
     pub into: PathBuf,
+    /// Where visitors come to; each engine has its usual one
+    #[arg(long)]
+    pub port: Option<u16>,
     /// Another application in it: a folder with an app.toml
     #[arg(long, value_name = "FOLDER")]
     pub application: Option<PathBuf>,
@@ -30,7 +33,7 @@ pub fn run(options: &Export) -> Result<ExitCode> {
     if let Some(folder) = &options.application {
         topology = topology.serving(folder)?;
     }
-    for file in export(&topology, options.format, &options.into)? {
+    for file in export(&topology, options.format, options.port, &options.into)? {
         println!("{}", options.into.join(file).display());
     }
     println!("what is left to do: {}", options.into.join("README.md").display());

@@ -11,7 +11,7 @@ use crate::file::{Database, Topology};
 
 const TARGET: Containers = Containers { multiplied_by_the_engine: false, prefix: String::new() };
 
-pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
+pub(super) fn files(topology: &Topology, port: Option<u16>) -> Result<Vec<Written>> {
     let exported = rehearse(topology, &TARGET)?;
     let mut services = Map::new();
     for (at, hop) in exported.iter().enumerate() {
@@ -32,7 +32,7 @@ pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
     let about = format!("{}: {}\nSee README.md.", topology.name, topology.about);
     let mut files = vec![
         Written::new("docker-compose.yml", yaml::documents(&[(about, document)])),
-        Written::new(".env", dot_env(topology)),
+        Written::new(".env", dot_env(topology, port.unwrap_or(8000))),
         Written::new("README.md", read_me(topology, &exported)),
     ];
     files.extend(image::dockerfile(topology, &exported)?);
@@ -172,7 +172,7 @@ fn literally(word: &str) -> String {
     word.replace('$', "$$")
 }
 
-fn dot_env(topology: &Topology) -> String {
+fn dot_env(topology: &Topology, port: u16) -> String {
     let password = match topology.database {
         Database::Sqlite => "",
         Database::Postgresql => {
@@ -181,7 +181,7 @@ fn dot_env(topology: &Topology) -> String {
     };
     format!(
         "# The port that visitors come to.
-PORT=8000
+PORT={port}
 # What the built image is called.
 IMAGE={name}:latest
 # The application's folder, from here or absolute.

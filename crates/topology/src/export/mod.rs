@@ -55,8 +55,13 @@ fn below(hop: &str, file: &Path) -> PathBuf {
     Path::new(hop).join(file)
 }
 
-/// Writes the files, and says which.
-pub fn export(topology: &Topology, format: Format, into: &Path) -> Result<Vec<PathBuf>> {
+/// Writes the files, and says which. Visitors come to `port`; each engine has its usual one.
+pub fn export(
+    topology: &Topology,
+    format: Format,
+    port: Option<u16>,
+    into: &Path,
+) -> Result<Vec<PathBuf>> {
     let into = std::path::absolute(into)?;
     let name = &topology.application.name;
     ensure!(
@@ -66,10 +71,10 @@ pub fn export(topology: &Topology, format: Format, into: &Path) -> Result<Vec<Pa
         "application \"{name}\": units and services are named after its folder, so that has to be at most 30 letters of a-z, digits and \"-\""
     );
     let written = match format {
-        Format::Systemd => systemd::files(topology),
-        Format::Compose => compose::files(topology),
-        Format::Kubernetes => kubernetes::files(topology),
-        Format::Procfile => procfile::files(topology, &into),
+        Format::Systemd => systemd::files(topology, port),
+        Format::Compose => compose::files(topology, port),
+        Format::Kubernetes => kubernetes::files(topology, port),
+        Format::Procfile => procfile::files(topology, port, &into),
     }?;
     // Nothing is written before everything is known to be right.
     let mut paths = Vec::new();

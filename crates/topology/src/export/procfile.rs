@@ -12,12 +12,11 @@ use super::{Elsewhere, Written};
 use crate::file::{Database, Hop, Listen, Topology};
 use crate::probe::Address;
 
-const FIRST_PORT: u16 = 8000;
-
 /// Everything below the folder that is written, but for the application.
 struct Here<'a> {
     into: &'a Path,
     application: &'a Path,
+    port: u16,
 }
 
 impl Target for Here<'_> {
@@ -45,19 +44,20 @@ impl Target for Here<'_> {
     fn socket(&self, at: usize, name: &str, hop: &Hop, _elsewhere: &Elsewhere) -> Socket {
         let listen = match hop.listen {
             Listen::Unix => Address::Unix(self.into.join("run").join(format!("{name}.sock"))),
-            Listen::Tcp => Address::Tcp(([127, 0, 0, 1], FIRST_PORT + at as u16).into()),
+            Listen::Tcp => Address::Tcp(([127, 0, 0, 1], self.port + at as u16).into()),
         };
         Socket { listen, reached: None }
     }
 }
 
-pub(super) fn files(topology: &Topology, into: &Path) -> Result<Vec<Written>> {
+pub(super) fn files(topology: &Topology, port: Option<u16>, into: &Path) -> Result<Vec<Written>> {
     ensure!(
         !into.to_string_lossy().contains(|c: char| c.is_whitespace() || "\"'\\;{}$".contains(c)),
         "\"{}\" can not stand in a Procfile: choose a folder without blanks and quotes",
         into.display()
     );
-    let target = Here { into, application: &topology.application.folder };
+    let target =
+        Here { into, application: &topology.application.folder, port: port.unwrap_or(8000) };
     let exported = rehearse(topology, &target)?;
     let python = target.environment().join("bin/python");
     // The application's side first, which is the order in which they are started.
@@ -94,7 +94,7 @@ fn dot_env(topology: &Topology, exported: &[Exported<'_>]) -> String {
         String::from("# What the application finds in its environment; secrets go here as well.\n");
     if let Some(server) = exported.iter().find(|hop| hop.is_server()) {
         let shared = server.variables.iter().filter(|(name, _)| !server.hop.env.contains_key(name));
-        lines.extend(shared.map(|(name, value)| format!("{name}={value}\n")));
+        lines.extend(shared.map(|(name, value)| format!("{name}={}\n", quoted(value))));
     }
     if topology.database == Database::Postgresql {
         lines.push_str("DATABASE_URL=postgres://USER:PASSWORD@127.0.0.1:5432/NAME\n");

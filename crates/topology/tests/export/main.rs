@@ -30,7 +30,7 @@ impl Exported {
 
     fn of(topology: &Topology, format: Format) -> Result<Exported> {
         let folder = tempfile::tempdir()?;
-        let files = export(topology, format, folder.path())?;
+        let files = export(topology, format, None, folder.path())?;
         Ok(Exported { folder, files })
     }
 
@@ -58,7 +58,7 @@ fn written(topology: &str) -> Result<(TempDir, Topology)> {
 fn refusal(text: &str, format: Format) -> Result<String> {
     let (folder, topology) = written(text)?;
     let into = folder.path().join("out");
-    let error = export(&topology, format, &into).err().context("it is refused")?;
+    let error = export(&topology, format, None, &into).err().context("it is refused")?;
     assert!(!into.exists(), "nothing is written of what is refused");
     Ok(format!("{error:#}"))
 }
@@ -228,7 +228,7 @@ fn several_of_one_hop_with_tls_and_postgresql() -> Result<()> {
     assert!(conf.contains("listen 0.0.0.0:443 ssl;"), "{conf}");
     assert!(conf.contains("server unix:/run/pybo/app-1.sock; server unix:/run/pybo/app-2.sock;"));
     let unit = systemd.ending("pybo-app-2.service")?;
-    assert!(unit.contains("\nEnvironment=\"WHO=a b$$c\"\n"), "{unit}");
+    assert!(unit.contains("\nEnvironment=\"WHO=a b$c\"\n"), "{unit}");
     assert!(systemd.ending("pybo/environment")?.contains("\nDATABASE_URL=postgres://"));
     Ok(())
 }
@@ -271,7 +271,7 @@ fn a_configuration_takes_along_what_it_names_beside_it() -> Result<()> {
     assert_eq!(exported.ending("nginx/two")?, "# the end\n");
 
     fs::write(web.join("my.conf"), format!("listen 80; include {};", beside("*.inc")))?;
-    let error = export(&topology, Format::Systemd, &folder.path().join("out"))
+    let error = export(&topology, Format::Systemd, None, &folder.path().join("out"))
         .err()
         .context("it is refused")?;
     assert!(format!("{error:#}").contains("/web/*.inc\", which is not one file"), "{error:#}");

@@ -15,7 +15,7 @@ use super::rehearse::{Exported, rehearse};
 use super::{Written, yaml};
 use crate::file::{Database, Topology};
 
-pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
+pub(super) fn files(topology: &Topology, port: Option<u16>) -> Result<Vec<Written>> {
     for hop in &topology.hops {
         let server = hop.kind.role() == crate::kinds::Role::Server;
         ensure!(
@@ -25,8 +25,10 @@ pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
             hop.count
         );
     }
+    let usual = if topology.hops[0].tls { 443 } else { 80 };
     let writer = Writer {
         topology,
+        port: port.unwrap_or(usual),
         target: Containers {
             multiplied_by_the_engine: true,
             prefix: format!("{}-", topology.application.name),
@@ -71,6 +73,8 @@ type Document = (String, Value);
 struct Writer<'a> {
     topology: &'a Topology,
     target: Containers,
+    /// Of the first hop's service.
+    port: u16,
 }
 
 impl Writer<'_> {
@@ -121,11 +125,7 @@ impl Writer<'_> {
 
     fn service(&self, exported: &[Exported<'_>], at: usize) -> Value {
         let hop = &exported[at];
-        let port = match (at, hop.hop.tls) {
-            (0, true) => 443,
-            (0, false) => 80,
-            _ => hop.port().unwrap_or_default(),
-        };
+        let port = if at == 0 { self.port } else { hop.port().unwrap_or_default() };
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": self.metadata(&hop.name),
             "spec": {

@@ -73,7 +73,7 @@ the line `./causeway_gateway-….whl` into its requirements.
             about = self.topology.about,
             source = self.topology.application.folder.display(),
             front = self.name(&exported[0].name),
-            port = if exported[0].hop.tls { 443 } else { 80 },
+            port = self.port,
         )
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use super::elsewhere::Source;
+use super::image::quoted;
 use super::rehearse::{Exported, rehearse};
 use super::target::{Logs, Socket, Target};
 use super::{Elsewhere, Written};
@@ -50,6 +51,7 @@ SystemCallErrorNumber=EPERM
 struct Machine<'a> {
     application: &'a str,
     tls: bool,
+    port: u16,
 }
 
 impl Machine<'_> {
@@ -82,7 +84,7 @@ impl Target for Machine<'_> {
     }
     fn socket(&self, at: usize, name: &str, hop: &Hop, elsewhere: &Elsewhere) -> Socket {
         let listen = match (at, hop.listen) {
-            (0, _) => Address::Tcp(([0, 0, 0, 0], if self.tls { 443 } else { 80 }).into()),
+            (0, _) => Address::Tcp(([0, 0, 0, 0], self.port).into()),
             (_, Listen::Tcp) => Address::Tcp(([127, 0, 0, 1], 8000 + at as u16).into()),
             // Its own folder in /run comes and goes with the service.
             (_, Listen::Unix) if elsewhere.takes_sockets => {
@@ -94,7 +96,7 @@ impl Target for Machine<'_> {
     }
 }
 
-pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
+pub(super) fn files(topology: &Topology, port: Option<u16>) -> Result<Vec<Written>> {
     let host = topology.hops.iter().find_map(|hop| hop.host.as_deref());
     ensure!(
         host.is_none(),
@@ -102,7 +104,9 @@ pub(super) fn files(topology: &Topology) -> Result<Vec<Written>> {
         host.unwrap_or_default()
     );
     let name = topology.application.name.as_str();
-    let machine = Machine { application: name, tls: topology.hops[0].tls };
+    let tls = topology.hops[0].tls;
+    let port = port.unwrap_or(if tls { 443 } else { 80 });
+    let machine = Machine { application: name, tls, port };
     let exported = rehearse(topology, &machine)?;
     let units = Path::new("etc/systemd/system");
     let mut files = vec![
@@ -296,7 +300,7 @@ fn environment(topology: &Topology, exported: &[Exported<'_>]) -> String {
     if let Some(server) = exported.iter().find(|hop| hop.is_server()) {
         for (name, value) in &server.variables {
             if !server.hop.env.contains_key(name) {
-                let _ = writeln!(text, "{name}={}", word(value));
+                let _ = writeln!(text, "{name}={}", quoted(value));
             }
         }
     }
@@ -349,13 +353,15 @@ fn short(signal: nix::sys::signal::Signal) -> &'static str {
     signal.as_str().trim_start_matches("SIG")
 }
 
+/// Of a command line, where a `$` would begin a variable.
 fn words(command: &[String]) -> String {
-    command.iter().map(|each| word(each)).collect::<Vec<_>>().join(" ")
+    let words = command.iter().map(|each| word(&each.replace('$', "$$")));
+    words.collect::<Vec<_>>().join(" ")
 }
 
-/// As systemd reads it: `%` and `$` begin something, and what has a blank is quoted.
+/// As units are read: a `%` begins something, and what has a blank is quoted.
 fn word(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('%', "%%").replace('$', "$$");
+    let text = text.replace('\\', "\\\\").replace('%', "%%");
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "\"';#".contains(c)) {
         return format!("\"{}\"", text.replace('"', "\\\""));
     }
