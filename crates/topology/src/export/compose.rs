@@ -58,7 +58,7 @@ fn service(topology: &Topology, exported: &[Exported<'_>], at: usize) -> Value {
     if hop.is_server() {
         mounts.push(json!(format!("data:{}", image::DATA)));
     }
-    if at == 0 && !hop.is_server() && image::has_static_files(topology) {
+    if image::serves_files(topology, &TARGET, hop) {
         let folder = image::static_folder(topology, &TARGET);
         mounts.push(json!(format!("static:{}:ro", folder.display())));
     }

@@ -68,11 +68,18 @@ impl Target for Containers {
     }
 }
 
-/// Where the first hop finds the static files: mounted at the place its configuration names.
+/// Where a proxy finds the static files: mounted at the place its configuration names.
 pub(super) fn static_folder(topology: &Topology, target: &dyn Target) -> PathBuf {
     let mut application = topology.application.clone();
     application.folder = target.application();
     application.static_folder(&target.data())
+}
+
+/// Whether it is this hop that hands them out.
+pub(super) fn serves_files(topology: &Topology, target: &dyn Target, hop: &Exported<'_>) -> bool {
+    let folder = static_folder(topology, target).to_string_lossy().into_owned();
+    let mut texts = hop.files.iter().map(|file| String::from_utf8_lossy(&file.contents));
+    has_static_files(topology) && !hop.is_server() && texts.any(|text| text.contains(&folder))
 }
 
 /// Whether there are any.
@@ -150,7 +157,7 @@ pub(super) fn variables(exported: &Exported<'_>) -> Value {
 /// `Dockerfile` and what it leaves out.
 pub(super) fn dockerfile(topology: &Topology, exported: &[Exported<'_>]) -> Result<Vec<Written>> {
     let application = &topology.application;
-    let requirements = application.requirements(topology.database);
+    let requirements = application.requirement_files(topology.database);
     ensure!(
         !requirements.is_empty(),
         "application \"{}\": it brings a python of its own along, so nothing tells what to install in an image: name its requirements",

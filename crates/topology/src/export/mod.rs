@@ -22,7 +22,7 @@ mod systemd;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 
 pub use self::elsewhere::{Elsewhere, Source};
@@ -53,6 +53,15 @@ impl Written {
 /// A file of a hop's, which may be called as another hop's is.
 fn below(hop: &str, file: &Path) -> PathBuf {
     Path::new(hop).join(file)
+}
+
+fn one_machine(topology: &Topology) -> Result<()> {
+    match topology.hops.iter().find_map(|hop| hop.host.as_deref()) {
+        None => Ok(()),
+        Some(host) => bail!(
+            "host = \"{host}\": this is for one machine; export compose or kubernetes instead"
+        ),
+    }
 }
 
 /// Writes the files, and says which. Visitors come to `port`; each engine has its usual one.

@@ -51,6 +51,7 @@ impl Target for Here<'_> {
 }
 
 pub(super) fn files(topology: &Topology, port: Option<u16>, into: &Path) -> Result<Vec<Written>> {
+    super::one_machine(topology)?;
     ensure!(
         !into.to_string_lossy().contains(|c: char| c.is_whitespace() || "\"'\\;{}$".contains(c)),
         "\"{}\" can not stand in a Procfile: choose a folder without blanks and quotes",
@@ -117,7 +118,7 @@ fn prepare(topology: &Topology, python: &Path) -> String {
 fn read_me(topology: &Topology, exported: &[Exported<'_>]) -> String {
     let mut install: Vec<String> = topology
         .application
-        .requirements(topology.database)
+        .requirement_files(topology.database)
         .iter()
         .map(|file| format!("-r {}", topology.application.folder.join(file).display()))
         .collect();

@@ -142,7 +142,8 @@ impl Rehearsal<'_> {
         });
         let upstreams = upstreams.collect();
         let mut flagged = hop.clone();
-        if socket.reached.is_some() {
+        let is_told = elsewhere.trusting.iter().any(|flag| hop.flags.iter().any(|own| own == flag));
+        if socket.reached.is_some() && !is_told {
             flagged.flags.extend(elsewhere.trusting.iter().map(|flag| (*flag).to_owned()));
         }
         let place = Place {

@@ -211,7 +211,7 @@ fn several_of_one_hop_with_tls_and_postgresql() -> Result<()> {
     for line in ["  app-1:\n", "  app-2:\n", "  postgresql:\n", "WHO: \"a b$$c\"\n"] {
         assert!(yaml.contains(line), "{line} {yaml}");
     }
-    assert!(compose.read("Dockerfile")?.contains("-r requirements-postgres.txt gunicorn=="));
+    assert!(compose.read("Dockerfile")?.contains(" -r requirements-postgres.txt gunicorn=="));
 
     let kubernetes = Exported::of(&topology, Format::Kubernetes)?;
     let app = kubernetes.read("app.yaml")?;
@@ -225,7 +225,7 @@ fn several_of_one_hop_with_tls_and_postgresql() -> Result<()> {
 
     let systemd = Exported::of(&topology, Format::Systemd)?;
     let conf = systemd.ending("nginx/nginx.conf")?;
-    assert!(conf.contains("listen 0.0.0.0:443 ssl;"), "{conf}");
+    assert!(conf.contains("listen 0.0.0.0:443 ssl"), "{conf}");
     assert!(conf.contains("server unix:/run/pybo/app-1.sock; server unix:/run/pybo/app-2.sock;"));
     let unit = systemd.ending("pybo-app-2.service")?;
     assert!(unit.contains("\nEnvironment=\"WHO=a b$c\"\n"), "{unit}");
@@ -241,10 +241,12 @@ fn what_can_not_be_exported_is_refused_by_name() -> Result<()> {
         "hop \"app\": count = 2 with SQLite: a database file does not go from node to node, so it takes database = \"postgresql\""
     );
     let hosts = "about = \"\"\napplication = \"PYBO\"\n[[hop]]\nkind = \"nginx\"\nhost = \"front\"\n[[hop]]\nkind = \"gunicorn\"\nhost = \"back\"\n";
-    assert_eq!(
-        refusal(hosts, Format::Systemd)?,
-        "host = \"front\": systemd is exported for one machine; export compose or kubernetes instead"
-    );
+    for format in [Format::Systemd, Format::Procfile] {
+        assert_eq!(
+            refusal(hosts, format)?,
+            "host = \"front\": this is for one machine; export compose or kubernetes instead"
+        );
+    }
     let own = "about = \"\"\n[application]\nfolder = \"PYBO\"\napplication = \"a:b\"\npython = \"venv/bin/python\"\n[[hop]]\nkind = \"gunicorn\"\n";
     assert_eq!(
         refusal(own, Format::Compose)?,

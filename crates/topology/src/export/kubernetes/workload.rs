@@ -23,7 +23,7 @@ impl Writer<'_> {
         let mut spec = pod(&hop_volumes(self, hop, at));
         spec["terminationGracePeriodSeconds"] = json!(GRACE);
         spec["containers"] = json!([self.container(hop, at)]);
-        if let Some(before) = self.before(hop, at) {
+        if let Some(before) = self.before(hop) {
             spec["initContainers"] = json!([before]);
         }
         if !self.is_alone(hop) {
@@ -78,7 +78,7 @@ impl Writer<'_> {
         if hop.is_server() {
             mounts.push(json!({ "name": "data", "mountPath": image::DATA }));
         }
-        if self.serves_files(hop, at) {
+        if self.serves_files(hop) {
             let folder = image::static_folder(self.topology, &self.target);
             mounts.push(json!({ "name": "static", "mountPath": folder, "readOnly": true }));
         }
@@ -90,8 +90,8 @@ impl Writer<'_> {
     }
 
     /// What runs before the hop: the static files are brought along, the database up to date.
-    fn before(&self, hop: &Exported<'_>, at: usize) -> Option<Value> {
-        let script = if self.serves_files(hop, at) {
+    fn before(&self, hop: &Exported<'_>) -> Option<Value> {
+        let script = if self.serves_files(hop) {
             image::sharing()
         } else if self.is_alone(hop) {
             image::preparation(self.topology)
@@ -100,7 +100,7 @@ impl Writer<'_> {
         };
         let mut container = confined("prepare", self.application());
         container["command"] = json!(["/bin/sh", "-c", literally(&script)]);
-        let mounts = if self.serves_files(hop, at) {
+        let mounts = if self.serves_files(hop) {
             json!([{ "name": "static", "mountPath": image::SHARED }])
         } else {
             container["env"] = variables(hop);
@@ -114,8 +114,8 @@ impl Writer<'_> {
         Some(container)
     }
 
-    fn serves_files(&self, hop: &Exported<'_>, at: usize) -> bool {
-        at == 0 && !hop.is_server() && image::has_static_files(self.topology)
+    fn serves_files(&self, hop: &Exported<'_>) -> bool {
+        image::serves_files(self.topology, &self.target, hop)
     }
 
     /// Whose absence matters only where an address is in it.
@@ -179,7 +179,7 @@ fn hop_volumes(writer: &Writer<'_>, hop: &Exported<'_>, at: usize) -> Vec<Value>
     } else if hop.is_server() {
         volumes.push(json!({ "name": "data", "emptyDir": {} }));
     }
-    if writer.serves_files(hop, at) {
+    if writer.serves_files(hop) {
         volumes.push(json!({ "name": "static", "emptyDir": {} }));
     }
     if at == 0 && hop.hop.tls {

@@ -6,7 +6,7 @@ mod read_me;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::elsewhere::Source;
 use super::image::quoted;
@@ -97,12 +97,7 @@ impl Target for Machine<'_> {
 }
 
 pub(super) fn files(topology: &Topology, port: Option<u16>) -> Result<Vec<Written>> {
-    let host = topology.hops.iter().find_map(|hop| hop.host.as_deref());
-    ensure!(
-        host.is_none(),
-        "host = \"{}\": systemd is exported for one machine; export compose or kubernetes instead",
-        host.unwrap_or_default()
-    );
+    super::one_machine(topology)?;
     let name = topology.application.name.as_str();
     let tls = topology.hops[0].tls;
     let port = port.unwrap_or(if tls { 443 } else { 80 });

@@ -13,7 +13,7 @@ pub(super) fn read_me(
     let name = machine.application;
     let mut install: Vec<String> = topology
         .application
-        .requirements(topology.database)
+        .requirement_files(topology.database)
         .iter()
         .map(|file| format!("-r /srv/{name}/app/{}", file.display()))
         .collect();
