@@ -95,15 +95,6 @@ impl Stack {
         let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
 
         let mut hops = Vec::new();
-        let mut start = async |place: Place<'_>, found: &Found| -> Result<()> {
-            fs::create_dir_all(&place.folder)?;
-            let _step =
-                options.progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
-            let mut running = Running::start(&place, found)?;
-            running.until_ready(&place).await?;
-            hops.push(running);
-            Ok(())
-        };
         let namespace = |hop: &Hop| Some(&hosts.as_ref()?.host(hop.host.as_deref())?.namespace);
         if let (Some(server), Some(hop)) = (&server, &topology.database_hop) {
             let place = Place {
@@ -117,7 +108,7 @@ impl Stack {
                 tls: None,
                 namespace: namespace(hop),
             };
-            start(place, &server.found).await?;
+            hops.push(start(&place, &server.found, options.progress).await?);
         }
         for (at, hop) in topology.hops.iter().enumerate().rev() {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
@@ -133,7 +124,7 @@ impl Stack {
                     namespace: namespace(hop),
                     name,
                 };
-                start(place, &found[at]).await?;
+                hops.push(start(&place, &found[at], options.progress).await?);
             }
         }
         hops.reverse();
@@ -194,6 +185,15 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.hops.iter_mut().for_each(Running::cut);
     }
+}
+
+/// Once it can be used.
+async fn start(place: &Place<'_>, found: &Found, progress: Progress) -> Result<Running> {
+    fs::create_dir_all(&place.folder)?;
+    let _step = progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
+    let mut running = Running::start(place, found)?;
+    running.until_ready(place).await?;
+    Ok(running)
 }
 
 /// The database's server before it runs, when it is one.
