@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::application::{Application, Manifest};
+use crate::diff::masks::{self, Mask};
 use crate::kinds::{self, Kind, Role};
 use crate::state;
 
@@ -24,10 +25,14 @@ pub struct Topology {
     pub about: String,
     pub application: Application,
     pub database: Database,
+    /// Its server, where it is one: started before the hops, and called "database" among them.
+    pub database_hop: Option<Hop>,
     /// In the order in which a request meets them. The last one runs the application.
     pub hops: Vec<Hop>,
     /// What is known to be different here, and why.
     pub differs: Vec<Difference>,
+    /// What may be different in a comparison with another one, and why.
+    pub masks: Vec<Mask>,
 }
 
 /// The file, key by key.
@@ -38,10 +43,35 @@ struct File {
     /// A folder with an app.toml in it, or a table with `folder` and what an app.toml says.
     application: toml::Value,
     #[serde(default)]
-    database: Database,
+    database: DatabaseEntry,
     hop: Vec<HopEntry>,
     #[serde(default)]
     differs: Vec<Difference>,
+    #[serde(default)]
+    mask: Vec<masks::Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "either \"sqlite\" or \"postgresql\", or a table with `kind` and `host`"
+)]
+enum DatabaseEntry {
+    Kind(Database),
+    Placed(PlacedDatabase),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlacedDatabase {
+    kind: Database,
+    host: String,
+}
+
+impl Default for DatabaseEntry {
+    fn default() -> DatabaseEntry {
+        DatabaseEntry::Kind(Database::Sqlite)
+    }
 }
 
 /// Where the application keeps its data.
@@ -152,14 +182,20 @@ impl Topology {
         let hops = entries.hop.into_iter().map(|entry| Hop::checked(entry, &folder));
         let mut hops = hops.collect::<Result<Vec<Hop>>>()?;
         settle_sockets(&mut hops);
+        let (database, host) = match entries.database {
+            DatabaseEntry::Kind(database) => (database, None),
+            DatabaseEntry::Placed(placed) => (placed.kind, Some(placed.host)),
+        };
         let topology = Topology {
             name,
             folder,
             about: entries.about,
             application,
-            database: entries.database,
+            database,
+            database_hop: Hop::of_database(database, host)?,
             hops,
             differs: entries.differs,
+            masks: entries.mask.iter().map(Mask::of).collect::<Result<_>>()?,
         };
         topology.check()?;
         Ok(topology)
@@ -190,7 +226,7 @@ impl Topology {
             server.name
         );
         let mut names = BTreeSet::new();
-        for hop in &self.hops {
+        for hop in self.hops.iter().chain(&self.database_hop) {
             ensure!(
                 names.insert(&hop.name),
                 "two hops are called \"{}\": give them a name each",
@@ -202,8 +238,12 @@ impl Topology {
             "hop \"{}\": the first hop can not have a count",
             self.hops[0].name
         );
-        let hosts = self.hops.iter().filter(|hop| hop.host.is_some()).count();
-        ensure!(hosts == 0 || hosts == self.hops.len(), "either every hop has a host, or none");
+        let mut placed = self.hops.iter().chain(&self.database_hop).map(|hop| hop.host.is_some());
+        let has_host = self.hops[0].host.is_some();
+        ensure!(
+            placed.all(|placed| placed == has_host),
+            "either every hop has a host, and a server of a database, too, or none"
+        );
         for pair in self.hops.windows(2) {
             let (left, right) = (&pair[0], &pair[1]);
             ensure!(
@@ -226,6 +266,29 @@ impl Topology {
 }
 
 impl Hop {
+    fn of_database(database: Database, host: Option<String>) -> Result<Option<Hop>> {
+        if database == Database::Sqlite {
+            ensure!(host.is_none(), "database: sqlite is a file, and has no host");
+            return Ok(None);
+        }
+        Ok(Some(Hop {
+            name: "database".to_owned(),
+            kind: &kinds::postgresql::POSTGRESQL,
+            config: None,
+            replace: BTreeMap::new(),
+            count: 1,
+            workers: 1,
+            threads: 1,
+            listen: if host.is_some() { Listen::Tcp } else { Listen::Unix },
+            // No request comes to it.
+            protocol: Protocol::Http,
+            tls: false,
+            flags: Vec::new(),
+            env: BTreeMap::new(),
+            host,
+        }))
+    }
+
     fn checked(entry: HopEntry, folder: &Path) -> Result<Hop> {
         let name = entry.name.unwrap_or_else(|| entry.kind.clone());
         let about = || format!("hop \"{name}\"");
@@ -234,6 +297,21 @@ impl Hop {
             "hop \"{name}\": a name consists of letters, digits and \"-\""
         );
         let kind = kinds::named(&entry.kind).with_context(about)?;
+        ensure!(
+            kind.role() != Role::Database,
+            "{}: no request passes {}; say database = \"{}\" instead",
+            about(),
+            kind.name(),
+            kind.name()
+        );
+        if let Some(host) = &entry.host {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            ensure!(
+                !host.is_empty() && host.chars().all(plain),
+                "{}: host = \"{host}\" does not consist of letters, digits and \"-\"",
+                about()
+            );
+        }
         ensure!(
             entry.count >= 1 && entry.count <= 16,
             "{}: count = {} is not between 1 and 16",

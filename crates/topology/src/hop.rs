@@ -1,18 +1,19 @@
 //! One hop that runs: its process, its keeper, its logs; how it becomes ready and how it ends.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 
-use crate::keeper::{Keeper, Lifeline};
+use crate::keeper::{Keeper, Lifeline, When};
 use crate::kinds::{Found, Kind, Ready};
 use crate::place::Place;
-use crate::probe::Address;
+use crate::probe::{Address, Probe};
 use crate::process::Process;
 use crate::sys;
 
@@ -52,7 +53,9 @@ impl Running {
         let file = File::options().create(true).append(true).open(&output)?;
         logs.push(output);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        command.envs(place.subject.variables.iter().map(|(name, value)| (name, value)));
+        for (name, value) in &place.subject.variables {
+            set(&mut command, name, value);
+        }
         command.envs(&place.hop.env);
         let mut sockets = Vec::new();
         if let Address::Unix(socket) = &place.listen {
@@ -67,17 +70,17 @@ impl Running {
                 sockets.push(socket);
                 Some(notify)
             }
-            Ready::Connect | Ready::Http => {
+            Ready::Connect | Ready::Http | Ready::Postgresql { .. } => {
                 command.env_remove("NOTIFY_SOCKET");
                 None
             }
         };
-        let (keeper, lifeline) = Keeper::new(kind.farewell(), &sockets)?;
+        let (keeper, lifeline) = Keeper::new(When::TheLifelineEnds, kind.farewell(), &sockets)?;
         // Before the keeper, which then is in it as well.
         if let Some(namespace) = &place.namespace {
-            sys::enter(&mut command, namespace.try_clone()?);
+            sys::enter(&mut command, namespace.descriptor()?);
         }
-        sys::keep(&mut command, keeper);
+        sys::keep(&mut command, keeper, kind.user()?);
         let program = found.program.display();
         let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
         let process =
@@ -108,16 +111,16 @@ impl Running {
         let first_page = place.subject.application.first_page().to_owned();
         let address = self.address.clone();
         let notify = self.notify.take();
-        let ready = match self.ready {
-            // The probe does not speak TLS.
-            Ready::Http if place.tls.is_some() => Ready::Connect,
-            ready => ready,
-        };
+        let authority = place.tls.map(|tls| tls.authority.as_path());
+        let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
-            match (ready, notify) {
+            match (self.ready, notify) {
                 (Ready::Notify, Some(notify)) => notified(notify).await,
-                (Ready::Http, _) => address.until_it_answers(&first_page, &mut last).await,
-                _ => address.until_it_accepts(&mut last).await,
+                (Ready::Postgresql { user, database }, _) => {
+                    probe.until_postgresql_lets_in(user, database, &mut last).await;
+                }
+                (Ready::Http, _) => probe.until_it_answers(&first_page, &mut last).await,
+                _ => probe.until_it_accepts(&mut last).await,
             }
         };
         let process = self.process;
@@ -189,10 +192,14 @@ impl Running {
 
     /// Ends it at once, with everything that came from it.
     pub fn end(&mut self) {
-        if self.lifeline.take().is_some() {
-            // The keeper waits for the last of them.
-            let _ = self.keeper.wait();
-        }
+        self.cut();
+        // The keeper waits for the last of them.
+        let _ = self.keeper.wait();
+    }
+
+    /// The same, without waiting for its end.
+    pub(crate) fn cut(&mut self) {
+        drop(self.lifeline.take());
     }
 }
 
@@ -200,6 +207,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Variables of the application's go before the server's own, but for where packages are: both need theirs.
+fn set(command: &mut Command, name: &str, value: &str) {
+    let theirs = command.get_envs().find(|(known, _)| *known == name);
+    let mut value = OsString::from(value);
+    if let (Some((_, Some(theirs))), "PYTHONPATH") = (theirs, name) {
+        value.push(":");
+        value.push(theirs);
+    }
+    command.env(name, value);
 }
 
 async fn notified(notify: UnixDatagram) {

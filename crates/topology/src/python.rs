@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+pub use crate::step::run;
+
 use crate::progress::Progress;
 use crate::state;
 
@@ -163,14 +165,4 @@ impl Environment {
         let version = version.with_context(|| format!("no packages in \"{}\"", lib.display()))?;
         Ok(version.path().join("site-packages"))
     }
-}
-
-/// Runs a step to its end; its output is shown only when it fails.
-pub fn run(mut command: Command, failure: &str) -> Result<()> {
-    let output = command.output().with_context(|| format!("{failure}: {command:?}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    bail!("{failure} ({}):\n{}", output.status, String::from_utf8_lossy(&said).trim_end())
 }

@@ -4,6 +4,7 @@
 
 mod gateway; // ours and gunicorn: one command line
 mod nginx; // ours and nginx: one configuration
+pub(crate) mod postgresql; // not on a request's way: the application's
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::place::Place;
 use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
+use crate::sys::User;
 
 /// A program that can take a hop's place.
 pub trait Kind: fmt::Debug + Sync {
@@ -34,6 +36,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn forwards(&self, _protocol: Protocol) -> bool {
         false
     }
+    /// Whether it is told which application to call; else it asks the application's own settings.
+    fn calls_by_name(&self) -> bool {
+        true
+    }
     /// Where it is; an error names the command that installs it.
     fn find(&self, places: &Places) -> Result<Found>;
     /// Writes what it reads, and says how it is started.
@@ -45,6 +51,10 @@ pub trait Kind: fmt::Debug + Sync {
     /// Upon which it puts its things in order and ends, whatever it has begun.
     fn farewell(&self) -> Signal {
         Signal::SIGTERM
+    }
+    /// Who it is, when it refuses to be root and we are.
+    fn user(&self) -> Result<Option<User>> {
+        Ok(None)
     }
     /// Upon which it reads its configuration again.
     fn reload(&self) -> Option<Signal> {
@@ -59,6 +69,8 @@ pub enum Role {
     Proxy,
     /// Runs the application.
     Server,
+    /// Keeps the application's data: a topology's `database`, and no hop of a request.
+    Database,
 }
 
 /// Where it can listen.
@@ -102,10 +114,13 @@ pub enum Ready {
     Connect,
     /// It answers the first page with anything below 500.
     Http,
+    /// It begins a session of PostgreSQL's protocol.
+    Postgresql { user: &'static str, database: &'static str },
 }
 
 /// All there are.
-pub const ALL: &[&dyn Kind] = &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN];
+pub const ALL: &[&dyn Kind] =
+    &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN, &postgresql::POSTGRESQL];
 
 pub fn named(name: &str) -> Result<&'static dyn Kind> {
     match ALL.iter().find(|kind| kind.name() == name) {
@@ -133,7 +148,7 @@ impl Places {
     }
 
     /// One of a Debian package.
-    fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
+    pub(crate) fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let folders: Vec<PathBuf> = search_path().chain(usual).collect();
         let candidates =
