@@ -15,7 +15,7 @@ use crate::file::{Hop, Listen, Topology};
 use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
-use crate::place::Place;
+use crate::place::{Place, Purpose};
 use crate::port::Port;
 use crate::probe::Address;
 use crate::progress::Progress;
@@ -99,6 +99,7 @@ impl Stack {
         let namespace = |hop: &Hop| Some(&hosts.as_ref()?.host(hop.host.as_deref())?.namespace);
         if let (Some(server), Some(hop)) = (&server, &topology.database_hop) {
             let place = Place {
+                purpose: Purpose::Run,
                 name: hop.name.clone(),
                 hop,
                 folder: server.folder.clone(),
@@ -114,6 +115,7 @@ impl Stack {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
                 let name = instance(hop, number);
                 let place = Place {
+                    purpose: Purpose::Run,
                     folder: run.join(&name),
                     hop,
                     listen: listen.clone(),
