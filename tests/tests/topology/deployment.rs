@@ -62,6 +62,8 @@ impl Deployment {
         if let Some(state) = state {
             command.env("CAUSEWAY_STATE", state);
         }
+        // Leads a group of its own, as from a shell.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn()?;
         let out = BufReader::new(child.stdout.take().context("it is a pipe")?);

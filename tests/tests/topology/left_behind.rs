@@ -6,7 +6,8 @@ use std::fs;
 
 use anyhow::Result;
 use e2e::scratch::Scratch;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 #[cfg(feature = "real")]
 use topology::{Options, Stack, Topology};
 
@@ -63,6 +64,18 @@ async fn of_the_default_topology() {
     kill_at_each("default", "flaskr", &starting).await;
     kill_at_each("default", "flaskr", &[Ready, Leaving(8), Leaving(6), Leaving(4), Leaving(2)])
         .await;
+}
+
+/// As a CI ends a job: with everybody in the group, and the keepers are not in it.
+#[tokio::test]
+async fn of_one_whose_whole_process_group_is_killed() {
+    let mut deployment = Deployment::start("default", "flaskr").unwrap();
+    deployment.ready().await.unwrap();
+    let traces = deployment.traces();
+    let group = Pid::from_raw(deployment.child.id().unwrap() as i32);
+    killpg(group, Signal::SIGKILL).unwrap();
+    deployment.child.wait().await.unwrap();
+    deployment.nothing_is_left_of(&traces).await.unwrap();
 }
 
 /// Even of what takes minutes and is done once.
