@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::application::{Application, Manifest};
-use crate::kinds::{self, Kind, Role};
+use crate::kinds::{self, Kind, Role, Setting};
 
 /// One deployment.
 #[derive(Clone, Debug)]
@@ -108,10 +108,8 @@ struct HopEntry {
     replace: BTreeMap<String, String>,
     #[serde(default = "one")]
     count: usize,
-    #[serde(default = "two")]
-    workers: usize,
-    #[serde(default = "one")]
-    threads: usize,
+    workers: Option<usize>,
+    threads: Option<usize>,
     listen: Option<Listen>,
     protocol: Option<Protocol>,
     #[serde(default)]
@@ -141,10 +139,6 @@ pub enum Protocol {
 
 fn one() -> usize {
     1
-}
-
-fn two() -> usize {
-    2
 }
 
 impl Topology {
@@ -257,8 +251,25 @@ impl Hop {
             about(),
             entry.count
         );
-        ensure!(entry.workers >= 1, "{}: workers = 0", about());
-        ensure!(entry.threads >= 1, "{}: threads = 0", about());
+        let given = [
+            (Setting::Config, "config", entry.config.is_some()),
+            (Setting::Config, "replace", !entry.replace.is_empty()),
+            (Setting::Workers, "workers", entry.workers.is_some()),
+            (Setting::Threads, "threads", entry.threads.is_some()),
+            (Setting::Tls, "tls", entry.tls),
+        ];
+        for (setting, key, given) in given {
+            ensure!(
+                !given || kind.knows(setting),
+                "{}: {} can do nothing with \"{key}\"",
+                about(),
+                kind.name()
+            );
+        }
+        let workers = entry.workers.unwrap_or(2);
+        let threads = entry.threads.unwrap_or(1);
+        ensure!(workers >= 1, "{}: workers = 0", about());
+        ensure!(threads >= 1, "{}: threads = 0", about());
         let listen = match entry.listen {
             Some(listen) => listen,
             // Settled by the one before it: see below.
@@ -280,8 +291,8 @@ impl Hop {
             config: entry.config.map(|config| folder.join(config)),
             replace: entry.replace,
             count: entry.count,
-            workers: entry.workers,
-            threads: entry.threads,
+            workers,
+            threads,
             listen,
             protocol,
             tls: entry.tls,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
-use crate::file::{Hop, Listen, Topology};
+use crate::file::{Hop, Listen, Protocol, Topology};
 use crate::hop::Running;
 use crate::kinds::{Found, Places};
 use crate::place::Place;
@@ -79,6 +79,10 @@ impl Stack {
                     hop,
                     listen: listen.clone(),
                     upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
+                    upstream_protocol: topology
+                        .hops
+                        .get(at + 1)
+                        .map_or(Protocol::Http, |next| next.protocol),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
                     namespace: None,

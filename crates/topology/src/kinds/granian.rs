@@ -1,0 +1,62 @@
+//! Granian, by its WSGI interface.
+
+use std::process::Command;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use super::{Found, Kind, Launch, Places, Ready, Role, Setting, finds_application, pinned};
+use crate::place::Place;
+use crate::probe::Address;
+
+#[derive(Debug)]
+pub(super) struct Granian;
+
+const REQUIREMENTS: &str = include_str!("granian.txt");
+
+impl Kind for Granian {
+    fn name(&self) -> &'static str {
+        "granian"
+    }
+
+    fn role(&self) -> Role {
+        Role::Server
+    }
+
+    /// It reads no file.
+    fn knows(&self, setting: Setting) -> bool {
+        setting != Setting::Config
+    }
+
+    fn find(&self, places: &Places) -> Result<Found> {
+        let program = places.python("granian", REQUIREMENTS)?;
+        Ok(Found { program, version: pinned(REQUIREMENTS) })
+    }
+
+    fn launch(&self, place: &Place<'_>, found: &Found) -> Result<Launch> {
+        let mut command = Command::new(&found.program);
+        finds_application(&mut command, place.subject)?;
+        command.args(["--interface", "wsgi", "--http", "1", "--no-ws", "--access-log"]);
+        command.args(["--workers", &place.hop.workers.to_string()]);
+        command.args(["--blocking-threads", &place.hop.threads.to_string()]);
+        match &place.listen {
+            Address::Tcp(address) => {
+                command.args(["--host", &address.ip().to_string()]);
+                command.args(["--port", &address.port().to_string()]);
+            }
+            Address::Unix(socket) => {
+                command.arg("--uds").arg(socket);
+            }
+        }
+        if let Some(tls) = place.tls {
+            command.arg("--ssl-certificate").arg(&tls.certificate);
+            command.arg("--ssl-keyfile").arg(&tls.key);
+        }
+        command.args(&place.hop.flags).arg(place.subject.application.callable());
+        Ok(Launch { command, logs: Vec::new(), ready: Ready::Http })
+    }
+
+    fn reload(&self) -> Option<Signal> {
+        Some(Signal::SIGHUP)
+    }
+}
