@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 
-use crate::keeper::{Keeper, Lifeline};
+use crate::keeper::{Keeper, Lifeline, When};
 use crate::kinds::{Found, Kind, Ready};
 use crate::place::Place;
-use crate::probe::Address;
+use crate::probe::{Address, Probe};
 use crate::process::Process;
 use crate::sys;
 
@@ -67,17 +67,17 @@ impl Running {
                 sockets.push(socket);
                 Some(notify)
             }
-            Ready::Connect | Ready::Http => {
+            Ready::Connect | Ready::Http | Ready::Says { .. } | Ready::Postgresql { .. } => {
                 command.env_remove("NOTIFY_SOCKET");
                 None
             }
         };
-        let (keeper, lifeline) = Keeper::new(kind.farewell(), &sockets)?;
+        let (keeper, lifeline) = Keeper::new(When::TheLifelineEnds, kind.farewell(), &sockets)?;
         // Before the keeper, which then is in it as well.
         if let Some(namespace) = &place.namespace {
-            sys::enter(&mut command, namespace.try_clone()?);
+            sys::enter(&mut command, namespace.descriptor()?);
         }
-        sys::keep(&mut command, keeper);
+        sys::keep(&mut command, keeper, kind.user()?);
         let program = found.program.display();
         let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
         let process =
@@ -108,16 +108,21 @@ impl Running {
         let first_page = place.subject.application.first_page().to_owned();
         let address = self.address.clone();
         let notify = self.notify.take();
-        let ready = match self.ready {
-            // The probe does not speak TLS.
-            Ready::Http if place.tls.is_some() => Ready::Connect,
-            ready => ready,
-        };
+        let authority = place.tls.map(|tls| tls.authority.as_path());
+        let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
-            match (ready, notify) {
-                (Ready::Notify, Some(notify)) => notified(notify).await,
-                (Ready::Http, _) => address.until_it_answers(&first_page, &mut last).await,
-                _ => address.until_it_accepts(&mut last).await,
+            match (self.ready, notify) {
+                (Ready::Notify, Some(notify)) => {
+                    notified(notify).await;
+                    // HAProxy says so before it would hear what it is told.
+                    self.process.hears(self.kind.stop()).await;
+                }
+                (Ready::Postgresql { user, database }, _) => {
+                    probe.until_postgresql_lets_in(user, database, &mut last).await;
+                }
+                (Ready::Says { words, times }, _) => self.until_it_says(words, times).await,
+                (Ready::Http, _) => probe.until_it_answers(&first_page, &mut last).await,
+                _ => probe.until_it_accepts(&mut last).await,
             }
         };
         let process = self.process;
@@ -129,6 +134,13 @@ impl Running {
             () = process.gone() => Err("ended while it was starting".to_owned()),
         };
         outcome.map_err(|what| self.failure(&what, &last))
+    }
+
+    async fn until_it_says(&self, words: &str, times: usize) {
+        let mut tick = tokio::time::interval(Duration::from_millis(25));
+        while self.log().matches(words).count() < times {
+            tick.tick().await;
+        }
     }
 
     /// What it said last, and the sentence in it that names the error.
@@ -189,10 +201,14 @@ impl Running {
 
     /// Ends it at once, with everything that came from it.
     pub fn end(&mut self) {
-        if self.lifeline.take().is_some() {
-            // The keeper waits for the last of them.
-            let _ = self.keeper.wait();
-        }
+        self.cut();
+        // The keeper waits for the last of them.
+        let _ = self.keeper.wait();
+    }
+
+    /// The same, without waiting for its end.
+    pub(crate) fn cut(&mut self) {
+        drop(self.lifeline.take());
     }
 }
 

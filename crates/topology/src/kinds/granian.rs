@@ -53,7 +53,9 @@ impl Kind for Granian {
             command.arg("--ssl-keyfile").arg(&tls.key);
         }
         command.args(&place.hop.flags).arg(place.subject.application.callable());
-        Ok(Launch { command, logs: Vec::new(), ready: Ready::Http })
+        // A worker that is told to end before this misses it, and its parent waits for it for ever.
+        let ready = Ready::Says { words: "Started worker-", times: place.hop.workers };
+        Ok(Launch { command, logs: Vec::new(), ready })
     }
 
     fn reload(&self) -> Option<Signal> {

@@ -8,6 +8,7 @@ mod apache;
 mod caddy;
 mod haproxy;
 mod nginx; // ours and nginx: one configuration
+pub(crate) mod postgresql; // not on a request's way: the application's
 
 mod gateway; // ours and gunicorn: one command line
 mod granian;
@@ -30,6 +31,7 @@ use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
 use crate::subject::Subject;
+use crate::sys::User;
 
 /// A program that can take a hop's place.
 pub trait Kind: fmt::Debug + Sync {
@@ -63,6 +65,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn farewell(&self) -> Signal {
         Signal::SIGTERM
     }
+    /// Who it is, when it refuses to be root and we are.
+    fn user(&self) -> Result<Option<User>> {
+        Ok(None)
+    }
     /// Upon which it reads its configuration again.
     fn reload(&self) -> Option<Signal> {
         None
@@ -76,6 +82,8 @@ pub enum Role {
     Proxy,
     /// Runs the application.
     Server,
+    /// Keeps the application's data: a topology's `database`, and no hop of a request.
+    Database,
 }
 
 /// Where it can listen.
@@ -127,8 +135,12 @@ pub enum Ready {
     Notify,
     /// It accepts connections.
     Connect,
+    /// These words are in its logs, as often as that.
+    Says { words: &'static str, times: usize },
     /// It answers the first page with anything below 500.
     Http,
+    /// It begins a session of PostgreSQL's protocol.
+    Postgresql { user: &'static str, database: &'static str },
 }
 
 /// All there are.
@@ -144,6 +156,7 @@ pub const ALL: &[&dyn Kind] = &[
     &granian::Granian,
     &waitress::Waitress,
     &runserver::Runserver,
+    &postgresql::POSTGRESQL,
 ];
 
 pub fn named(name: &str) -> Result<&'static dyn Kind> {
@@ -172,7 +185,7 @@ impl Places {
     }
 
     /// One of a Debian package.
-    fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
+    pub(crate) fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let folders: Vec<PathBuf> = search_path().chain(usual).collect();
         let candidates =
@@ -213,7 +226,8 @@ fn version(program: &Path, flag: &str) -> Result<String> {
     let line = said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
     let line =
         line.with_context(|| format!("\"{} {flag}\" tells no version", program.display()))?;
-    let word = line.split([' ', '/']).find(|word| {
+    // The last: ours says first which nginx it follows.
+    let word = line.rsplit([' ', '/']).find(|word| {
         let digits = word.strip_prefix('v').unwrap_or(word);
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
     });
