@@ -1,9 +1,10 @@
 //! One hop that runs: its process, its keeper, its logs; how it becomes ready and how it ends.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -52,7 +53,9 @@ impl Running {
         let file = File::options().create(true).append(true).open(&output)?;
         logs.push(output);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        command.envs(place.subject.variables.iter().map(|(name, value)| (name, value)));
+        for (name, value) in &place.subject.variables {
+            set(&mut command, name, value);
+        }
         command.envs(&place.hop.env);
         let mut sockets = Vec::new();
         if let Address::Unix(socket) = &place.listen {
@@ -216,6 +219,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Variables of the application's go before the server's own, but for where packages are: both need theirs.
+fn set(command: &mut Command, name: &str, value: &str) {
+    let theirs = command.get_envs().find(|(known, _)| *known == name);
+    let mut value = OsString::from(value);
+    if let (Some((_, Some(theirs))), "PYTHONPATH") = (theirs, name) {
+        value.push(":");
+        value.push(theirs);
+    }
+    command.env(name, value);
 }
 
 async fn notified(notify: UnixDatagram) {

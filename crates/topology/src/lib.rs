@@ -40,6 +40,8 @@ pub mod stack;
 
 pub mod trail; // which lines of the logs a request left
 
+pub mod diff; // the same requests through two of them
+
 pub mod command; // what is typed
 mod matrix_page;
 

@@ -5,7 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, Places, Ready, Role, Setting, finds_application, pinned};
+use super::{
+    Found, Kind, Launch, Places, Ready, Role, Setting, factory, finds_application, pinned,
+};
 use crate::place::Place;
 use crate::probe::Address;
 
@@ -37,6 +39,8 @@ impl Kind for Granian {
         let mut command = Command::new(&found.program);
         finds_application(&mut command, place.subject)?;
         command.args(["--interface", "wsgi", "--http", "1", "--no-ws", "--access-log"]);
+        // As long as nginx and gunicorn wait for what is under way.
+        command.args(["--workers-kill-timeout", "30"]);
         command.args(["--workers", &place.hop.workers.to_string()]);
         command.args(["--blocking-threads", &place.hop.threads.to_string()]);
         match &place.listen {
@@ -52,7 +56,11 @@ impl Kind for Granian {
             command.arg("--ssl-certificate").arg(&tls.certificate);
             command.arg("--ssl-keyfile").arg(&tls.key);
         }
-        command.args(&place.hop.flags).arg(place.subject.application.callable());
+        let (callable, is_factory) = factory(place.subject.application.callable());
+        if is_factory {
+            command.arg("--factory");
+        }
+        command.args(&place.hop.flags).arg(callable);
         // A worker that is told to end before this misses it, and its parent waits for it for ever.
         let ready = Ready::Says { words: "Started worker-", times: place.hop.workers };
         Ok(Launch { command, logs: Vec::new(), ready })

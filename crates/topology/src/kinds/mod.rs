@@ -53,6 +53,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn knows(&self, _setting: Setting) -> bool {
         true
     }
+    /// Whether it is told which application to call; else it asks the application's own settings.
+    fn calls_by_name(&self) -> bool {
+        true
+    }
     /// Where it is; an error names the command that installs it.
     fn find(&self, places: &Places) -> Result<Found>;
     /// Writes what it reads, and says how it is started.
@@ -254,4 +258,9 @@ fn finds_application(command: &mut Command, subject: &Subject) -> Result<()> {
     let paths = [folder.clone(), subject.environment.packages()?];
     command.env("PYTHONPATH", std::env::join_paths(paths)?).current_dir(folder);
     Ok(())
+}
+
+/// An application's callable; whether it is to be called for the application, as `()` after it says.
+fn factory(callable: &str) -> (&str, bool) {
+    callable.strip_suffix("()").map_or((callable, false), |callable| (callable, true))
 }

@@ -32,6 +32,10 @@ impl Kind for Runserver {
         false
     }
 
+    fn calls_by_name(&self) -> bool {
+        false
+    }
+
     /// Which of the two it is, is the application's affair.
     fn find(&self, _places: &Places) -> Result<Found> {
         let python = Python::find()?;

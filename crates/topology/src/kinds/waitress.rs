@@ -5,7 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, Places, Ready, Role, Setting, finds_application, pinned};
+use super::{
+    Found, Kind, Launch, Places, Ready, Role, Setting, factory, finds_application, pinned,
+};
 use crate::place::Place;
 use crate::probe::Address;
 
@@ -47,7 +49,11 @@ impl Kind for Waitress {
         // As gunicorn does it: the scheme is the browser's, and what else the edge said is passed on.
         command.args(["--trusted-proxy=*", "--trusted-proxy-headers=x-forwarded-proto"]);
         command.arg("--no-clear-untrusted-proxy-headers");
-        command.args(&place.hop.flags).arg(place.subject.application.callable());
+        let (callable, is_factory) = factory(place.subject.application.callable());
+        if is_factory {
+            command.arg("--call");
+        }
+        command.args(&place.hop.flags).arg(callable);
         Ok(Launch { command, logs: Vec::new(), ready: Ready::Http })
     }
 
