@@ -70,7 +70,7 @@ impl Running {
                 sockets.push(socket);
                 Some(notify)
             }
-            Ready::Connect | Ready::Http | Ready::Postgresql { .. } => {
+            Ready::Connect | Ready::Http | Ready::Says { .. } | Ready::Postgresql { .. } => {
                 command.env_remove("NOTIFY_SOCKET");
                 None
             }
@@ -115,10 +115,15 @@ impl Running {
         let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
             match (self.ready, notify) {
-                (Ready::Notify, Some(notify)) => notified(notify).await,
+                (Ready::Notify, Some(notify)) => {
+                    notified(notify).await;
+                    // HAProxy says so before it would hear what it is told.
+                    self.process.hears(self.kind.stop()).await;
+                }
                 (Ready::Postgresql { user, database }, _) => {
                     probe.until_postgresql_lets_in(user, database, &mut last).await;
                 }
+                (Ready::Says { words, times }, _) => self.until_it_says(words, times).await,
                 (Ready::Http, _) => probe.until_it_answers(&first_page, &mut last).await,
                 _ => probe.until_it_accepts(&mut last).await,
             }
@@ -148,6 +153,13 @@ impl Running {
             None => "its keeper, too".to_owned(),
         };
         self.failure(&format!("{what} ({how})"), "")
+    }
+
+    async fn until_it_says(&self, words: &str, times: usize) {
+        let mut tick = tokio::time::interval(Duration::from_millis(25));
+        while self.log().matches(words).count() < times {
+            tick.tick().await;
+        }
     }
 
     /// What it said last, and the sentence in it that names the error.

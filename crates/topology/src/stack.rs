@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
 use crate::database;
-use crate::file::{Hop, Listen, Topology};
+use crate::file::{Hop, Listen, Protocol, Topology};
 use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
@@ -104,6 +104,7 @@ impl Stack {
                 folder: server.folder.clone(),
                 listen: server.address.clone(),
                 upstreams: Vec::new(),
+                upstream_protocol: Protocol::Http,
                 subject: &subject,
                 tls: None,
                 namespace: namespace(hop),
@@ -119,6 +120,7 @@ impl Stack {
                     hop,
                     listen: listen.clone(),
                     upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
+                    upstream_protocol: topology.protocol_behind(at),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
                     namespace: namespace(hop),
