@@ -45,11 +45,13 @@ const REAL: [(&str, &[&str], &str); 4] = [
     ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
 ];
 
-/// And what a deployment consists of.
-const PACKAGING: [(&str, &[&str], &str); 3] = [
+/// And what a deployment consists of, and what a client of the fault proxy runs on.
+const PACKAGING: [(&str, &[&str], &str); 5] = [
     REAL[0],
     ("systemd-analyze", &["/usr/bin/systemd-analyze"], "systemd"),
     ("systemd-socket-activate", &["/usr/bin/systemd-socket-activate"], "systemd"),
+    ("node", &["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),
+    ("npm", &["/usr/bin/npm", "/usr/local/bin/npm"], "npm"),
 ];
 
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
@@ -64,6 +66,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         name_what_is_missing(&PACKAGING)?;
         let suite = ["--package", "e2e", "--features", "real", "--test", "packaging"];
         cargo_test(&suite, &[], &options.arguments)?;
+        // Toxiproxy's public clients, from PyPI and npm, against the fault proxy.
+        let clients = ["--package", "causeway-fault", "--features", "clients", "--test", "program"];
+        cargo_test(&clients, &[], &options.arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
     if options.real {
