@@ -35,6 +35,11 @@ because = "each server names itself"
 /// The findings of the comparison with a deployment whose edge has `with` in its `location /`, by request:
 /// `(request, place, left, right)`.
 async fn found(with: &str) -> Result<Vec<[String; 4]>> {
+    found_where("location / {", &format!("location / {{ {with}")).await
+}
+
+/// With something else exchanged in its configuration.
+async fn found_where(what: &str, becomes: &str) -> Result<Vec<[String; 4]>> {
     let desk = Desk::new();
     desk.write("s/a.hurl", SUITE)?;
     desk.write("s/masks.toml", MASKS)?;
@@ -48,7 +53,7 @@ async fn found(with: &str) -> Result<Vec<[String; 4]>> {
         )
     };
     desk.write("whole.toml", topology(""))?;
-    let mutated = format!("replace = {{ \"location / {{\" = '''location / {{ {with}''' }}");
+    let mutated = format!("replace = {{ '{what}' = '''{becomes}''' }}");
     desk.write("broken.toml", topology(&mutated))?;
     let diff = ["diff", "whole.toml", "broken.toml", "--suite", "s", "--json", "o.json"];
     let ended = desk.run(&diff).await?;
@@ -113,10 +118,14 @@ async fn a_field_of_the_request_does_not_arrive() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_address_of_a_hop_behind_leaks() -> Result<()> {
-    let findings = found("proxy_set_header Host 127.0.0.1:1;").await?;
+async fn the_host_is_the_one_of_a_hop_behind() -> Result<()> {
+    let findings =
+        found_where("include @{deploy}/proxy_params;", "proxy_set_header Host 127.0.0.1:1;")
+            .await?;
     let place = "environ HTTP_HOST";
     assert!(has(&findings, "GET /", place, "{address}", "127.0.0.1:1"), "{findings:#?}");
+    let lost = findings.iter().filter(|[_, place, ..]| place == "environ HTTP_X_FORWARDED_FOR");
+    assert_eq!(lost.count(), 4, "{findings:#?}");
     Ok(())
 }
 

@@ -90,7 +90,7 @@ async fn what_fails_is_shown_with_what_every_hop_wrote_of_it() -> Result<()> {
     };
     assert!(says("edge-access.log", "\"GET /none HTTP/1.1\" 404"), "{}", ended.told());
     assert!(says("gateway-access.log", "\"GET /none HTTP/1.1\" 404"), "{}", ended.told());
-    assert!(says("gateway.log", "Not Found: /none"), "{}", ended.told());
+    assert!(says("gateway.log", "GET /none: application"), "{}", ended.told());
     assert!(!lines.iter().any(|line| line.contains("GET /?a ")), "{}", ended.told());
     assert!(ended.out.contains("none.hurl:4: HTTP 200"), "{}", ended.told());
     Ok(())
