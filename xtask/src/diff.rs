@@ -54,5 +54,5 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         mask: options.mask,
         json: options.json,
     };
-    Ok(diff::run(diff, places).await.unwrap_or_else(command::refused))
+    Ok(diff::run(diff, places).await.unwrap_or_else(|error| command::refused(&error)))
 }

@@ -59,7 +59,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         test.topology = up::file(&test.topology.to_string_lossy());
         let built = programs::build(Profile::Debug, Progress::Shown)?;
         let places = Places { ours: Some(built), progress: Progress::Shown };
-        return Ok(command::test::run(test, places).await.unwrap_or_else(command::refused));
+        return Ok(command::test::run(test, places)
+            .await
+            .unwrap_or_else(|error| command::refused(&error)));
     }
     let python = Python::find()?;
     if options.packaging {

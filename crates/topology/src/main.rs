@@ -46,5 +46,5 @@ fn main() -> ExitCode {
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });
-    outcome.unwrap_or_else(refused)
+    outcome.unwrap_or_else(|error| refused(&error))
 }

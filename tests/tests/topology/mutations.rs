@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use crate::command::{Desk, root};
 
 /// What a mutation is compared by: a page, an answer with a cookie, one to a body, one that is not there.
-const SUITE: &str = r#"
+const SUITE: &str = r"
 GET {{base}}/
 Accept-Language: ko
 HTTP 200
@@ -19,7 +19,7 @@ HTTP 200
 
 GET {{base}}/none
 HTTP 404
-"#;
+";
 
 /// Of flaskr, whose body of `/environ` tells what the witness does.
 const MASKS: &str = r#"

@@ -9,7 +9,7 @@ pub mod up;
 use std::process::ExitCode;
 
 /// What could not be done, as against what was done and did not go well, which is 1.
-pub fn refused(error: anyhow::Error) -> ExitCode {
+pub fn refused(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::from(2)
 }
