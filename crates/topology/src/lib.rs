@@ -33,7 +33,10 @@ mod run_folder;
 mod tls;
 
 pub mod hop;
+pub mod links; // faults between two of them
 pub mod stack;
+
+pub mod faults; // what users see of a fault, and what was expected
 
 pub mod trail; // which lines of the logs a request left
 
@@ -46,4 +49,5 @@ pub mod progress;
 pub mod sys;
 
 pub use file::Topology;
+pub use links::Links;
 pub use stack::{Options, Stack};

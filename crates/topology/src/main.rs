@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{kinds, test, up};
+use topology::command::{faults, kinds, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -24,6 +24,8 @@ enum Command {
     Up(up::Up),
     /// Start a topology, run a suite of requests against it, and stop it
     Test(test::Test),
+    /// Let topologies suffer faults under load, and tell what users saw of each
+    Faults(faults::Faults),
     /// What a hop can be, and what of it is installed
     Kinds,
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         match command {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
+            Command::Faults(options) => faults::run(options, places).await,
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });

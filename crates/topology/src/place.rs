@@ -19,6 +19,8 @@ pub struct Place<'a> {
     pub listen: Address,
     /// Where it passes requests on to.
     pub upstreams: Vec<Address>,
+    /// Sockets of others that go when it goes.
+    pub(crate) also_unlinks: Vec<PathBuf>,
     pub subject: &'a Subject,
     /// When browsers come to it by https.
     pub tls: Option<&'a Tls>,

@@ -49,7 +49,8 @@ impl Prepared {
     }
 }
 
-fn copy(from: &Path, into: &Path) -> Result<()> {
+/// A folder with all that is in it.
+pub(crate) fn copy(from: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

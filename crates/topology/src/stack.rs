@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use url::Url;
 use crate::file::{Hop, Listen, Topology};
 use crate::hop::Running;
 use crate::kinds::{Found, Places};
+use crate::links::{Link, Links, Wiring};
 use crate::place::Place;
 use crate::port::Port;
+use crate::prepared;
 use crate::probe::Address;
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
@@ -38,6 +41,10 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Keep the folder with configurations and logs.
     pub keep: bool,
+    /// Whether faults can be put between the hops.
+    pub links: Links,
+    /// Serve a copy of the application, which may then be spoilt.
+    pub own_application: bool,
 }
 
 /// A running topology. Dropping it ends every process of it.
@@ -49,6 +56,8 @@ pub struct Stack {
     /// Whom to trust when the URL is https.
     pub authority: Option<PathBuf>,
     pub subject: Subject,
+    /// The proxies between the hops, when there are some.
+    pub wiring: Option<Wiring>,
     _ports: Vec<Port>,
     folder: RunFolder,
 }
@@ -61,14 +70,24 @@ impl Stack {
         let found = found.collect::<Result<Vec<Found>>>()?;
         let folder = RunFolder::make(options.keep)?;
         let run = folder.path().to_owned();
-        let subject = Subject::of(topology, options, &run)?;
+        let mut subject = Subject::of(topology, options, &run)?;
+        if options.own_application {
+            let copy = run.join("application");
+            prepared::copy(&subject.application.folder, &copy)?;
+            subject.application.folder = copy;
+        }
+        if topology.hops.iter().any(|hop| hop.user.is_some()) {
+            // Whoever that is has to come by here to reach a socket.
+            fs::set_permissions(&run, fs::Permissions::from_mode(0o711))?;
+        }
         let mut ports = Vec::new();
         let addresses = addresses(topology, options, &run, &mut ports)?;
+        let (fronts, wiring) = fronts(topology, options, &run, &addresses, &mut ports).await?;
         let first = &topology.hops[0];
         let names = ["localhost", "127.0.0.1"].map(str::to_owned);
         let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
         let scheme = if first.tls { "https" } else { "http" };
-        let url = Url::parse(&format!("{scheme}://{}/", addresses[0][0]))?;
+        let url = Url::parse(&format!("{scheme}://{}/", fronts[0][0]))?;
 
         let mut hops = Vec::new();
         for (at, hop) in topology.hops.iter().enumerate().rev() {
@@ -78,7 +97,11 @@ impl Stack {
                     folder: run.join(&name),
                     hop,
                     listen: listen.clone(),
-                    upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
+                    upstreams: fronts.get(at + 1).cloned().unwrap_or_default(),
+                    also_unlinks: wiring
+                        .iter()
+                        .flat_map(|wiring| wiring.sockets_of(&hop.name))
+                        .collect(),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
                     namespace: None,
@@ -93,7 +116,7 @@ impl Stack {
         }
         hops.reverse();
         let authority = tls.map(|tls| tls.authority);
-        Ok(Stack { hops, url, authority, subject, _ports: ports, folder })
+        Ok(Stack { hops, url, authority, subject, wiring, _ports: ports, folder })
     }
 
     /// Configurations, logs, sockets, data.
@@ -107,6 +130,28 @@ impl Stack {
         let mut hops = self.hops.iter();
         hops.find(|hop| hop.name == name || hop.of == name)
             .with_context(|| format!("there is no hop \"{name}\": there are {}", known()))
+    }
+
+    /// The way from one hop to the next, as `edge-gateway`, or to the first, as `client-edge`. The stack has
+    /// to be started with `Links::Faulty`.
+    pub fn link(&self, name: &str) -> Result<&Link> {
+        self.wiring
+            .as_ref()
+            .context("nothing can be put between these hops: start them with faulty links")?
+            .link(name)
+    }
+
+    /// Starts once more every hop that has ended, and names them. Nobody waits until they can be used.
+    pub(crate) async fn revive(&mut self) -> Result<Vec<String>> {
+        let mut revived = Vec::new();
+        for hop in self.hops.iter_mut().filter(|hop| !hop.process.alive()) {
+            hop.start_again()?;
+            if let Some(wiring) = &self.wiring {
+                wiring.mend(&hop.of).await?;
+            }
+            revived.push(hop.name.clone());
+        }
+        Ok(revived)
     }
 
     /// Which hop has ended, when one does that nobody stopped.
@@ -138,7 +183,9 @@ fn addresses(
 ) -> Result<Vec<Vec<Address>>> {
     let mut addresses = Vec::new();
     for (at, hop) in topology.hops.iter().enumerate() {
-        let of_hop = (0..hop.count).map(|number| match (at, options.port, hop.listen) {
+        // With a proxy before it, it is the proxy that browsers come to.
+        let wanted = options.port.filter(|_| options.links == Links::Direct);
+        let of_hop = (0..hop.count).map(|number| match (at, wanted, hop.listen) {
             (0, Some(port), _) => {
                 port_is_free(port)?;
                 Ok(Address::Tcp(loopback(port)))
@@ -149,20 +196,65 @@ fn addresses(
                 ports.push(port);
                 Ok(address)
             }
-            (_, _, Listen::Unix) => {
-                let socket = run.join(format!("{}.sock", instance(hop, number)));
-                let length = socket.as_os_str().len();
-                ensure!(
-                    length <= LONGEST_SOCKET,
-                    "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: set TMPDIR to a shorter folder",
-                    socket.display()
-                );
-                Ok(Address::Unix(socket))
-            }
+            (_, _, Listen::Unix) => socket(run, &instance(hop, number)),
         });
         addresses.push(of_hop.collect::<Result<Vec<Address>>>()?);
     }
     Ok(addresses)
+}
+
+/// Where each hop is found by the one before it: itself, or the proxy that lies between.
+async fn fronts(
+    topology: &Topology,
+    options: &Options,
+    run: &Path,
+    addresses: &[Vec<Address>],
+    ports: &mut Vec<Port>,
+) -> Result<(Vec<Vec<Address>>, Option<Wiring>)> {
+    if options.links == Links::Direct {
+        return Ok((addresses.to_vec(), None));
+    }
+    ensure!(
+        topology.hops.iter().all(|hop| hop.host.is_none()),
+        "no faults can be put between hops that have hosts of their own yet"
+    );
+    let mut wiring = Wiring::new(run).await?;
+    let mut fronts = Vec::new();
+    for (at, hop) in topology.hops.iter().enumerate() {
+        let left = at.checked_sub(1).map_or("client", |left| topology.hops[left].name.as_str());
+        let mut of_hop = Vec::new();
+        for (number, back) in addresses[at].iter().enumerate() {
+            let instance = instance(hop, number);
+            let front = match (at, options.port, back) {
+                (0, Some(port), _) => {
+                    port_is_free(port)?;
+                    Address::Tcp(loopback(port))
+                }
+                (_, _, Address::Tcp(_)) => {
+                    let port = Port::any()?;
+                    let address = Address::Tcp(loopback(port.number));
+                    ports.push(port);
+                    address
+                }
+                (_, _, Address::Unix(_)) => socket(run, &format!("{left}-{instance}"))?,
+            };
+            wiring.add(left, (&hop.name, &instance), front.clone(), back).await?;
+            of_hop.push(front);
+        }
+        fronts.push(of_hop);
+    }
+    Ok((fronts, Some(wiring)))
+}
+
+fn socket(run: &Path, name: &str) -> Result<Address> {
+    let socket = run.join(format!("{name}.sock"));
+    let length = socket.as_os_str().len();
+    ensure!(
+        length <= LONGEST_SOCKET,
+        "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: set TMPDIR to a shorter folder",
+        socket.display()
+    );
+    Ok(Address::Unix(socket))
 }
 
 fn instance(hop: &Hop, number: usize) -> String {

@@ -7,10 +7,8 @@ use crate::outcome::{EntryOutcome, Outcome, Verdict};
 
 pub fn tap(outcome: &Outcome) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", outcome.entries().count());
-    let entries = outcome
-        .files
-        .iter()
-        .flat_map(|file| file.entries.iter().map(move |entry| (file, entry)));
+    let entries =
+        outcome.files.iter().flat_map(|file| file.entries.iter().map(move |entry| (file, entry)));
     for (number, (file, entry)) in entries.enumerate() {
         let ok = match entry.verdict {
             Verdict::Failed | Verdict::Explained => "not ok",
@@ -23,7 +21,9 @@ pub fn tap(outcome: &Outcome) -> String {
             Verdict::Skipped => " # SKIP its own options say so".to_owned(),
             Verdict::NotReached => " # SKIP an entry before it failed".to_owned(),
             // What fails and is not counted.
-            Verdict::Explained => format!(" # TODO {}", file.because.as_deref().unwrap_or_default()),
+            Verdict::Explained => {
+                format!(" # TODO {}", file.because.as_deref().unwrap_or_default())
+            }
             Verdict::Passed | Verdict::Failed => String::new(),
         };
         writeln!(text, "{ok} {} - {name}{directive}", number + 1).expect(WRITTEN);

@@ -50,7 +50,12 @@ pub(crate) async fn run_file(
         let failed = entries.last().is_some_and(|entry| entry.verdict == Verdict::Failed);
         stopped = failed && !target.continue_on_error;
     }
-    FileOutcome { path: file.source.path.clone(), entries, duration: start.elapsed(), because: None }
+    FileOutcome {
+        path: file.source.path.clone(),
+        entries,
+        duration: start.elapsed(),
+        because: None,
+    }
 }
 
 /// An entry that was not reached.

@@ -21,8 +21,8 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a server that said it would close is given to do so.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 
 pub(super) struct Connection {
     stream: Box<dyn Stream>,

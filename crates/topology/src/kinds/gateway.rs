@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::{Found, Kind, Launch, Places, Ready, Role, version};
 use crate::place::Place;
+use crate::process::Process;
 use crate::words::{self, Words};
 
 #[derive(Debug)]
@@ -85,6 +86,10 @@ impl Kind for Gunicorn {
         }
         let logs = vec![log("gateway.log"), log("gateway-access.log")];
         Ok(Launch { command, logs, ready: Ready::Http })
+    }
+
+    fn works(&self, child: Process) -> bool {
+        self.whose == Whose::Theirs || child.name().as_deref() == Some("app-host")
     }
 
     fn reload(&self) -> Option<Signal> {

@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 
 use crate::file::Protocol;
 use crate::place::Place;
+use crate::process::Process;
 use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
@@ -45,6 +46,10 @@ pub trait Kind: fmt::Debug + Sync {
     /// Upon which it puts its things in order and ends, whatever it has begun.
     fn farewell(&self) -> Signal {
         Signal::SIGTERM
+    }
+    /// Whether a child of its process answers requests.
+    fn works(&self, _child: Process) -> bool {
+        true
     }
     /// Upon which it reads its configuration again.
     fn reload(&self) -> Option<Signal> {
