@@ -13,6 +13,7 @@ mod down;
 mod fuzz;
 mod logs;
 mod losses;
+mod matrix;
 mod settings;
 mod soak;
 mod status;
@@ -44,6 +45,8 @@ enum Command {
     Down(down::Options),
     /// Run the tests; with --real also those that need nginx, gunicorn and Chromium
     Test(test::Options),
+    /// The suites of the applications on all topologies, and a page of what came of it
+    Matrix(matrix::Options),
     /// Format, lints, documentation, house rules
     Check,
     /// The house rules alone
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
             Command::Test(options) => test::run(&options),
+            Command::Matrix(options) => matrix::run(options).await,
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,

@@ -14,10 +14,12 @@ use tokio::{
 
 use crate::{
     Address, Journal,
-    connection::{Connection, Told},
+    connection::Connection,
     counters::Counting,
+    http::Conversation,
     live::List,
     socket::{Listener, Socket},
+    told::Told,
 };
 
 /// As long as a system tries that sends its SYN three times.
@@ -83,7 +85,10 @@ impl Accepting {
             let connected = timeout(CONNECT, Socket::connect(&upstream)).await;
             let error = match connected {
                 Ok(Ok(server)) => {
-                    return Connection { client, server, toxics, told, counting }.run().await;
+                    let conversation = Conversation::new();
+                    let connection =
+                        Connection { client, server, toxics, told, counting, conversation };
+                    return connection.run().await;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("no answer within {} s", CONNECT.as_secs()),

@@ -7,18 +7,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::watch,
     time::{sleep_until, timeout},
 };
 
 use crate::{
-    Journal, Stream,
+    Stream,
     counters::Counting,
+    http::Conversation,
     link::Link,
     live::{List, Lots},
     socket::Socket,
+    told::Told,
     toxics::{Ending, Item},
 };
 
@@ -33,12 +34,7 @@ pub(crate) struct Connection {
     pub(crate) toxics: watch::Receiver<List>,
     pub(crate) told: Told,
     pub(crate) counting: Arc<Counting>,
-}
-
-/// How the lines about this connection begin.
-pub(crate) struct Told {
-    pub(crate) journal: Journal,
-    pub(crate) connection: String,
+    pub(crate) conversation: Conversation,
 }
 
 /// One stream of it.
@@ -84,7 +80,7 @@ impl Connection {
                 self.apply(&mut halves, &mut lots, now);
             }
             match event {
-                Event::Readable(at) => self.read(&mut halves[at], now),
+                Event::Readable(at) => self.read(&mut halves, at, now),
                 Event::Writable(at) => self.write(&mut halves[at]),
                 Event::Changed | Event::Due => {}
             }
@@ -126,38 +122,49 @@ impl Connection {
 
     fn apply(&mut self, halves: &mut [Half; 2], lots: &mut Lots, now: Instant) {
         let touching = lots.draw(&self.toxics.borrow_and_update());
-        for half in halves {
-            let bytes = touching.iter().filter(|live| live.toxic.stream == half.stream);
-            let bytes: Vec<_> = bytes.cloned().collect();
-            for live in half.link.apply(&bytes, now) {
-                self.told.apply(&live.toxic);
+        for half in halves.iter_mut() {
+            let of_stream = touching.iter().filter(|live| live.toxic.stream == half.stream);
+            let of_stream: Vec<_> = of_stream.cloned().collect();
+            for live in half.link.apply(&of_stream, now) {
+                self.told.applied(&live.toxic);
             }
             half.link.release(|number| touching.iter().any(|live| live.number == number));
             if half.sender == Sender::LeftUnread && !half.link.leaves_unread() {
                 half.sender = Sender::Speaking;
             }
         }
+        for (stream, item) in self.conversation.apply(&touching, &self.told) {
+            halves[stream as usize].link.push(item, now);
+        }
     }
 
-    fn read(&mut self, half: &mut Half, now: Instant) {
+    fn read(&mut self, halves: &mut [Half; 2], at: usize, now: Instant) {
+        let half = &mut halves[at];
         if half.link.leaves_unread() {
             half.sender = Sender::LeftUnread;
             half.link.unread_data(now);
             return;
         }
         let mut buffer = [0; READ];
-        let item = match self.sender(half.stream).try_read(&mut buffer) {
-            Ok(0) => Item::End(Ending::Eof),
-            Ok(count) => Item::Data(Bytes::copy_from_slice(&buffer[..count])),
+        let ending = match self.sender(half.stream).try_read(&mut buffer) {
+            Ok(0) => Ending::Eof,
+            Ok(count) => {
+                let data = &buffer[..count];
+                self.counting.received(half.stream, count);
+                for (stream, item) in self.conversation.feed(half.stream, data, &self.told) {
+                    halves[stream as usize].link.push(item, now);
+                }
+                return;
+            }
             Err(error) if is_passing(&error) => return,
             // The sender has reset the connection, so the receiver is to see it reset.
-            Err(_) => Item::End(Ending::Reset),
+            Err(_) => Ending::Reset,
         };
-        match &item {
-            Item::Data(data) => self.counting.received(half.stream, data.len()),
-            _ => half.sender = Sender::Ended,
+        half.sender = Sender::Ended;
+        if let Some(held) = self.conversation.end(half.stream) {
+            half.link.push(held, now);
         }
-        half.link.push(item, now);
+        half.link.push(Item::End(ending), now);
     }
 
     /// Each piece in a write of its own.
@@ -234,18 +241,6 @@ impl Half {
 
     fn writes(&self) -> bool {
         !self.done && self.link.output().is_some()
-    }
-}
-
-impl Told {
-    fn apply(&self, toxic: &crate::Toxic) {
-        let attributes = serde_json::Value::Object(toxic.kind.attributes());
-        let (name, kind) = (&toxic.name, toxic.kind.type_name());
-        let stream = toxic.stream.name();
-        let begin = &self.connection;
-        self.journal.write(format_args!(
-            "{begin}: \"{name}\" applied: {kind} {attributes} on the {stream}"
-        ));
     }
 }
 

@@ -19,9 +19,10 @@ impl Journal {
     /// Lines with the time before them.
     pub fn stderr() -> Journal {
         Journal::new(|line| {
-            let now = jiff::Timestamp::now();
-            // Nobody is left to tell when standard error itself is gone.
-            let _ = writeln!(io::stderr(), "{now:.3} {line}");
+            // In one write, so that the lines of several threads do not mix. And nobody is left to
+            // tell when standard error itself is gone.
+            let line = format!("{:.3} {line}\n", jiff::Timestamp::now());
+            let _ = io::stderr().write_all(line.as_bytes());
         })
     }
 

@@ -91,36 +91,30 @@ impl Link {
     }
 
     /// Puts the list in force: `touching` are the toxics of this stream that touch this connection.
-    /// Returns those that are new to it.
+    /// Returns those that are new to it. Those of HTTP have no stage.
     pub(crate) fn apply(&mut self, touching: &[Arc<Live>], now: Instant) -> Vec<Arc<Live>> {
-        let mut at = 1;
-        while at < self.stages.len() {
-            let number = self.stages[at].number();
-            match touching.iter().find(|live| Some(live.number) == number) {
-                Some(live) => {
-                    let stage = &mut self.stages[at];
-                    if !stage.live.as_ref().is_some_and(|old| Arc::ptr_eq(old, live)) {
-                        stage.behaviour = live.toxic.kind.behaviour();
-                        stage.live = Some(Arc::clone(live));
-                    }
-                    at += 1;
-                }
-                None => self.remove(at, now),
-            }
+        let mut new = Vec::new();
+        let gone = |stage: &Stage| {
+            stage.number().is_some_and(|number| touching.iter().all(|live| live.number != number))
+        };
+        while let Some(at) = self.stages.iter().position(gone) {
+            self.remove(at, now);
         }
-        let known =
-            |live: &&Arc<Live>| self.stages.iter().any(|stage| stage.number() == Some(live.number));
-        let new: Vec<Arc<Live>> = touching.iter().filter(|live| !known(live)).cloned().collect();
-        for live in &new {
-            let behaviour = live.toxic.kind.behaviour();
-            let live = Some(Arc::clone(live));
-            self.stages.push(Stage {
-                live,
-                behaviour,
-                queue: Queue::default(),
-                since: now,
-                passed: 0,
-            });
+        for live in touching {
+            let Some(behaviour) = live.toxic.kind.behaviour() else { continue };
+            let stage = self.stages.iter_mut().find(|stage| stage.number() == Some(live.number));
+            let Some(stage) = stage else {
+                let (queue, since) = (Queue::default(), now);
+                let stage =
+                    Stage { live: Some(Arc::clone(live)), behaviour, queue, since, passed: 0 };
+                self.stages.push(stage);
+                new.push(Arc::clone(live));
+                continue;
+            };
+            if !stage.live.as_ref().is_some_and(|old| Arc::ptr_eq(old, live)) {
+                stage.behaviour = behaviour;
+                stage.live = Some(Arc::clone(live));
+            }
         }
         new
     }

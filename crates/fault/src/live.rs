@@ -45,9 +45,13 @@ impl Toxics {
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Toxic, FaultError> {
-        let found = self.list.borrow().iter().find(|live| live.toxic.name == name).cloned();
-        let missing = || FaultError::ToxicNotFound(name.to_owned());
-        found.map(|live| live.toxic.clone()).ok_or_else(missing)
+        let list = self.list.borrow();
+        Ok(list[position(&list, name)?].toxic.clone())
+    }
+
+    pub(crate) fn taken(&self, name: &str) -> Result<u64, FaultError> {
+        let list = self.list.borrow();
+        Ok(list[position(&list, name)?].taken.load(Relaxed))
     }
 
     pub(crate) fn add(&self, toxic: Toxic) -> Result<Toxic, FaultError> {

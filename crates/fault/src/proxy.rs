@@ -86,6 +86,11 @@ impl Proxy {
         self.0.toxics.all()
     }
 
+    /// How many requests the HTTP toxic of this name has taken.
+    pub fn taken(&self, toxic: &str) -> Result<u64, FaultError> {
+        self.0.toxics.taken(toxic)
+    }
+
     /// Removes the toxic of this name.
     pub fn remove(&self, toxic: &str) -> Result<(), FaultError> {
         self.0.toxics.remove(toxic)

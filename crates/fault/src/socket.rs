@@ -3,17 +3,15 @@
 //! force have been looked at.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     net::{Shutdown, SocketAddr},
-    os::unix::{
-        fs::{FileTypeExt as _, MetadataExt as _},
-        net::UnixStream as StdUnixStream,
-    },
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::{Address, FaultError};
@@ -156,9 +154,12 @@ impl Listener {
 
 /// A socket's file outlives a process that is killed. It is stale when nobody listens any more.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match StdUnixStream::connect(path) {
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Err(ErrorKind::AddrInUse.into()),
+        // Somebody listens who has more than enough to accept.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             // A file of another kind refuses connections too, and is not ours to remove.
             if fs::symlink_metadata(path)?.file_type().is_socket() {
                 fs::remove_file(path)?;

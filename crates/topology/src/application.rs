@@ -35,7 +35,7 @@ pub struct Manifest {
     /// Files of pip's, beside `app.toml`.
     #[serde(default)]
     pub requirements: Vec<PathBuf>,
-    /// The same, when the database is PostgreSQL.
+    /// More of them, when the database is PostgreSQL.
     #[serde(default)]
     pub requirements_postgresql: Vec<PathBuf>,
     /// Command lines of the environment's python, in order, each safe to repeat.
@@ -113,9 +113,27 @@ impl Application {
         if let Some(interpreter) = &self.manifest.python {
             return Environment::of(&self.folder.join(interpreter));
         }
-        let requirements: Vec<PathBuf> =
-            self.manifest.requirements.iter().map(|file| self.folder.join(file)).collect();
+        let requirements = self.requirements(&self.manifest.requirements);
         python.environment(&format!("venv-{}", self.name), &requirements, progress)
+    }
+
+    /// The same, with what it needs to speak to PostgreSQL; one that needs nothing more has no other.
+    pub(crate) fn environment_for_postgresql(
+        &self,
+        python: &Python,
+        progress: Progress,
+    ) -> Result<Environment> {
+        let more = &self.manifest.requirements_postgresql;
+        if more.is_empty() || self.manifest.python.is_some() {
+            return self.environment(python, progress);
+        }
+        let mut requirements = self.requirements(&self.manifest.requirements);
+        requirements.extend(self.requirements(more));
+        python.environment(&format!("venv-{}-postgresql", self.name), &requirements, progress)
+    }
+
+    fn requirements(&self, files: &[PathBuf]) -> Vec<PathBuf> {
+        files.iter().map(|file| self.folder.join(file)).collect()
     }
 
     /// Database, collected files, whatever `app.toml` lists. Two at a time on one folder wait for each
@@ -124,6 +142,17 @@ impl Application {
         &self,
         environment: &Environment,
         data: &Path,
+        progress: Progress,
+    ) -> Result<()> {
+        self.prepare_with(environment, data, &[], progress)
+    }
+
+    /// The same, with more variables.
+    pub(crate) fn prepare_with(
+        &self,
+        environment: &Environment,
+        data: &Path,
+        variables: &[(String, String)],
         progress: Progress,
     ) -> Result<()> {
         fs::create_dir_all(data).with_context(|| format!("cannot make \"{}\"", data.display()))?;
@@ -136,7 +165,9 @@ impl Application {
                 self.name,
                 arguments.join(" ")
             );
-            run(self.command(environment, data, arguments), &failure)?;
+            let mut command = self.command(environment, data, arguments);
+            command.envs(variables.iter().map(|(name, value)| (name, value)));
+            run(command, &failure)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use crate::application::{Application, Manifest};
 use crate::kinds::{self, Kind, Role};
+use crate::state;
 
 /// One deployment.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Topology {
     pub about: String,
     pub application: Application,
     pub database: Database,
+    /// Its server, where it is one: started before the hops, and called "database" among them.
+    pub database_hop: Option<Hop>,
     /// In the order in which a request meets them. The last one runs the application.
     pub hops: Vec<Hop>,
     /// What is known to be different here, and why.
@@ -33,9 +37,10 @@ pub struct Topology {
 #[serde(deny_unknown_fields)]
 struct File {
     about: String,
-    application: ApplicationEntry,
+    /// A folder with an app.toml in it, or a table with `folder` and what an app.toml says.
+    application: toml::Value,
     #[serde(default)]
-    database: Database,
+    database: DatabaseEntry,
     hop: Vec<HopEntry>,
     #[serde(default)]
     differs: Vec<Difference>,
@@ -44,15 +49,24 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "either a folder with an app.toml in it, or a table with `folder` and what an app.toml says"
+    expecting = "either \"sqlite\" or \"postgresql\", or a table with `kind` and `host`"
 )]
-enum ApplicationEntry {
-    Folder(PathBuf),
-    Described {
-        folder: PathBuf,
-        #[serde(flatten)]
-        manifest: Box<Manifest>,
-    },
+enum DatabaseEntry {
+    Kind(Database),
+    Placed(PlacedDatabase),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlacedDatabase {
+    kind: Database,
+    host: String,
+}
+
+impl Default for DatabaseEntry {
+    fn default() -> DatabaseEntry {
+        DatabaseEntry::Kind(Database::Sqlite)
+    }
 }
 
 /// Where the application keeps its data.
@@ -163,22 +177,21 @@ impl Topology {
         let entries: File = toml::from_str(text)?;
         let folder = file.parent().context("a file lies in a folder")?.to_owned();
         let name = file.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
-        let application = match entries.application {
-            ApplicationEntry::Folder(path) => in_folder(&folder.join(path))?,
-            ApplicationEntry::Described { folder: path, manifest } => {
-                let path = folder.join(path);
-                Application::described(&last_part(&path), &path, *manifest)
-            }
-        };
+        let application = application(entries.application, &folder)?;
         let hops = entries.hop.into_iter().map(|entry| Hop::checked(entry, &folder));
         let mut hops = hops.collect::<Result<Vec<Hop>>>()?;
         settle_sockets(&mut hops);
+        let (database, host) = match entries.database {
+            DatabaseEntry::Kind(database) => (database, None),
+            DatabaseEntry::Placed(placed) => (placed.kind, Some(placed.host)),
+        };
         let topology = Topology {
             name,
             folder,
             about: entries.about,
             application,
-            database: entries.database,
+            database,
+            database_hop: Hop::of_database(database, host)?,
             hops,
             differs: entries.differs,
         };
@@ -211,7 +224,7 @@ impl Topology {
             server.name
         );
         let mut names = BTreeSet::new();
-        for hop in &self.hops {
+        for hop in self.hops.iter().chain(&self.database_hop) {
             ensure!(
                 names.insert(&hop.name),
                 "two hops are called \"{}\": give them a name each",
@@ -223,8 +236,12 @@ impl Topology {
             "hop \"{}\": the first hop can not have a count",
             self.hops[0].name
         );
-        let hosts = self.hops.iter().filter(|hop| hop.host.is_some()).count();
-        ensure!(hosts == 0 || hosts == self.hops.len(), "either every hop has a host, or none");
+        let mut placed = self.hops.iter().chain(&self.database_hop).map(|hop| hop.host.is_some());
+        let has_host = self.hops[0].host.is_some();
+        ensure!(
+            placed.all(|placed| placed == has_host),
+            "either every hop has a host, and a server of a database, too, or none"
+        );
         for pair in self.hops.windows(2) {
             let (left, right) = (&pair[0], &pair[1]);
             ensure!(
@@ -247,6 +264,31 @@ impl Topology {
 }
 
 impl Hop {
+    fn of_database(database: Database, host: Option<String>) -> Result<Option<Hop>> {
+        if database == Database::Sqlite {
+            ensure!(host.is_none(), "database: sqlite is a file, and has no host");
+            return Ok(None);
+        }
+        Ok(Some(Hop {
+            name: "database".to_owned(),
+            kind: &kinds::postgresql::POSTGRESQL,
+            config: None,
+            replace: BTreeMap::new(),
+            count: 1,
+            workers: 1,
+            threads: 1,
+            listen: if host.is_some() { Listen::Tcp } else { Listen::Unix },
+            // No request comes to it.
+            protocol: Protocol::Http,
+            tls: false,
+            flags: Vec::new(),
+            env: BTreeMap::new(),
+            host,
+            user: None,
+            disk: None,
+        }))
+    }
+
     fn checked(entry: HopEntry, folder: &Path) -> Result<Hop> {
         let name = entry.name.unwrap_or_else(|| entry.kind.clone());
         let about = || format!("hop \"{name}\"");
@@ -255,6 +297,21 @@ impl Hop {
             "hop \"{name}\": a name consists of letters, digits and \"-\""
         );
         let kind = kinds::named(&entry.kind).with_context(about)?;
+        ensure!(
+            kind.role() != Role::Database,
+            "{}: no request passes {}; say database = \"{}\" instead",
+            about(),
+            kind.name(),
+            kind.name()
+        );
+        if let Some(host) = &entry.host {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            ensure!(
+                !host.is_empty() && host.chars().all(plain),
+                "{}: host = \"{host}\" does not consist of letters, digits and \"-\"",
+                about()
+            );
+        }
         ensure!(
             entry.count >= 1 && entry.count <= 16,
             "{}: count = {} is not between 1 and 16",
@@ -306,20 +363,113 @@ fn settle_sockets(hops: &mut [Hop]) {
     }
 }
 
+fn application(entry: toml::Value, relative_to: &Path) -> Result<Application> {
+    match entry {
+        toml::Value::String(folder) => in_folder(&relative_to.join(folder)),
+        toml::Value::Table(mut table) => {
+            let Some(toml::Value::String(folder)) = table.remove("folder") else {
+                bail!("application: `folder` is missing, or no string");
+            };
+            let folder = there(&relative_to.join(folder))?;
+            let manifest: Manifest = table.try_into().context("application")?;
+            Ok(Application::described(&name_of(&folder), &folder, manifest))
+        }
+        other => bail!("application: neither a folder nor a table, but a {}", other.type_str()),
+    }
+}
+
 fn in_folder(folder: &Path) -> Result<Application> {
-    let folder = fs::canonicalize(folder)
-        .with_context(|| format!("application: there is no folder \"{}\"", folder.display()))?;
+    let folder = there(folder)?;
     ensure!(
         folder.join("app.toml").is_file(),
         "application: \"{}\" has no app.toml; describe it in the topology instead: [application] folder, application, requirements or python",
         folder.display()
     );
-    Application::in_folder(&last_part(&folder), &folder)
+    Application::in_folder(&name_of(&folder), &folder)
 }
 
-fn last_part(folder: &Path) -> String {
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    folder
-        .file_name()
-        .map_or_else(|| "application".to_owned(), |name| name.to_string_lossy().into_owned())
+fn there(folder: &Path) -> Result<PathBuf> {
+    fs::canonicalize(folder)
+        .with_context(|| format!("application: there is no folder \"{}\"", folder.display()))
+}
+
+/// Its folder's. What is made for an application is kept under its name, so one from outside the project
+/// has a mark to tell it from another that is called the same.
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let project = state::folder();
+    if project.parent().is_some_and(|project| folder.starts_with(project)) {
+        return name;
+    }
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    format!("{name}-{:08x}", hasher.finish() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Topology> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../topologies/it.toml");
+        Topology::parse(&shipped, text)
+    }
+
+    fn error(text: &str) -> String {
+        format!("{:#}", read(text).unwrap_err())
+    }
+
+    const APPLICATION: &str = "about = \"\"\napplication = \"../apps/flaskr\"\n";
+
+    #[test]
+    fn the_first_hop_is_met_by_tcp_and_the_others_by_unix_sockets() {
+        let text = format!("{APPLICATION}[[hop]]\nkind = \"edge\"\n[[hop]]\nkind = \"gateway\"\n");
+        let topology = read(&text).unwrap();
+        let listen = topology.hops.iter().map(|hop| hop.listen);
+        assert_eq!(listen.collect::<Vec<_>>(), [Listen::Tcp, Listen::Unix]);
+        assert_eq!(topology.application.name, "flaskr");
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_by_name() {
+        let hop = |lines: &str| format!("{APPLICATION}[[hop]]\n{lines}\n");
+        for (text, says) in [
+            (hop("kind = \"iis\""), "kind = \"iis\" is not one of edge, nginx"),
+            (hop("kind = \"edge\""), "edge runs no application, so it can not be the last hop"),
+            (hop("kind = \"gateway\"\nwrokers = 2"), "unknown field `wrokers`"),
+            (hop("kind = \"gateway\"\nworkers = 0"), "workers = 0"),
+            (hop("kind = \"gateway\"\ncount = 2"), "the first hop can not have a count"),
+            (hop("kind = \"gateway\"\n[[hop]]\nkind = \"edge\""), "gateway passes nothing on"),
+            (hop("kind = \"edge\"\n[[hop]]\nkind = \"edge\"\n[[hop]]\nkind = \"gateway\""), "two hops are called \"edge\""),
+            ("about = \"\"\napplication = \"nowhere\"\nhop = []".to_owned(), "there is no folder"),
+            ("about = \"\"\napplication = \"..\"\nhop = []".to_owned(), "has no app.toml"),
+            ("about = \"\"\nhop = []\n[application]\nfolder = \"..\"\napplication = \"a:b\"\nrequirments = []".to_owned(), "unknown field `requirments`"),
+            (format!("{APPLICATION}hop = []"), "at least one [[hop]]"),
+        ] {
+            let error = error(&text);
+            assert!(error.contains(says), "{says}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_application_of_ones_own_needs_no_file_of_ours() {
+        let text = "about = \"\"\n[[hop]]\nkind = \"gateway\"\n[application]\nfolder = \"../crates\"\napplication = \"site.wsgi:app\"\n";
+        let topology = read(text).unwrap();
+        assert_eq!(topology.application.callable(), "site.wsgi:app");
+        assert_eq!(topology.application.first_page(), "/");
+    }
+
+    #[test]
+    fn every_topology_that_is_shipped_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../topologies");
+        let mut count = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                Topology::read(&path).unwrap();
+                count += 1;
+            }
+        }
+        assert!(count >= 2, "{count}");
+    }
 }

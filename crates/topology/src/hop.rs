@@ -11,10 +11,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 
 use crate::faults::away;
-use crate::keeper::{Keeper, Lifeline};
+use crate::hosts::Namespace;
+use crate::keeper::{Keeper, Lifeline, When};
 use crate::kinds::{Found, Kind, Ready};
 use crate::place::Place;
-use crate::probe::Address;
+use crate::probe::{Address, Probe};
 use crate::process::Process;
 use crate::sys;
 
@@ -52,6 +53,7 @@ struct Recipe {
     farewell: Signal,
     /// What its keeper unlinks.
     sockets: Vec<PathBuf>,
+    user: Option<sys::User>,
     namespace: Option<OwnedFd>,
     disk: Option<sys::Disk>,
 }
@@ -90,9 +92,9 @@ impl Running {
             Some(bytes) => Some(sys::Disk::of(&place.folder.join("temp"), bytes)?),
             None => None,
         };
-        let namespace = place.namespace.as_ref().map(OwnedFd::try_clone).transpose()?;
-        let (ready, farewell) = (launch.ready, kind.farewell());
-        let recipe = Recipe { command, output, ready, farewell, sockets, namespace, disk };
+        let namespace = place.namespace.map(Namespace::descriptor).transpose()?;
+        let (ready, farewell, user) = (launch.ready, kind.farewell(), kind.user()?);
+        let recipe = Recipe { command, output, ready, farewell, sockets, user, namespace, disk };
         let Started { keeper, lifeline, process, notify } = recipe.start()?;
         let mut running = Running {
             name: place.name.clone(),
@@ -120,16 +122,16 @@ impl Running {
         let first_page = place.subject.application.first_page().to_owned();
         let address = self.address.clone();
         let notify = self.notify.take();
-        let ready = match self.recipe.ready {
-            // The probe does not speak TLS.
-            Ready::Http if place.tls.is_some() => Ready::Connect,
-            ready => ready,
-        };
+        let authority = place.tls.map(|tls| tls.authority.as_path());
+        let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
-            match (ready, notify) {
+            match (self.recipe.ready, notify) {
                 (Ready::Notify, Some(notify)) => notified(notify).await,
-                (Ready::Http, _) => address.until_it_answers(&first_page, &mut last).await,
-                _ => address.until_it_accepts(&mut last).await,
+                (Ready::Postgresql { user, database }, _) => {
+                    probe.until_postgresql_lets_in(user, database, &mut last).await;
+                }
+                (Ready::Http, _) => probe.until_it_answers(&first_page, &mut last).await,
+                _ => probe.until_it_accepts(&mut last).await,
             }
         };
         let process = self.process;
@@ -225,10 +227,14 @@ impl Running {
 
     /// Ends it at once, with everything that came from it.
     pub fn end(&mut self) {
-        if self.lifeline.take().is_some() {
-            // The keeper waits for the last of them.
-            let _ = self.keeper.wait();
-        }
+        self.cut();
+        // The keeper waits for the last of them.
+        let _ = self.keeper.wait();
+    }
+
+    /// The same, without waiting for its end.
+    pub(crate) fn cut(&mut self) {
+        drop(self.lifeline.take());
     }
 }
 
@@ -246,7 +252,7 @@ impl Recipe {
             }
             None => None,
         };
-        let (keeper, lifeline) = Keeper::new(self.farewell, &self.sockets)?;
+        let (keeper, lifeline) = Keeper::new(When::TheLifelineEnds, self.farewell, &self.sockets)?;
         // Before the keeper, which then is in it as well.
         if let Some(namespace) = &self.namespace {
             sys::enter(&mut command, namespace.try_clone()?);
@@ -254,7 +260,7 @@ impl Recipe {
         if let Some(disk) = &self.disk {
             sys::mount(&mut command, disk.clone());
         }
-        sys::keep(&mut command, keeper);
+        sys::keep(&mut command, keeper, self.user);
         let program = Path::new(command.get_program()).display().to_string();
         let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
         let process =

@@ -26,6 +26,16 @@ use crate::sys;
 /// How long what was told to end may put things in order, in looks of 50 ms.
 const LOOKS: usize = 60;
 
+/// When everything that is left of a program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// With the lifeline only: what survives its program belongs to it, like a server that went into the
+    /// background.
+    TheLifelineEnds,
+    /// With the program itself, too.
+    TheProgramEnds,
+}
+
 /// Held by the one who wants the program to live. Dropping it ends the program.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
@@ -35,6 +45,7 @@ pub(crate) struct Lifeline {
 /// What a keeper has to know.
 pub(crate) struct Keeper {
     lifeline: OwnedFd,
+    when: When,
     /// The signal upon which the program unlinks and closes what it owns, and ends.
     farewell: Signal,
     /// What it may leave behind when it is killed.
@@ -42,12 +53,16 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(farewell: Signal, sockets: &[PathBuf]) -> io::Result<(Keeper, Lifeline)> {
+    pub(crate) fn new(
+        when: When,
+        farewell: Signal,
+        sockets: &[PathBuf],
+    ) -> io::Result<(Keeper, Lifeline)> {
         let (lifeline, write) = pipe2(OFlag::O_CLOEXEC)?;
         let sockets =
             sockets.iter().map(|socket| CString::new(socket.as_os_str().as_encoded_bytes()));
         let sockets = sockets.collect::<Result<_, _>>()?;
-        Ok((Keeper { lifeline, farewell, sockets }, Lifeline { _write: write }))
+        Ok((Keeper { lifeline, when, farewell, sockets }, Lifeline { _write: write }))
     }
 
     /// In the process between us and `program`. Never returns; exits as the program did.
@@ -69,14 +84,17 @@ impl Keeper {
                 self.tidy();
                 sys::end(fate.unwrap_or(0));
             }
+            let over = self.when == When::TheProgramEnds && fate.is_some();
             let mut waited = [
                 PollFd::new(self.lifeline.as_fd(), PollFlags::POLLIN),
                 PollFd::new(children.as_fd(), PollFlags::POLLIN),
             ];
-            let _ = poll(&mut waited, PollTimeout::NONE);
+            if !over {
+                let _ = poll(&mut waited, PollTimeout::NONE);
+            }
             while let Ok(Some(_)) = children.read_signal() {}
             let cut = waited[0].revents().is_some_and(|events| !events.is_empty());
-            if cut {
+            if cut || over {
                 self.end_everything(program, &mut fate, &children);
                 self.tidy();
                 sys::end(fate.unwrap_or(0));

@@ -22,10 +22,13 @@ pub mod place; // one hop of one run
 pub mod words; // what differs in its configuration from run to run
 
 pub mod application;
+pub mod database; // the server that keeps its data
 pub mod prepared;
 pub mod python;
 pub mod state;
 pub mod subject; // the application of one run
+
+pub mod hosts; // when they are several
 
 mod keeper;
 mod port;
@@ -41,11 +44,13 @@ pub mod faults; // what users see of a fault, and what was expected
 pub mod trail; // which lines of the logs a request left
 
 pub mod command; // what is typed
+mod matrix_page;
 
 pub mod follow;
 pub mod probe;
 pub mod process;
 pub mod progress;
+pub mod step; // of the preparation
 pub mod sys;
 
 pub use file::Topology;

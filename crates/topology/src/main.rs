@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{faults, kinds, test, up};
+use topology::command::{faults, kinds, matrix, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -26,6 +26,8 @@ enum Command {
     Test(test::Test),
     /// Let topologies suffer faults under load, and tell what users saw of each
     Faults(faults::Faults),
+    /// The suites of some applications on some topologies, and a page of what came of it
+    Matrix(matrix::Matrix),
     /// What a hop can be, and what of it is installed
     Kinds,
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
             Command::Faults(options) => faults::run(options, places).await,
+            Command::Matrix(options) => matrix::run(options, places).await,
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });

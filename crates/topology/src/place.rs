@@ -1,9 +1,9 @@
 //! One hop of one run, with everything about it settled: what a kind needs to know to start it.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::file::Hop;
+use crate::hosts::Namespace;
 use crate::probe::Address;
 use crate::subject::Subject;
 use crate::tls::Tls;
@@ -25,5 +25,5 @@ pub struct Place<'a> {
     /// When browsers come to it by https.
     pub tls: Option<&'a Tls>,
     /// The network namespace of its host, when it has one of its own.
-    pub(crate) namespace: Option<OwnedFd>,
+    pub(crate) namespace: Option<&'a Namespace>,
 }

@@ -34,6 +34,17 @@ impl Port {
         bail!("no port from {FIRST} to {LAST} is free")
     }
 
+    /// The one somebody wants.
+    pub(crate) fn this(number: u16) -> Result<Port> {
+        match Port::claim(number) {
+            Ok(port) => Ok(port),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+                "port {number} is in use: choose another with --port, or see who has it with: ss -ltnp"
+            ),
+            Err(error) => bail!("port {number} cannot be used: {error}"),
+        }
+    }
+
     fn claim(number: u16) -> io::Result<Port> {
         let name = SocketAddr::from_abstract_name(format!("causeway-port-{number}"))?;
         let claim = UnixListener::bind_addr(&name)?;

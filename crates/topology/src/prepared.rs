@@ -22,24 +22,30 @@ pub struct Prepared {
 /// Makes it ready, or finds it ready. Processes that come at the same time wait for each other.
 pub fn prepared(application: Application, progress: Progress) -> Result<Prepared> {
     let environment = application.environment(&Python::find()?, progress)?;
+    let data = state::made()?.join("prepared").join(&application.name);
+    once(&application.name, &application.sources()?, || {
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        application.prepare(&environment, &data, progress)
+    })?;
+    Ok(Prepared { application, environment, data })
+}
+
+/// Makes what is kept under this name, unless it has been made from the same. One at a time.
+pub(crate) fn once(name: &str, made_from: &str, make: impl FnOnce() -> Result<()>) -> Result<()> {
     let folder = state::made()?.join("prepared");
     fs::create_dir_all(&folder)?;
-    let name = &application.name;
     let lock = File::create(folder.join(format!("{name}.stamp-lock")))?;
     lock.lock().context("cannot lock the prepared application")?;
-    let data = folder.join(name);
     let stamp = folder.join(format!("{name}.stamp"));
-    let sources = application.sources()?;
-    if fs::read_to_string(&stamp).is_ok_and(|known| known == sources) {
-        return Ok(Prepared { application, environment, data });
+    if fs::read_to_string(&stamp).is_ok_and(|known| known == made_from) {
+        return Ok(());
     }
     let _ = fs::remove_file(&stamp);
-    if data.exists() {
-        fs::remove_dir_all(&data)?;
-    }
-    application.prepare(&environment, &data, progress)?;
-    fs::write(&stamp, sources)?;
-    Ok(Prepared { application, environment, data })
+    make()?;
+    fs::write(&stamp, made_from)?;
+    Ok(())
 }
 
 impl Prepared {

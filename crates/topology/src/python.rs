@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+
+pub use crate::step::run;
 
 use crate::progress::Progress;
 use crate::state;
@@ -139,6 +141,19 @@ impl Environment {
         self.folder.join("bin").join(name)
     }
 
+    /// The interpreter's, and those of its packages.
+    pub fn versions(&self) -> Result<Vec<String>> {
+        const QUESTION: &str = "import platform\nfrom importlib import metadata\n\
+            print(platform.python_implementation(), platform.python_version())\n\
+            for package in metadata.distributions(): print(package.name, package.version)";
+        let output = Command::new(self.python()).args(["-c", QUESTION]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let of_its_own =
+            |line: &&str| !line.starts_with("pip ") && !line.starts_with("setuptools ");
+        Ok(said.lines().filter(of_its_own).map(str::to_owned).collect())
+    }
+
     /// Where its packages are, for an interpreter of another environment.
     pub fn packages(&self) -> Result<PathBuf> {
         let lib = self.folder.join("lib");
@@ -150,14 +165,4 @@ impl Environment {
         let version = version.with_context(|| format!("no packages in \"{}\"", lib.display()))?;
         Ok(version.path().join("site-packages"))
     }
-}
-
-/// Runs a step to its end; its output is shown only when it fails.
-pub fn run(mut command: Command, failure: &str) -> Result<()> {
-    let output = command.output().with_context(|| format!("{failure}: {command:?}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    bail!("{failure} ({}):\n{}", output.status, String::from_utf8_lossy(&said).trim_end())
 }

@@ -1,11 +1,14 @@
 //! The folder of one run: configurations, logs, sockets, data. It goes with the run; what a run left that
 //! was killed is cleared away by the next one, which knows it by a lock that nobody holds any more.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Result;
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 const PREFIX: &str = "causeway-run-";
@@ -32,6 +35,12 @@ impl RunFolder {
         Ok(RunFolder { folder, _lock: Some(lock) })
     }
 
+    /// To a folder in it whose name they know and which is theirs; what is here can not be listed, and
+    /// what is secret has a mode of its own.
+    pub(crate) fn let_others_through(&self) -> Result<()> {
+        Ok(fs::set_permissions(self.path(), Permissions::from_mode(0o711))?)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -41,6 +50,11 @@ impl RunFolder {
 fn clear_away_the_abandoned() {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // Another user's could be anything, a pipe too, on which we would wait.
+        let ours = entry.metadata().is_ok_and(|about| about.uid() == geteuid().as_raw());
+        if !ours {
             continue;
         }
         let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };

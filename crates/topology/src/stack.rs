@@ -3,7 +3,6 @@
 //! is left: see `keeper`.
 
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
+use crate::database;
 use crate::file::{Hop, Listen, Topology};
 use crate::hop::Running;
+use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
 use crate::links::{Link, Links, Wiring};
 use crate::place::Place;
@@ -22,14 +23,18 @@ use crate::prepared;
 use crate::probe::Address;
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
-use crate::subject::Subject;
+use crate::step::on_a_thread;
+use crate::subject::{Server, Subject};
 use crate::tls::Tls;
 
 /// `sockaddr_un` has 108 bytes, the last of them a zero.
 const LONGEST_SOCKET: usize = 107;
 
+/// Where the first hop of a topology listens on its host, and the others from there on.
+const FIRST_OF_HOST: u16 = 8000;
+
 /// How a topology is to be started.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub places: Places,
     pub progress: Progress,
@@ -37,7 +42,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// More variables for the application.
     pub variables: Vec<(String, String)>,
-    /// Where the application's data is, and stays; a copy for this run when nothing is said.
+    /// Where the application's data is, and stays; a copy for this run when nothing is said. What is in
+    /// PostgreSQL is always this run's own.
     pub data: Option<PathBuf>,
     /// Keep the folder with configurations and logs.
     pub keep: bool,
@@ -50,7 +56,7 @@ pub struct Options {
 /// A running topology. Dropping it ends every process of it.
 #[derive(Debug)]
 pub struct Stack {
-    /// In the order in which a request meets them.
+    /// In the order in which a request meets them; then the database, when it is a server.
     pub hops: Vec<Running>,
     pub url: Url,
     /// Whom to trust when the URL is https.
@@ -58,6 +64,9 @@ pub struct Stack {
     pub subject: Subject,
     /// The proxies between the hops, when there are some.
     pub wiring: Option<Wiring>,
+    /// The machines they are on, when these are several.
+    pub hosts: Option<Hosts>,
+    _entrance: Option<Entrance>,
     _ports: Vec<Port>,
     folder: RunFolder,
 }
@@ -70,7 +79,16 @@ impl Stack {
         let found = found.collect::<Result<Vec<Found>>>()?;
         let folder = RunFolder::make(options.keep)?;
         let run = folder.path().to_owned();
-        let mut subject = Subject::of(topology, options, &run)?;
+        let hosts = Hosts::of(topology, &options.places, &run)?;
+        let server = server(topology, options, &folder, hosts.as_ref())?;
+        let mut ports = Vec::new();
+        let addresses = addresses(topology, options, &run, hosts.as_ref(), &mut ports)?;
+        let (fronts, wiring) = fronts(topology, options, &run, &addresses, &mut ports).await?;
+        let mut subject = {
+            let (topology, server) = (topology.clone(), server.clone());
+            let (options, run) = (options.clone(), run.clone());
+            on_a_thread(move || Subject::of(&topology, server.as_ref(), &options, &run)).await?
+        };
         if options.own_application {
             let copy = run.join("application");
             prepared::copy(&subject.application.folder, &copy)?;
@@ -80,16 +98,46 @@ impl Stack {
             // Whoever that is has to come by here to reach a socket.
             fs::set_permissions(&run, fs::Permissions::from_mode(0o711))?;
         }
-        let mut ports = Vec::new();
-        let addresses = addresses(topology, options, &run, &mut ports)?;
-        let (fronts, wiring) = fronts(topology, options, &run, &addresses, &mut ports).await?;
         let first = &topology.hops[0];
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
+        let outside = match (&hosts, &fronts[0][0]) {
+            (None, Address::Tcp(address)) => *address,
+            _ => loopback(loopback_port(options.port, &mut ports)?),
+        };
         let scheme = if first.tls { "https" } else { "http" };
-        let url = Url::parse(&format!("{scheme}://{}/", fronts[0][0]))?;
+        let url = Url::parse(&format!("{scheme}://{outside}/"))?;
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        names.extend(
+            hosts
+                .iter()
+                .filter_map(|hosts| Some(hosts.host(first.host.as_deref())?.address.to_string())),
+        );
+        let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
 
         let mut hops = Vec::new();
+        let mut start = async |place: Place<'_>, found: &Found| -> Result<()> {
+            fs::create_dir_all(&place.folder)?;
+            let _step =
+                options.progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
+            let mut running = Running::start(&place, found)?;
+            running.until_ready(&place).await?;
+            hops.push(running);
+            Ok(())
+        };
+        let namespace = |hop: &Hop| Some(&hosts.as_ref()?.host(hop.host.as_deref())?.namespace);
+        if let (Some(server), Some(hop)) = (&server, &topology.database_hop) {
+            let place = Place {
+                name: hop.name.clone(),
+                hop,
+                folder: server.folder.clone(),
+                listen: server.address.clone(),
+                upstreams: Vec::new(),
+                also_unlinks: Vec::new(),
+                subject: &subject,
+                tls: None,
+                namespace: namespace(hop),
+            };
+            start(place, &server.found).await?;
+        }
         for (at, hop) in topology.hops.iter().enumerate().rev() {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
                 let name = instance(hop, number);
@@ -104,19 +152,31 @@ impl Stack {
                         .collect(),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
-                    namespace: None,
+                    namespace: namespace(hop),
                     name,
                 };
-                fs::create_dir_all(&place.folder)?;
-                let _step = options.progress.step(&format!("{} ({})", place.name, hop.kind.name()));
-                let mut running = Running::start(&place, &found[at])?;
-                running.until_ready(&place).await?;
-                hops.push(running);
+                start(place, &found[at]).await?;
             }
         }
         hops.reverse();
+        let entrance = match (&hosts, &addresses[0][0]) {
+            (Some(hosts), Address::Tcp(inside)) => {
+                Some(Entrance::open(outside, *inside, &hosts.switch).context("the entrance")?)
+            }
+            _ => None,
+        };
         let authority = tls.map(|tls| tls.authority);
-        Ok(Stack { hops, url, authority, subject, wiring, _ports: ports, folder })
+        Ok(Stack {
+            hops,
+            url,
+            authority,
+            subject,
+            wiring,
+            hosts,
+            _entrance: entrance,
+            _ports: ports,
+            folder,
+        })
     }
 
     /// Configurations, logs, sockets, data.
@@ -174,29 +234,55 @@ impl Stack {
     }
 }
 
+impl Drop for Stack {
+    /// All at once, and then each is waited for.
+    fn drop(&mut self) {
+        self.hops.iter_mut().for_each(Running::cut);
+    }
+}
+
+/// The database's server before it runs, when it is one.
+fn server(
+    topology: &Topology,
+    options: &Options,
+    run: &RunFolder,
+    hosts: Option<&Hosts>,
+) -> Result<Option<Server>> {
+    let Some(hop) = &topology.database_hop else { return Ok(None) };
+    let found = hop.kind.find(&options.places)?;
+    let folder = run.path().join(&hop.name);
+    let host = hosts.and_then(|hosts| hosts.host(hop.host.as_deref()));
+    let address = host.map_or_else(
+        || database::socket(&folder),
+        |host| Address::Tcp((host.address, database::PORT).into()),
+    );
+    Ok(Some(Server { found, address, folder }))
+}
+
 /// Where each hop listens; several addresses for one that is there several times.
 fn addresses(
     topology: &Topology,
     options: &Options,
     run: &Path,
+    hosts: Option<&Hosts>,
     ports: &mut Vec<Port>,
 ) -> Result<Vec<Vec<Address>>> {
     let mut addresses = Vec::new();
+    // A host's ports are its own, and nobody else is there.
+    let mut own_ports = FIRST_OF_HOST..;
     for (at, hop) in topology.hops.iter().enumerate() {
-        // With a proxy before it, it is the proxy that browsers come to.
-        let wanted = options.port.filter(|_| options.links == Links::Direct);
-        let of_hop = (0..hop.count).map(|number| match (at, wanted, hop.listen) {
-            (0, Some(port), _) => {
-                port_is_free(port)?;
-                Ok(Address::Tcp(loopback(port)))
+        let of_hop = (0..hop.count).map(|number| match (hop.listen, hosts) {
+            (Listen::Tcp, Some(hosts)) => {
+                let host = hosts.host(hop.host.as_deref()).context("every hop has its host")?;
+                let port = own_ports.next().context("there are as many ports as hops")?;
+                Ok(Address::Tcp((host.address, port).into()))
             }
-            (_, _, Listen::Tcp) => {
-                let port = Port::any()?;
-                let address = Address::Tcp(loopback(port.number));
-                ports.push(port);
-                Ok(address)
+            (Listen::Tcp, None) => {
+                // With a proxy before it, it is the proxy that browsers come to.
+                let wanted = options.port.filter(|_| at == 0 && options.links == Links::Direct);
+                Ok(Address::Tcp(loopback(loopback_port(wanted, ports)?)))
             }
-            (_, _, Listen::Unix) => socket(run, &instance(hop, number)),
+            (Listen::Unix, _) => socket(run, &instance(hop, number)),
         });
         addresses.push(of_hop.collect::<Result<Vec<Address>>>()?);
     }
@@ -225,18 +311,12 @@ async fn fronts(
         let mut of_hop = Vec::new();
         for (number, back) in addresses[at].iter().enumerate() {
             let instance = instance(hop, number);
-            let front = match (at, options.port, back) {
-                (0, Some(port), _) => {
-                    port_is_free(port)?;
-                    Address::Tcp(loopback(port))
+            let front = match back {
+                Address::Tcp(_) => {
+                    let wanted = options.port.filter(|_| at == 0);
+                    Address::Tcp(loopback(loopback_port(wanted, ports)?))
                 }
-                (_, _, Address::Tcp(_)) => {
-                    let port = Port::any()?;
-                    let address = Address::Tcp(loopback(port.number));
-                    ports.push(port);
-                    address
-                }
-                (_, _, Address::Unix(_)) => socket(run, &format!("{left}-{instance}"))?,
+                Address::Unix(_) => socket(run, &format!("{left}-{instance}"))?,
             };
             wiring.add(left, (&hop.name, &instance), front.clone(), back).await?;
             of_hop.push(front);
@@ -257,20 +337,21 @@ fn socket(run: &Path, name: &str) -> Result<Address> {
     Ok(Address::Unix(socket))
 }
 
+/// This one, if it is free; else any.
+fn loopback_port(wanted: Option<u16>, ports: &mut Vec<Port>) -> Result<u16> {
+    let port = match wanted {
+        Some(number) => Port::this(number)?,
+        None => Port::any()?,
+    };
+    let number = port.number;
+    ports.push(port);
+    Ok(number)
+}
+
 fn instance(hop: &Hop, number: usize) -> String {
     if hop.count == 1 { hop.name.clone() } else { format!("{}-{}", hop.name, number + 1) }
 }
 
 fn loopback(port: u16) -> SocketAddr {
     (IpAddr::V4(Ipv4Addr::LOCALHOST), port).into()
-}
-
-pub(crate) fn port_is_free(port: u16) -> Result<()> {
-    match std::net::TcpListener::bind(loopback(port)) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => anyhow::bail!(
-            "port {port} is in use: choose another with --port, or see who has it with: ss -ltnp"
-        ),
-        Err(error) => anyhow::bail!("port {port} cannot be used: {error}"),
-    }
 }

@@ -13,14 +13,26 @@ use nix::mount::{self, MsFlags};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid, setsid};
+use nix::unistd::{
+    ForkResult, Gid, Pid, Uid, fork, getpid, getppid, setgid, setgroups, setpgid, setsid, setuid,
+};
 
 use crate::keeper::Keeper;
 use crate::process::Process;
 
-/// The child becomes a keeper, and the command runs as the child of that: see `keeper`.
-pub(crate) fn keep(command: &mut Command, keeper: Keeper) {
+/// Somebody whom root can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    pub uid: Uid,
+    pub gid: Gid,
+}
+
+/// The child becomes a keeper, and the command runs as the child of that: see `keeper`. Only the command
+/// is `user`; a keeper that is not root could not end what has become somebody else.
+pub(crate) fn keep(command: &mut Command, keeper: Keeper, user: Option<User>) {
     let fork_once_more = move || {
+        // Whoever ends our whole group, even by SIGKILL, is to end us and not what clears up after us.
+        let _ = setsid();
         let parent = getpid();
         // SAFETY: the child is this closure's caller, which goes on to exec as it would have done; the
         // parent runs `Keeper::run`, which allocates nothing, takes no lock and never returns.
@@ -28,13 +40,26 @@ pub(crate) fn keep(command: &mut Command, keeper: Keeper) {
             ForkResult::Parent { child } => keeper.run(child),
             ForkResult::Child => {
                 setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-                // A keeper that is killed takes with it what it kept.
+                if let Some(user) = user {
+                    become_somebody(user)?;
+                }
+                // Last, because the kernel forgets it with a change of user. A keeper that is killed takes with it what it kept.
                 arm_parent_death(parent, Signal::SIGKILL)
             }
         }
     };
     // SAFETY: between fork and exec nothing is called that allocates or locks: see above.
     unsafe { command.pre_exec(fork_once_more) };
+}
+
+/// With shared memory of its own, which goes with it: a server that is killed leaves its own behind.
+fn become_somebody(user: User) -> io::Result<()> {
+    // Where that is not allowed, as in a container, the farewell must do.
+    let _ = unshare(CloneFlags::CLONE_NEWIPC);
+    setgroups(&[])?;
+    setgid(user.gid)?;
+    setuid(user.uid)?;
+    Ok(())
 }
 
 /// Nothing of the command's descriptors but `kept` stays open in this process.

@@ -1,6 +1,8 @@
 //! The certificate of the first hop, and the authority that the client is told to trust: made for one run.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -34,7 +36,9 @@ impl Tls {
         };
         fs::write(&tls.authority, authority.pem())?;
         fs::write(&tls.certificate, certificate.pem())?;
-        fs::write(&tls.key, key.serialize_pem())?;
+        let mut options = File::options();
+        let mut secret = options.write(true).create_new(true).mode(0o600).open(&tls.key)?;
+        secret.write_all(key.serialize_pem().as_bytes())?;
         Ok(tls)
     }
 }

@@ -16,11 +16,16 @@ mod timeout;
 mod reset_peer;
 mod slicer;
 mod limit_data;
+mod http; // what can be ordered of those that know HTTP
 pub(crate) mod pace; // not a toxic: the pauses that those of HTTP ask for
 
 pub(crate) use queue::Queue;
 
 pub use bandwidth::Bandwidth;
+pub use http::{
+    HttpBadChunk, HttpDrop, HttpDuplicateHeader, HttpHugeHeader, HttpSlowHead, HttpStall,
+    HttpStatus, HttpTruncate, HttpWrongLength,
+};
 pub use latency::Latency;
 pub use limit_data::LimitData;
 pub use reset_peer::ResetPeer;
@@ -39,11 +44,36 @@ pub enum Kind {
     ResetPeer(ResetPeer),
     Slicer(Slicer),
     LimitData(LimitData),
+    HttpDrop(HttpDrop),
+    HttpStatus(HttpStatus),
+    HttpTruncate(HttpTruncate),
+    HttpWrongLength(HttpWrongLength),
+    HttpBadChunk(HttpBadChunk),
+    HttpHugeHeader(HttpHugeHeader),
+    HttpStall(HttpStall),
+    HttpDuplicateHeader(HttpDuplicateHeader),
+    HttpSlowHead(HttpSlowHead),
 }
 
 impl Kind {
-    pub const TYPES: [&str; 7] =
-        ["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"];
+    pub const TYPES: [&str; 16] = [
+        "latency",
+        "bandwidth",
+        "slow_close",
+        "timeout",
+        "reset_peer",
+        "slicer",
+        "limit_data",
+        "http_drop",
+        "http_status",
+        "http_truncate",
+        "http_wrong_length",
+        "http_bad_chunk",
+        "http_huge_header",
+        "http_stall",
+        "http_duplicate_header",
+        "http_slow_head",
+    ];
 
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -54,18 +84,48 @@ impl Kind {
             Kind::ResetPeer(_) => "reset_peer",
             Kind::Slicer(_) => "slicer",
             Kind::LimitData(_) => "limit_data",
+            Kind::HttpDrop(_) => "http_drop",
+            Kind::HttpStatus(_) => "http_status",
+            Kind::HttpTruncate(_) => "http_truncate",
+            Kind::HttpWrongLength(_) => "http_wrong_length",
+            Kind::HttpBadChunk(_) => "http_bad_chunk",
+            Kind::HttpHugeHeader(_) => "http_huge_header",
+            Kind::HttpStall(_) => "http_stall",
+            Kind::HttpDuplicateHeader(_) => "http_duplicate_header",
+            Kind::HttpSlowHead(_) => "http_slow_head",
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             Kind::Slicer(slicer) => slicer.check(),
+            Kind::HttpStatus(status) => status.check(),
+            Kind::HttpWrongLength(length) => length.check(),
+            Kind::HttpHugeHeader(header) => header.check(),
+            Kind::HttpDuplicateHeader(header) => header.check(),
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn behaviour(&self) -> Box<dyn Behaviour> {
+    /// Which requests are taken: so many, whose target begins so. `None`: a toxic of bytes.
+    pub(crate) fn requests(&self) -> Option<(u64, &str)> {
         match self {
+            Kind::HttpDrop(HttpDrop { first, path })
+            | Kind::HttpStatus(HttpStatus { first, path, .. })
+            | Kind::HttpTruncate(HttpTruncate { first, path, .. })
+            | Kind::HttpWrongLength(HttpWrongLength { first, path, .. })
+            | Kind::HttpBadChunk(HttpBadChunk { first, path })
+            | Kind::HttpHugeHeader(HttpHugeHeader { first, path, .. })
+            | Kind::HttpStall(HttpStall { first, path, .. })
+            | Kind::HttpDuplicateHeader(HttpDuplicateHeader { first, path, .. })
+            | Kind::HttpSlowHead(HttpSlowHead { first, path, .. }) => Some((*first, path)),
+            _ => None,
+        }
+    }
+
+    /// `None`: a toxic of HTTP.
+    pub(crate) fn behaviour(&self) -> Option<Box<dyn Behaviour>> {
+        Some(match self {
             Kind::Latency(latency) => Box::new(latency.behaviour()),
             Kind::Bandwidth(bandwidth) => Box::new(bandwidth.behaviour()),
             Kind::SlowClose(slow_close) => Box::new(slow_close.behaviour()),
@@ -73,7 +133,8 @@ impl Kind {
             Kind::ResetPeer(reset_peer) => Box::new(reset_peer.behaviour()),
             Kind::Slicer(slicer) => Box::new(slicer.behaviour()),
             Kind::LimitData(limit_data) => Box::new(limit_data.clone()),
-        }
+            _ => return None,
+        })
     }
 }
 

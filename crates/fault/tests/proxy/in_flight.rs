@@ -39,9 +39,7 @@ async fn a_toxic_removed_lets_go_of_what_it_held_in_order() {
     for at in 0..10 {
         server.send(format!("{at}{at}{at}")).await;
     }
-    while stand.proxy.counters().downstream.received < 30 {
-        tokio::task::yield_now().await;
-    }
+    stand.has_read(Stream::Downstream, 30).await;
     stand.proxy.remove("far").unwrap();
     server.send("xyz").await;
     stand.proxy.remove("cut").unwrap();

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fault::{Fault, Journal, Proxy};
+use fault::{Fault, Journal, Proxy, Stream as Direction};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -157,6 +157,25 @@ impl Stand {
     pub(crate) async fn pair(&self) -> (Peer, Peer) {
         let client = self.client().await;
         (client, self.accept().await)
+    }
+
+    /// Waits until the proxy has read so many bytes of the stream.
+    pub(crate) async fn has_read(&self, stream: Direction, bytes: u64) {
+        let read = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(5));
+            while self.read(stream) < bytes {
+                tick.tick().await;
+            }
+        };
+        patiently("has_read", read).await;
+    }
+
+    fn read(&self, stream: Direction) -> u64 {
+        let counters = self.proxy.counters();
+        match stream {
+            Direction::Upstream => counters.upstream.received,
+            Direction::Downstream => counters.downstream.received,
+        }
     }
 
     /// The proxy's lines that contain `part`.

@@ -42,9 +42,9 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(path: &str, expected: &Option<Value>) {
+    fn check(path: &str, expected: Option<&Value>) {
         let json = json!({ "a": { "b": [1, 2, null] }, "c, d*": "e", "f": [] });
-        assert_eq!(json_path(&json, path).unwrap(), *expected);
+        assert_eq!(json_path(&json, path).unwrap().as_ref(), expected);
     }
 
     #[test]
@@ -52,14 +52,14 @@ mod tests {
         let list = |values: &[i64]| {
             Some(Value::List(values.iter().map(|value| Value::Integer(*value)).collect()))
         };
-        check("$.a.b[0]", &Some(Value::Integer(1)));
-        check("$.a.b[2]", &Some(Value::Null));
-        check("$.a.b[3]", &None);
-        check("$['c, d*']", &Some(Value::String("e".to_owned())));
-        check("$.a.b[:2]", &list(&[1, 2]));
-        check("$.a.b[?@ > 1]", &list(&[2]));
-        check("$.f[*]", &list(&[]));
-        check("$..g", &list(&[]));
+        check("$.a.b[0]", Some(&Value::Integer(1)));
+        check("$.a.b[2]", Some(&Value::Null));
+        check("$.a.b[3]", None);
+        check("$['c, d*']", Some(&Value::String("e".to_owned())));
+        check("$.a.b[:2]", list(&[1, 2]).as_ref());
+        check("$.a.b[?@ > 1]", list(&[2]).as_ref());
+        check("$.f[*]", list(&[]).as_ref());
+        check("$..g", list(&[]).as_ref());
         assert!(json_path(&json!(1), "a.b").is_err());
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod faults;
 pub mod kinds;
+pub mod matrix;
 pub mod test;
 pub mod up;

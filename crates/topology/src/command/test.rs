@@ -73,6 +73,8 @@ pub struct Tested {
     pub outcome: Outcome,
     /// The hops that ended while they were tested.
     pub ended: Vec<String>,
+    /// Of every component.
+    pub versions: Vec<String>,
 }
 
 impl Tested {
@@ -90,6 +92,8 @@ pub async fn tested(topology: &Topology, how: &Options, suite: &Suite) -> Result
     let mut outcome = suite.run(&target).await?;
     let ended = stack.hops.iter().filter(|hop| !hop.process.alive());
     let ended = ended.map(|hop| hop.name.clone()).collect();
+    let mut versions = stack.subject.environment.versions()?;
+    versions.extend(stack.hops.iter().map(|hop| format!("{} {}", hop.kind.name(), hop.version)));
     stack.stop().await?;
     let trails = trail.read(&outcome);
     for file in &mut outcome.files {
@@ -103,7 +107,7 @@ pub async fn tested(topology: &Topology, how: &Options, suite: &Suite) -> Result
             }
         }
     }
-    Ok(Tested { outcome, ended })
+    Ok(Tested { outcome, ended, versions })
 }
 
 /// The first hop, trusted, each request with a mark of its own.

@@ -4,6 +4,7 @@
 
 mod gateway; // ours and gunicorn: one command line
 mod nginx; // ours and nginx: one configuration
+pub(crate) mod postgresql; // not on a request's way: the application's
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::process::Process;
 use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
+use crate::sys::User;
 
 /// A program that can take a hop's place.
 pub trait Kind: fmt::Debug + Sync {
@@ -51,6 +53,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn works(&self, _child: Process) -> bool {
         true
     }
+    /// Who it is, when it refuses to be root and we are.
+    fn user(&self) -> Result<Option<User>> {
+        Ok(None)
+    }
     /// Upon which it reads its configuration again.
     fn reload(&self) -> Option<Signal> {
         None
@@ -64,6 +70,8 @@ pub enum Role {
     Proxy,
     /// Runs the application.
     Server,
+    /// Keeps the application's data: a topology's `database`, and no hop of a request.
+    Database,
 }
 
 /// Where it can listen.
@@ -107,10 +115,13 @@ pub enum Ready {
     Connect,
     /// It answers the first page with anything below 500.
     Http,
+    /// It begins a session of PostgreSQL's protocol.
+    Postgresql { user: &'static str, database: &'static str },
 }
 
 /// All there are.
-pub const ALL: &[&dyn Kind] = &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN];
+pub const ALL: &[&dyn Kind] =
+    &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN, &postgresql::POSTGRESQL];
 
 pub fn named(name: &str) -> Result<&'static dyn Kind> {
     match ALL.iter().find(|kind| kind.name() == name) {
@@ -138,7 +149,7 @@ impl Places {
     }
 
     /// One of a Debian package.
-    fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
+    pub(crate) fn debian(&self, names: &[&str], package: &str) -> Result<PathBuf> {
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let folders: Vec<PathBuf> = search_path().chain(usual).collect();
         let candidates =
@@ -176,7 +187,8 @@ fn version(program: &Path, flag: &str) -> Result<String> {
     let line = said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()));
     let line =
         line.with_context(|| format!("\"{} {flag}\" tells no version", program.display()))?;
-    let word = line.split([' ', '/']).find(|word| {
+    // The last: ours says first which nginx it follows.
+    let word = line.rsplit([' ', '/']).find(|word| {
         let digits = word.strip_prefix('v').unwrap_or(word);
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
     });

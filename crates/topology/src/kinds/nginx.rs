@@ -73,7 +73,7 @@ impl Kind for Nginx {
         };
         let text = fs::read_to_string(&config)
             .with_context(|| format!("cannot read \"{}\"", config.display()))?;
-        let words = words_of(place, &config);
+        let words = words_of(place, &config, self.whose);
         let text = words::replace(&text, &place.hop.replace, &words)
             .and_then(|text| words::fill(&text, &words))
             .with_context(|| config.display().to_string())?;
@@ -107,18 +107,23 @@ impl Kind for Nginx {
 }
 
 /// What nginx.conf may name.
-fn words_of(place: &Place<'_>, config: &Path) -> Words {
+fn words_of(place: &Place<'_>, config: &Path, whose: Whose) -> Words {
     let application = place.subject;
     let (listen, tls) = match (&place.listen, place.tls) {
         (listen, None) => (listen.to_string(), String::new()),
-        (listen, Some(tls)) => (
-            format!("{listen} ssl"),
-            format!(
+        (listen, Some(tls)) => {
+            // nginx before 1.25 knows it as a parameter only; later ones still take that, with a warning.
+            let (parameter, directive) = match whose {
+                Whose::Ours => ("", " http2 on;"),
+                Whose::Theirs => (" http2", ""),
+            };
+            let files = format!(
                 "ssl_certificate {}; ssl_certificate_key {};",
                 tls.certificate.display(),
                 tls.key.display()
-            ),
-        ),
+            );
+            (format!("{listen} ssl{parameter}"), files + directive)
+        }
     };
     let server = |address: &Address| format!("server {address};");
     let folder = config.parent().unwrap_or(Path::new("/"));
