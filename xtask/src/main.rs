@@ -43,7 +43,8 @@ enum Command {
     Logs(logs::Options),
     /// Stop what `up --detach` started
     Down(down::Options),
-    /// Run the tests; with --real also those that need nginx, gunicorn and Chromium
+    /// Run the tests; with --real also those that need nginx, gunicorn and Chromium; with --topology a
+    /// suite against a deployment
     Test(test::Options),
     /// The suites of the applications on all topologies, and a page of what came of it
     Matrix(matrix::Options),
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
             Command::Status => Ok(status::run()),
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
-            Command::Test(options) => test::run(&options),
+            Command::Test(options) => test::run(options).await,
             Command::Matrix(options) => matrix::run(options).await,
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),

@@ -1,7 +1,8 @@
 //! `test`: builds what the tests start, then runs them all. With `--real` it runs the suite that puts
 //! the real nginx, gunicorn, uWSGI and Chromium beside ours: what is missing is named with the command that
 //! installs it, and the command fails, because a skipped test is not a passed one. With `--packaging` it
-//! runs the suite that installs everything with pip.
+//! runs the suite that installs everything with pip. With `--topology` it does what `causeway-topology test`
+//! does, with what was just built.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,6 +10,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use topology::command;
+use topology::kinds::Places;
 use xtask::application::Application;
 use xtask::applications;
 use xtask::peers;
@@ -16,6 +19,8 @@ use xtask::programs;
 use xtask::progress::Progress;
 use xtask::python::Python;
 use xtask::workspace::{self, Profile};
+
+use crate::up;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,6 +30,8 @@ pub(crate) struct Options {
     /// The suite that installs everything with pip and runs it as a deployment does; builds for release
     #[arg(long, conflicts_with = "real")]
     packaging: bool,
+    #[command(flatten)]
+    deployment: Option<command::test::Test>,
     /// Passed on to cargo test
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -38,19 +45,30 @@ const REAL: [(&str, &[&str], &str); 4] = [
     ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
 ];
 
-/// And what a deployment consists of.
-const PACKAGING: [(&str, &[&str], &str); 3] = [
+/// And what a deployment consists of, and what a client of the fault proxy runs on.
+const PACKAGING: [(&str, &[&str], &str); 5] = [
     REAL[0],
     ("systemd-analyze", &["/usr/bin/systemd-analyze"], "systemd"),
     ("systemd-socket-activate", &["/usr/bin/systemd-socket-activate"], "systemd"),
+    ("node", &["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),
+    ("npm", &["/usr/bin/npm", "/usr/local/bin/npm"], "npm"),
 ];
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) async fn run(options: Options) -> Result<ExitCode> {
+    if let Some(mut test) = options.deployment {
+        test.topology = up::file(&test.topology.to_string_lossy());
+        let built = programs::build(Profile::Debug, Progress::Shown)?;
+        let places = Places { ours: Some(built), progress: Progress::Shown };
+        return command::test::run(test, places).await;
+    }
     let python = Python::find()?;
     if options.packaging {
         name_what_is_missing(&PACKAGING)?;
         let suite = ["--package", "e2e", "--features", "real", "--test", "packaging"];
         cargo_test(&suite, &[], &options.arguments)?;
+        // Toxiproxy's public clients, from PyPI and npm, against the fault proxy.
+        let clients = ["--package", "causeway-fault", "--features", "clients", "--test", "program"];
+        cargo_test(&clients, &[], &options.arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
     if options.real {

@@ -159,9 +159,6 @@ async fn update(
     if ordered.name.is_some_and(|ordered| ordered != name) {
         return Err(FaultError::Fixed("name").into());
     }
-    if ordered.toxics.is_some_and(|toxics| toxics != proxy.toxics()) {
-        return Err(FaultError::Fixed("toxics").into());
-    }
     let or = |given: Option<String>, now: Address| given.map_or(Ok(now), |given| address(&given));
     let listen = or(ordered.listen, proxy.listen())?;
     let upstream = or(ordered.upstream, proxy.upstream())?;

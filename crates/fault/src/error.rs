@@ -21,7 +21,7 @@ pub enum FaultError {
     Toxicity(f64),
     #[error("invalid attribute of \"{toxic}\": {reason}")]
     Attribute { toxic: String, reason: String },
-    #[error("\"{0}\" can not be changed")]
+    #[error("\"{0}\" can not be changed here")]
     Fixed(&'static str),
     #[error("proxy not found: \"{0}\"")]
     ProxyNotFound(String),

@@ -174,3 +174,159 @@ impl Link {
         self.ending.filter(|ending| self.output.is_empty() || *ending == Ending::Reset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicU64, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Bandwidth, Kind, Latency, Slicer, SlowClose, Toxic};
+
+    fn live(number: u64, kind: Kind) -> Arc<Live> {
+        let toxic = Toxic::new(kind).named(&number.to_string());
+        Arc::new(Live { number, toxic, taken: AtomicU64::new(0) })
+    }
+
+    /// What has come out, taken as a receiver takes it.
+    fn received(link: &mut Link) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(data) = link.output() {
+            all.extend_from_slice(data);
+            let count = data.len();
+            link.written(count);
+        }
+        all
+    }
+
+    /// How many bytes have come out at each of these milliseconds, of so many pushed at 0.
+    #[track_caller]
+    fn check(kind: Kind, pushed: usize, expected: &[(u64, usize)]) {
+        let begun = Instant::now();
+        let mut link = Link::new(begun);
+        link.apply(&[live(1, kind)], begun);
+        link.push(Item::Data(vec![0; pushed].into()), begun);
+        let mut total = 0;
+        let mut now = begun;
+        for (at, bytes) in expected {
+            let until = begun + Duration::from_millis(*at);
+            // As the connection does it: at each moment the link asks for.
+            while let Some(next) = link.advance(now).filter(|next| *next <= until) {
+                now = next;
+            }
+            now = until;
+            link.advance(now);
+            total += received(&mut link).len();
+            assert_eq!(total, *bytes, "after {at} ms");
+        }
+    }
+
+    #[test]
+    fn bandwidth_is_what_it_says() {
+        let rate = |rate| Kind::Bandwidth(Bandwidth { rate });
+        check(rate(1), 100, &[(0, 0), (20, 20), (60, 60), (99, 80), (100, 100)]);
+        check(
+            rate(1000),
+            50_000,
+            &[(19, 0), (20, 20_000), (40, 40_000), (49, 40_000), (50, 50_000)],
+        );
+        check(rate(0), 1, &[(1_000_000, 0)]);
+    }
+
+    #[test]
+    fn latency_is_what_it_says() {
+        let latency = |latency, jitter| Kind::Latency(Latency { latency, jitter });
+        check(latency(100, 0), 5, &[(99, 0), (100, 5)]);
+        check(latency(100, 30), 5, &[(69, 0), (130, 5)]);
+        check(latency(10, 500), 5, &[(510, 5)]);
+        check(latency(u64::MAX, u64::MAX), 5, &[(0, 0)]);
+    }
+
+    #[test]
+    fn pieces_are_as_large_and_as_far_apart_as_they_should_be() {
+        let slicer = |size_variation, delay| {
+            Kind::Slicer(Slicer { average_size: 10, size_variation, delay })
+        };
+        check(slicer(0, 5000), 25, &[(0, 10), (4, 10), (5, 20), (10, 25)]);
+        let begun = Instant::now();
+        let mut link = Link::new(begun);
+        link.apply(&[live(1, slicer(4, 0))], begun);
+        link.push(Item::Data(vec![0; 1000].into()), begun);
+        link.advance(begun);
+        let sizes: Vec<usize> = link.output.iter().map(Bytes::len).collect();
+        let (last, others) = sizes.split_last().unwrap();
+        assert!(others.iter().all(|size| (6..=14).contains(size)) && *last <= 14, "{sizes:?}");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Order {
+        Push(usize),
+        Pass(u64),
+        Add(Kind),
+        Change(usize, Kind),
+        Remove(usize),
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        let delay = 0..2000_u64;
+        prop_oneof![
+            (delay.clone(), 0..200_u64)
+                .prop_map(|(latency, jitter)| Kind::Latency(Latency { latency, jitter })),
+            (0..50_u64).prop_map(|rate| Kind::Bandwidth(Bandwidth { rate })),
+            (1..50_u64, delay.clone()).prop_map(|(average_size, delay)| {
+                Kind::Slicer(Slicer { average_size, delay, ..Slicer::default() })
+            }),
+            delay.prop_map(|delay| Kind::SlowClose(SlowClose { delay })),
+        ]
+    }
+
+    fn orders() -> impl Strategy<Value = Order> {
+        prop_oneof![
+            (1..500_usize).prop_map(Order::Push),
+            (0..1000_u64).prop_map(Order::Pass),
+            kinds().prop_map(Order::Add),
+            (any::<usize>(), kinds()).prop_map(|(at, kind)| Order::Change(at, kind)),
+            any::<usize>().prop_map(Order::Remove),
+        ]
+    }
+
+    proptest! {
+        /// Whatever toxics that lose nothing come, change and go.
+        #[test]
+        fn no_byte_is_lost_or_overtaken(orders in prop::collection::vec(orders(), 0..60)) {
+            let mut now = Instant::now();
+            let mut link = Link::new(now);
+            let mut toxics: Vec<Arc<Live>> = Vec::new();
+            let (mut sent, mut came, mut numbers) = (Vec::new(), Vec::new(), 0..);
+            for order in orders {
+                match order {
+                    Order::Push(count) => {
+                        let data: Vec<u8> = (0..count).map(|_| fastrand::u8(..)).collect();
+                        sent.extend_from_slice(&data);
+                        link.push(Item::Data(data.into()), now);
+                    }
+                    Order::Pass(time) => now += Duration::from_millis(time),
+                    Order::Add(kind) => toxics.extend(numbers.next().map(|number| live(number, kind))),
+                    Order::Change(at, kind) if !toxics.is_empty() => {
+                        let at = at % toxics.len();
+                        toxics[at] = live(toxics[at].number, kind);
+                    }
+                    Order::Remove(at) if !toxics.is_empty() => {
+                        toxics.remove(at % toxics.len());
+                    }
+                    Order::Change(..) | Order::Remove(_) => {}
+                }
+                link.apply(&toxics, now);
+                link.advance(now);
+                came.extend(received(&mut link));
+            }
+            link.push(Item::End(Ending::Eof), now);
+            link.apply(&[], now);
+            prop_assert_eq!(link.advance(now), None);
+            came.extend(received(&mut link));
+            prop_assert_eq!(came, sent);
+            prop_assert_eq!(link.ended(), Some(Ending::Eof));
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A proxy as JSON orders it, with whatever is left out left out.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Address, FaultError, Toxic};
+use crate::{Address, FaultError};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,8 +11,9 @@ pub(crate) struct Ordered {
     pub(crate) listen: Option<String>,
     pub(crate) upstream: Option<String>,
     pub(crate) enabled: Option<bool>,
-    /// Clients that send back what they were shown send these too.
-    pub(crate) toxics: Option<Vec<Toxic>>,
+    /// Clients that send a proxy back send what toxics it had when they saw it last. They are changed
+    /// under paths of their own.
+    pub(crate) toxics: Option<Vec<IgnoredAny>>,
 }
 
 impl Ordered {

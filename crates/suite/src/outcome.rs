@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use url::Url;
 
-use crate::wire::{Broken, Exchange};
+use crate::wire::{Broken, Exchange, Request};
 
 #[derive(Debug)]
 pub struct Outcome {
@@ -90,6 +90,14 @@ impl Outcome {
     pub fn passed(&self) -> bool {
         let held = self.count(Verdict::Passed) + self.count(Verdict::Explained);
         self.count(Verdict::Failed) == 0 && held > 0
+    }
+}
+
+impl EntryOutcome {
+    /// What was sent in the last attempt.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        let whole = self.exchanges.iter().map(|exchange| &exchange.request);
+        whole.chain(self.broken.as_ref().map(|broken| &broken.request))
     }
 }
 

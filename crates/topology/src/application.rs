@@ -79,6 +79,11 @@ impl Application {
         &self.manifest.application
     }
 
+    /// With another callable before it, which finds the real one by itself.
+    pub(crate) fn call(&mut self, callable: &str) {
+        callable.clone_into(&mut self.manifest.application);
+    }
+
     pub fn first_page(&self) -> &str {
         &self.manifest.first_page
     }

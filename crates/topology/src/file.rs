@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::application::{Application, Manifest};
+use crate::diff::masks::{self, Mask};
 use crate::kinds::{self, Kind, Role};
 use crate::state;
 
@@ -30,6 +31,8 @@ pub struct Topology {
     pub hops: Vec<Hop>,
     /// What is known to be different here, and why.
     pub differs: Vec<Difference>,
+    /// What may be different in a comparison with another one, and why.
+    pub masks: Vec<Mask>,
 }
 
 /// The file, key by key.
@@ -44,6 +47,8 @@ struct File {
     hop: Vec<HopEntry>,
     #[serde(default)]
     differs: Vec<Difference>,
+    #[serde(default)]
+    mask: Vec<masks::Entry>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,6 +199,7 @@ impl Topology {
             database_hop: Hop::of_database(database, host)?,
             hops,
             differs: entries.differs,
+            masks: entries.mask.iter().map(Mask::of).collect::<Result<_>>()?,
         };
         topology.check()?;
         Ok(topology)

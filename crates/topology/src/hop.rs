@@ -1,5 +1,6 @@
 //! One hop that runs: its process, its keeper, its logs; how it becomes ready and how it ends.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -74,7 +75,9 @@ impl Running {
         let (mut command, mut logs) = (launch.command, launch.logs);
         let output = place.folder.join("output.log");
         logs.push(output.clone());
-        command.envs(place.subject.variables.iter().map(|(name, value)| (name, value)));
+        for (name, value) in &place.subject.variables {
+            set(&mut command, name, value);
+        }
         command.envs(&place.hop.env);
         let mut sockets = place.also_unlinks.clone();
         if let Address::Unix(socket) = &place.listen {
@@ -289,6 +292,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Variables of the application's go before the server's own, but for where packages are: both need theirs.
+fn set(command: &mut Command, name: &str, value: &str) {
+    let theirs = command.get_envs().find(|(known, _)| *known == name);
+    let mut value = OsString::from(value);
+    if let (Some((_, Some(theirs))), "PYTHONPATH") = (theirs, name) {
+        value.push(":");
+        value.push(theirs);
+    }
+    command.env(name, value);
 }
 
 async fn notified(notify: UnixDatagram) {

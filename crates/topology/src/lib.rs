@@ -43,6 +43,8 @@ pub mod faults; // what users see of a fault, and what was expected
 
 pub mod trail; // which lines of the logs a request left
 
+pub mod diff; // the same requests through two of them
+
 pub mod command; // what is typed
 mod matrix_page;
 

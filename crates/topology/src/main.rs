@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{faults, kinds, matrix, test, up};
+use topology::command::{diff, faults, kinds, matrix, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -24,6 +24,8 @@ enum Command {
     Up(up::Up),
     /// Start a topology, run a suite of requests against it, and stop it
     Test(test::Test),
+    /// Send the same requests through two topologies, and show what anybody could tell them apart by
+    Diff(diff::Diff),
     /// Let topologies suffer faults under load, and tell what users saw of each
     Faults(faults::Faults),
     /// The suites of some applications on some topologies, and a page of what came of it
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         match command {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
+            Command::Diff(options) => diff::run(options, places).await,
             Command::Faults(options) => faults::run(options, places).await,
             Command::Matrix(options) => matrix::run(options, places).await,
             Command::Kinds => Ok(kinds::run(&places)),

@@ -64,7 +64,12 @@ pub(crate) fn copy(from: &Path, into: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target)?;
+            fs::copy(entry.path(), &target)?;
+            // By which web servers make an ETag: two runs are to answer with the same.
+            File::options()
+                .write(true)
+                .open(&target)?
+                .set_modified(entry.metadata()?.modified()?)?;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use suite::wire::Request;
-use suite::{Outcome, Turn};
+use suite::{EntryOutcome, Outcome, Turn};
 
 use crate::hop::Running;
 
@@ -69,12 +69,23 @@ impl Trail {
 
     /// The field for the request that is sent now. The same for the same request of any two runs.
     pub fn field(&self, turn: Turn<'_>) -> (String, String) {
-        let mut marks = self.marks.lock().expect("nobody panics while holding it");
-        let id = format!("ca{:014x}{:016x}", marks.len() + 1, turn.line);
+        let count = self.marks.lock().expect("nobody panics while holding it").len();
+        let id = format!("ca{:014x}{:016x}", count + 1, turn.line);
         let value = format!("00-{id}-{:016x}-01", turn.number);
-        let length = |file: &Written| file.path.metadata().map_or(0, |about| about.len());
-        marks.push(Mark { id, lengths: self.files.iter().map(length).collect() });
+        self.mark(id);
         (FIELD.to_owned(), value)
+    }
+
+    /// What comes from now on is of no request, unless it says so.
+    pub fn end(&self) {
+        self.mark(String::new());
+    }
+
+    fn mark(&self, id: String) {
+        let length = |file: &Written| file.path.metadata().map_or(0, |about| about.len());
+        let lengths = self.files.iter().map(length).collect();
+        let mut marks = self.marks.lock().expect("nobody panics while holding it");
+        marks.push(Mark { id, lengths });
     }
 
     /// To be called when every hop has ended, and so has written everything.
@@ -132,13 +143,8 @@ impl std::fmt::Display for Line {
 
 /// `METHOD TARGET` of each, as access logs write it.
 fn requests(outcome: &Outcome) -> HashMap<&str, String> {
-    let entries = outcome.entries();
-    let sent = entries.flat_map(|entry| {
-        let whole = entry.exchanges.iter().map(|exchange| &exchange.request);
-        whole.chain(entry.broken.as_ref().map(|broken| &broken.request))
-    });
     let mut requests = HashMap::new();
-    for request in sent {
+    for request in outcome.entries().flat_map(EntryOutcome::requests) {
         let field = request.fields.iter().find(|field| field.is(FIELD));
         let text = field.and_then(|field| std::str::from_utf8(&field.value).ok());
         if let Some(id) = text.and_then(id_in) {

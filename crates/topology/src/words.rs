@@ -37,6 +37,19 @@ pub fn replace(text: &str, pairs: &BTreeMap<String, String>, words: &Words) -> R
     Ok(replaced)
 }
 
+/// Whether a name is meant by a pattern in which `*` stands for any letters.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            name.char_indices()
+                .map(|(at, _)| at)
+                .chain([name.len()])
+                .any(|at| matches(rest, &name[at..]))
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +61,21 @@ mod tests {
         let error = fill("@{prot}", &words).unwrap_err().to_string();
         assert_eq!(error, "unknown \"@{prot}\": there are port");
         assert!(fill("@{port", &words).is_err());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, name, expected) in [
+            ("static.hurl", "static.hurl", true),
+            ("static_*.hurl", "static_files.hurl", true),
+            ("static_*.hurl", "static_.hurl", true),
+            ("static_*.hurl", "pages.hurl", false),
+            ("*", "anything", true),
+            ("*a*é", "banané", true),
+            ("a*", "ba", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
     }
 
     #[test]

@@ -69,6 +69,21 @@ fn what_is_compressed_is_still_the_same() {
 }
 
 #[test]
+fn the_head_of_what_comes_from_elsewhere() {
+    let edge = edge(
+        "location /up/ { proxy_pass http://127.0.0.1:%%PORT%%/plain/; gzip_vary on; }
+         location /plain/ { alias %%DIR%%/www/; gzip off; }",
+    );
+    let head = edge.request("HEAD", "/up/a.html", &[], b"");
+    assert!(!is_compressed(&head));
+    assert_eq!(head.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(head.header("content-length"), Some("100"));
+    let head = edge.request("HEAD", "/up/a.html", &["Accept-Encoding: gzip"], b"");
+    assert!(is_compressed(&head));
+    assert_eq!(head.header("content-length"), None);
+}
+
+#[test]
 fn what_is_not_worth_it() {
     let edge = edge("location /long/ { alias %%DIR%%/www/; gzip_min_length 1000; }");
     for path in ["/tiny.html", "/a.bin", "/long/a.html"] {

@@ -75,8 +75,10 @@ async fn a_proxy_is_made_shown_changed_and_deleted() {
         assert_eq!(answer, (200, down.clone()));
         client.ends().await;
         Peer::connect(&listen).await.map(|_| ()).unwrap_err();
-        // What a client was shown it may send back.
-        assert_eq!(api.json(method, "/proxies/a%20b", shown.clone()).await, (200, shown.clone()));
+        // What a client has seen it sends back, with toxics that may have gone since.
+        let mut seen = shown.clone();
+        seen["toxics"] = json!([{"name": "gone", "type": "latency"}]);
+        assert_eq!(api.json(method, "/proxies/a%20b", seen).await, (200, shown.clone()));
         client = Peer::connect(&listen).await.unwrap();
         converse(&mut client, &mut stand.accept().await).await;
     }
@@ -161,6 +163,13 @@ async fn what_is_wrong_is_refused_by_name() {
             "cannot listen on",
         ),
         ("POST", "/proxies", json!([]), 400, "bad request body"),
+        (
+            "POST",
+            "/proxies",
+            json!({"name": "q", "upstream": "a:1", "toxics": [{}]}),
+            400,
+            "\"toxics\" can not be",
+        ),
         ("POST", "/proxies/p", json!({"name": "other"}), 400, "\"name\" can not be changed"),
         (
             "POST",

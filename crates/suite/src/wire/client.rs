@@ -40,7 +40,11 @@ impl Client {
     /// The cookies that go with a request there.
     pub fn cookies(&self, url: &Url) -> Vec<(String, String)> {
         let values = self.jar.get_request_values(url);
-        values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        let mut cookies: Vec<(String, String)> =
+            values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // The jar has no order; two runs are to send the same.
+        cookies.sort();
+        cookies
     }
 
     pub async fn send(

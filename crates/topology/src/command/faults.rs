@@ -69,9 +69,9 @@ async fn suffered(
 
 fn told(outcome: &Outcome) -> String {
     let verdict = if outcome.failures.is_empty() { "ok" } else { "NOT AS EXPECTED" };
-    let [_, right, otherwise, slowest, back, ended] = row(outcome);
+    let [_, right, otherwise, slowest, outage, back, ended] = row(outcome);
     let mut told = format!(
-        "  {:<24} {verdict}: right {right}; otherwise {otherwise}; slowest {slowest}; back after {back}; started again {ended}\n",
+        "  {:<24} {verdict}: right {right}; otherwise {otherwise}; slowest {slowest}; outage {outage}; back after {back}; started again {ended}\n",
         outcome.fault
     );
     for failure in &outcome.failures {

@@ -1,5 +1,6 @@
 //! What is typed, each command a file: the same for `causeway-topology` and for `cargo xtask`.
 
+pub mod diff;
 pub mod faults;
 pub mod kinds;
 pub mod matrix;

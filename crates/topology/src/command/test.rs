@@ -15,6 +15,7 @@ use crate::file::Difference;
 use crate::kinds::Places;
 use crate::progress::Progress;
 use crate::trail::{Trail, Trails};
+use crate::words;
 use crate::{Options, Stack, Topology};
 
 #[derive(Args, Debug)]
@@ -90,6 +91,7 @@ pub async fn tested(topology: &Topology, how: &Options, suite: &Suite) -> Result
     let trail = Trail::through(&stack.hops);
     let target = target(&stack, &trail);
     let mut outcome = suite.run(&target).await?;
+    trail.end();
     let ended = stack.hops.iter().filter(|hop| !hop.process.alive());
     let ended = ended.map(|hop| hop.name.clone()).collect();
     let mut versions = stack.subject.environment.versions()?;
@@ -119,28 +121,13 @@ pub(crate) fn target(stack: &Stack, trail: &Trail) -> Target {
 }
 
 fn log(trails: &Trails, entry: &suite::EntryOutcome) -> Vec<String> {
-    let whole = entry.exchanges.iter().map(|exchange| &exchange.request);
-    let requests = whole.chain(entry.broken.as_ref().map(|broken| &broken.request));
-    requests.flat_map(|request| trails.of(request)).map(ToString::to_string).collect()
+    entry.requests().flat_map(|request| trails.of(request)).map(ToString::to_string).collect()
 }
 
 /// Whether this file of the suite is meant.
 fn concerns(differs: &Difference, file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    matches(&differs.suite, &name)
-}
-
-/// `*` stands for any letters.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
-            name.char_indices()
-                .map(|(at, _)| at)
-                .chain([name.len()])
-                .any(|at| matches(rest, &name[at..]))
-        }),
-    }
+    words::matches(&differs.suite, &name)
 }
 
 /// What was named; else the application's own, in the nearest folder above the topology's file that has
@@ -161,24 +148,4 @@ pub(crate) fn suite_of(named: Option<&Path>, topology: &Topology) -> Result<Path
     // Shorter to read.
     let here = std::env::current_dir().unwrap_or_default();
     Ok(found.strip_prefix(&here).map(Path::to_owned).unwrap_or(found))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_letters() {
-        for (pattern, name, expected) in [
-            ("static.hurl", "static.hurl", true),
-            ("static_*.hurl", "static_files.hurl", true),
-            ("static_*.hurl", "static_.hurl", true),
-            ("static_*.hurl", "pages.hurl", false),
-            ("*", "anything", true),
-            ("*a*é", "banané", true),
-            ("a*", "ba", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
 use super::scenario::{Step, Whom};
@@ -15,6 +17,9 @@ use crate::kinds::Role;
 use crate::probe::Address;
 use crate::process::Process;
 use crate::sys::{self, Limit};
+
+/// What is killed is gone at once, but for a machine that is very busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// More than any disk of a hop's that a fault asks for.
 const LARGEST_DISK: u64 = 1 << 30;
@@ -68,6 +73,15 @@ impl Step {
             Step::Signal { hop: name, signal, to } => {
                 let processes = processes(hop(stack, name)?, *to)?;
                 processes.iter().for_each(|process| process.signal(*signal));
+                if *signal == Signal::SIGKILL {
+                    for process in &processes {
+                        ensure!(
+                            process.gone_within(PATIENCE).await,
+                            "process {} survives SIGKILL",
+                            process.pid
+                        );
+                    }
+                }
                 match signal {
                     Signal::SIGSTOP => processes.into_iter().map(Undo::Continue).collect(),
                     _ => Vec::new(),

@@ -62,7 +62,6 @@ struct Records {
 pub(super) struct Visitor {
     request: Request,
     limits: Limits,
-    keep_alive: bool,
     clients: usize,
     /// For https.
     authority: Option<std::path::PathBuf>,
@@ -102,8 +101,8 @@ impl Visitor {
         let time = Duration::from_secs_f64(plan.patience);
         let limits = Limits { time, connect: time, max_body: LARGEST_BODY };
         let authority = stack.authority.clone();
-        let (keep_alive, clients) = (plan.keep_alive, plan.clients);
-        Ok(Visitor { request, limits, keep_alive, clients, authority, right: Right::default() })
+        let clients = plan.clients;
+        Ok(Visitor { request, limits, clients, authority, right: Right::default() })
     }
 
     /// Asks twice what the right answer is.

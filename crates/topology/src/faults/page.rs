@@ -11,7 +11,8 @@ of these topologies while a few clients kept asking. *Right* are the answers tha
 the fault; *otherwise* is what users saw instead: a status, or an answer that was `wrong`, `cut`, or missing
 because the connection was `closed` or `refused`, or because of a `timeout` of their own. *Back after* is the
 time from the end of the fault to the first right answer. A hop that did not survive was started again
-when the fault was over, as an init system would. Numbers differ from run to run; what is asserted is in
+when the fault was over, as an init system would. *Outage* is the longest time in which
+nobody got the right answer. Numbers differ from run to run; what is asserted is in
 the files.
 ";
 
@@ -36,8 +37,11 @@ pub(crate) fn page(outcomes: &[Outcome]) -> String {
         let of_it: Vec<&Outcome> =
             outcomes.iter().filter(|outcome| outcome.fault == fault).collect();
         line(&mut page, &format!("## {fault}\n\n{}\n", of_it[0].about));
-        line(&mut page, "| topology | right | otherwise | slowest | back after | started again |");
-        line(&mut page, "| --- | --- | --- | --- | --- | --- |");
+        line(
+            &mut page,
+            "| topology | right | otherwise | slowest | outage | back after | started again |",
+        );
+        line(&mut page, "| --- | --- | --- | --- | --- | --- | --- |");
         for outcome in &of_it {
             line(&mut page, &format!("| {} |", row(outcome).join(" | ")));
         }
@@ -54,7 +58,7 @@ pub(crate) fn page(outcomes: &[Outcome]) -> String {
 }
 
 /// What is told of an outcome, in this order, here and in the terminal.
-pub(crate) fn row(outcome: &Outcome) -> [String; 6] {
+pub(crate) fn row(outcome: &Outcome) -> [String; 7] {
     let none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let seen = outcome.not_right.iter().map(|(seen, times)| format!("{seen} × {times}"));
     [
@@ -62,6 +66,7 @@ pub(crate) fn row(outcome: &Outcome) -> [String; 6] {
         outcome.right.to_string(),
         none(seen.collect::<Vec<_>>().join(", ")),
         format!("{} ms", outcome.slowest.as_millis()),
+        format!("{} ms", outcome.outage.as_millis()),
         outcome
             .recovery
             .map_or_else(|| "never".to_owned(), |time| format!("{} ms", time.as_millis())),

@@ -35,6 +35,8 @@ pub struct Outcome {
     /// What else users saw, and how often.
     pub not_right: BTreeMap<String, usize>,
     pub slowest: Duration,
+    /// The longest time in which no right answer came.
+    pub outage: Duration,
     /// From the end of the fault to the first right answer; `None` when none came.
     pub recovery: Option<Duration>,
     /// The hops that had to be started again.
@@ -58,8 +60,8 @@ pub struct Table<'a> {
     topology: &'a Topology,
     places: Places,
     progress: Progress,
-    /// The one that was used last, and what it was made for.
-    standing: Option<(Made, Stack)>,
+    /// Each with what it was made for.
+    standing: Vec<(Made, Stack)>,
 }
 
 /// What a stack is made for.
@@ -73,7 +75,7 @@ struct Made {
 
 impl<'a> Table<'a> {
     pub fn of(topology: &'a Topology, places: &Places, progress: Progress) -> Table<'a> {
-        Table { topology, places: places.clone(), progress, standing: None }
+        Table { topology, places: places.clone(), progress, standing: Vec::new() }
     }
 
     /// Lets a topology suffer a fault.
@@ -84,16 +86,20 @@ impl<'a> Table<'a> {
             own_application: scenario.needs_own_application(),
             peculiar_to: (!scenario.hop.is_empty()).then(|| scenario.name.clone()),
         };
-        let mut stack = match self.standing.take() {
-            Some((same, stack)) if same == made => stack,
-            _ => self.start(scenario, &made).await?,
+        let standing = self.standing.iter().position(|(same, _)| *same == made);
+        let mut stack = match standing {
+            Some(at) => self.standing.remove(at).1,
+            None => self.start(scenario, &made).await?,
         };
         let _step = self.progress.step(&format!("{}: {}", self.topology.name, scenario.name));
         let workers = workers(&stack);
         let outcome = suffer(scenario, &self.topology.name, &mut stack).await?;
-        if outcome.ended.is_empty() && outcome.recovery.is_some() && settled(&stack, &workers).await
+        if scenario.hop.is_empty()
+            && outcome.ended.is_empty()
+            && outcome.recovery.is_some()
+            && settled(&stack, &workers).await
         {
-            self.standing = Some((made, stack));
+            self.standing.push((made, stack));
         }
         Ok(outcome)
     }
@@ -163,6 +169,7 @@ async fn suffer(scenario: &Scenario, topology: &str, stack: &mut Stack) -> Resul
         right: records.iter().filter(|record| record.right()).count(),
         not_right: not_right(&records),
         slowest: slowest(&records),
+        outage: outage(&records),
         recovery,
         ended,
         lines,
@@ -186,6 +193,17 @@ fn slowest(records: &[Record]) -> Duration {
         .map(|record| record.took)
         .max()
         .unwrap_or_default()
+}
+
+fn outage(records: &[Record]) -> Duration {
+    let mut ends: Vec<Instant> = records
+        .iter()
+        .filter(|record| record.right())
+        .map(|record| record.begun + record.took)
+        .collect();
+    ends.sort();
+    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.max().unwrap_or_default()
 }
 
 fn workers(stack: &Stack) -> Vec<usize> {

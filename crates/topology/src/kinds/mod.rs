@@ -37,6 +37,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn forwards(&self, _protocol: Protocol) -> bool {
         false
     }
+    /// Whether it is told which application to call; else it asks the application's own settings.
+    fn calls_by_name(&self) -> bool {
+        true
+    }
     /// Where it is; an error names the command that installs it.
     fn find(&self, places: &Places) -> Result<Found>;
     /// Writes what it reads, and says how it is started.

@@ -142,7 +142,7 @@ impl Gzip {
     fn suits(&self, response: &Response) -> bool {
         let length = response.body.length();
         matches!(response.status, 200 | 403 | 404)
-            && !matches!(response.body, Body::Empty | Body::Absent(_) | Body::Tunnel(_))
+            && !matches!(response.body, Body::Empty | Body::Tunnel(_))
             && !response.headers.contains("content-encoding")
             && length.is_none_or(|length| length >= self.min_length.or(20))
             && response.content_type.as_deref().is_some_and(|kind| self.types.has(kind, HTML))
