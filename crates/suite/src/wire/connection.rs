@@ -23,7 +23,7 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a server that said it would close is given to do so.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {
     fn socket(&self) -> &TcpStream;
 }
 
