@@ -9,13 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::progress::Progress;
 use crate::workspace::{self, Profile};
 
-const PACKAGES: [&str; 5] = [
-    "causeway-edge",
-    "causeway-gateway",
-    "causeway-app-host",
-    "causeway-client",
-    "causeway-topology",
-];
+const PACKAGES: [&str; 4] =
+    ["causeway-edge", "causeway-gateway", "causeway-app-host", "causeway-client"];
 
 /// The folder with the programs in it, brought up to date.
 pub fn build(profile: Profile, progress: Progress) -> Result<PathBuf> {
