@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
 use crate::database;
-use crate::file::{Hop, Listen, Topology};
+use crate::file::{Hop, Listen, Protocol, Topology};
 use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
@@ -95,15 +95,6 @@ impl Stack {
         let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
 
         let mut hops = Vec::new();
-        let mut start = async |place: Place<'_>, found: &Found| -> Result<()> {
-            fs::create_dir_all(&place.folder)?;
-            let _step =
-                options.progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
-            let mut running = Running::start(&place, found)?;
-            running.until_ready(&place).await?;
-            hops.push(running);
-            Ok(())
-        };
         let namespace = |hop: &Hop| Some(&hosts.as_ref()?.host(hop.host.as_deref())?.namespace);
         if let (Some(server), Some(hop)) = (&server, &topology.database_hop) {
             let place = Place {
@@ -113,11 +104,12 @@ impl Stack {
                 folder: server.folder.clone(),
                 listen: server.address.clone(),
                 upstreams: Vec::new(),
+                upstream_protocol: Protocol::Http,
                 subject: &subject,
                 tls: None,
                 namespace: namespace(hop),
             };
-            start(place, &server.found).await?;
+            hops.push(start(&place, &server.found, options.progress).await?);
         }
         for (at, hop) in topology.hops.iter().enumerate().rev() {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
@@ -128,12 +120,13 @@ impl Stack {
                     hop,
                     listen: listen.clone(),
                     upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
+                    upstream_protocol: topology.protocol_behind(at),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
                     namespace: namespace(hop),
                     name,
                 };
-                start(place, &found[at]).await?;
+                hops.push(start(&place, &found[at], options.progress).await?);
             }
         }
         hops.reverse();
@@ -194,6 +187,15 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.hops.iter_mut().for_each(Running::cut);
     }
+}
+
+/// Once it can be used.
+async fn start(place: &Place<'_>, found: &Found, progress: Progress) -> Result<Running> {
+    fs::create_dir_all(&place.folder)?;
+    let _step = progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
+    let mut running = Running::start(place, found)?;
+    running.until_ready(place).await?;
+    Ok(running)
 }
 
 /// The database's server before it runs, when it is one.
