@@ -115,6 +115,10 @@ pub struct Hop {
     pub env: BTreeMap<String, String>,
     /// A machine of its own: a network namespace.
     pub host: Option<String>,
+    /// Whom its workers run as, when it is started by root. Only faults ask for that.
+    pub user: Option<String>,
+    /// How many bytes its folder `temp` holds, which then is a file system of its own. Only faults ask for that.
+    pub disk: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -285,6 +289,8 @@ impl Hop {
             flags: Vec::new(),
             env: BTreeMap::new(),
             host,
+            user: None,
+            disk: None,
         }))
     }
 
@@ -365,6 +371,8 @@ impl Hop {
             flags: entry.flags,
             env: entry.env,
             host: entry.host,
+            user: None,
+            disk: None,
             name,
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod export;
+pub mod faults;
 pub mod kinds;
 pub mod matrix;
 pub mod test;

@@ -156,6 +156,7 @@ impl Rehearsal<'_> {
             listen: socket.listen.clone(),
             upstreams,
             upstream_protocol: self.upstream_protocol,
+            also_unlinks: Vec::new(),
             subject: self.subject,
             tls: self.tls,
             namespace: None,

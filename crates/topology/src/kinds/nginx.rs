@@ -89,7 +89,8 @@ impl Kind for Nginx {
         let mut directives = String::from("daemon off;");
         if place.purpose == Purpose::Run && nix::unistd::geteuid().is_root() {
             // Else the workers would change to a user who may not even read this folder.
-            directives.push_str(" user root;");
+            let user = place.hop.user.as_deref().unwrap_or("root");
+            directives.push_str(&format!(" user {user};"));
         }
         if place.purpose == Purpose::Run && self.whose == Whose::Ours {
             directives.push_str(" otel_trace on; server_timing on;");
