@@ -74,7 +74,7 @@ fn systemd_takes_the_units() -> Result<()> {
         assert_eq!(verify(&units)?, "", "{name}");
     }
     let (_scratch, units) = units("default", "ProtectClock=", "ProtectClok=")?;
-    assert!(verify(&units)?.contains("Unknown key name 'ProtectClok'"));
+    assert!(verify(&units)?.contains("Unknown key 'ProtectClok'"));
     Ok(())
 }
 
