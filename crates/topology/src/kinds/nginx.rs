@@ -125,6 +125,7 @@ impl Kind for Nginx {
             notifies: false,
             takes_sockets: false,
             reopen: Some(Signal::SIGUSR1),
+            streams: ["/dev/stdout", "/dev/stderr"],
             trusting: &[],
         })
     }
