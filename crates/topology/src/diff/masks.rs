@@ -104,6 +104,7 @@ enum Unnamed {
     Calls,
     Input,
     Absent,
+    Anything,
     Inherited,
 }
 
@@ -206,6 +207,7 @@ impl Unnamed {
             Unnamed::Calls => Where::Calls,
             Unnamed::Input => Where::Input,
             Unnamed::Absent => Where::Absent,
+            Unnamed::Anything => Where::Anything,
             Unnamed::Inherited => Where::Inherited,
         }
     }
