@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use topology::command::export;
 
 mod bench;
 mod check;
@@ -58,6 +59,8 @@ enum Command {
     Directives(directives::Options),
     /// Write docs/settings.md, the manual page and the completions from the gateway's rows
     Settings(settings::Options),
+    /// Write a topology as the files of systemd, compose, Kubernetes or a Procfile
+    Export(export::Export),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
             Command::Settings(options) => settings::run(&options),
+            Command::Export(options) => export::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
             Command::Soak(options) => soak::run(options).await,

@@ -38,6 +38,8 @@ mod tls;
 pub mod hop;
 pub mod stack;
 
+pub mod export; // the same deployment, as the files of an engine that goes on where this ends
+
 pub mod trail; // which lines of the logs a request left
 
 pub mod diff; // the same requests through two of them
@@ -54,3 +56,8 @@ pub mod sys;
 
 pub use file::Topology;
 pub use stack::{Options, Stack};
+
+/// Its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

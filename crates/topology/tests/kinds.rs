@@ -9,7 +9,8 @@ use topology::kinds::ALL;
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../topologies");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(folder).expect("topologies ship").flatten();
+    let files = files.map(|entry| entry.path());
     let mut files: Vec<PathBuf> =
         files.filter(|file| file.extension().is_some_and(|ending| ending == "toml")).collect();
     files.sort();
@@ -20,7 +21,7 @@ fn shipped() -> Vec<PathBuf> {
 fn with_an_empty_path(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-topology"));
     command.args(arguments).env("PATH", "");
-    command.output().unwrap()
+    command.output().expect("cargo has built it")
 }
 
 fn text(bytes: &[u8]) -> String {
