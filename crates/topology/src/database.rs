@@ -126,6 +126,7 @@ impl Scratch<'_> {
             listen: address.clone(),
             upstreams: Vec::new(),
             upstream_protocol: Protocol::Http,
+            also_unlinks: Vec::new(),
             subject: &subject,
             tls: None,
             namespace: None,

@@ -115,6 +115,10 @@ pub struct Hop {
     pub env: BTreeMap<String, String>,
     /// A machine of its own: a network namespace.
     pub host: Option<String>,
+    /// Whom its workers run as, when it is started by root. Only faults ask for that.
+    pub user: Option<String>,
+    /// How many bytes its folder `temp` holds, which then is a file system of its own. Only faults ask for that.
+    pub disk: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +205,11 @@ impl Topology {
         Ok(self)
     }
 
+    /// What the hop in this place speaks to the one behind it.
+    pub(crate) fn protocol_behind(&self, at: usize) -> Protocol {
+        self.hops.get(at + 1).map_or(Protocol::Http, |next| next.protocol)
+    }
+
     fn check(&self) -> Result<()> {
         let Some((server, proxies)) = self.hops.split_last() else {
             bail!("a topology has at least one [[hop]]");
@@ -280,6 +289,8 @@ impl Hop {
             flags: Vec::new(),
             env: BTreeMap::new(),
             host,
+            user: None,
+            disk: None,
         }))
     }
 
@@ -360,6 +371,8 @@ impl Hop {
             flags: entry.flags,
             env: entry.env,
             host: entry.host,
+            user: None,
+            disk: None,
             name,
         })
     }

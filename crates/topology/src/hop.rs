@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 
+use crate::faults::away;
+use crate::hosts::Namespace;
 use crate::keeper::{Keeper, Lifeline, When};
 use crate::kinds::{Found, Kind, Ready};
 use crate::place::Place;
@@ -36,10 +39,32 @@ pub struct Running {
     pub address: Address,
     /// What it writes; its standard output and errors last.
     pub logs: Vec<PathBuf>,
-    ready: Ready,
+    recipe: Recipe,
     notify: Option<UnixDatagram>,
     keeper: Child,
     lifeline: Option<Lifeline>,
+}
+
+/// How it is started, and started again.
+#[derive(Debug)]
+struct Recipe {
+    command: Command,
+    output: PathBuf,
+    ready: Ready,
+    farewell: Signal,
+    /// What its keeper unlinks.
+    sockets: Vec<PathBuf>,
+    user: Option<sys::User>,
+    namespace: Option<OwnedFd>,
+    disk: Option<sys::Disk>,
+}
+
+/// What a start gives.
+struct Started {
+    keeper: Child,
+    lifeline: Lifeline,
+    process: Option<Process>,
+    notify: Option<UnixDatagram>,
 }
 
 impl Running {
@@ -47,44 +72,33 @@ impl Running {
         let kind = place.hop.kind;
         let launch =
             kind.launch(place, found).with_context(|| format!("hop \"{}\"", place.name))?;
-        let mut command = launch.command;
-        let mut logs = launch.logs;
+        let (mut command, mut logs) = (launch.command, launch.logs);
         let output = place.folder.join("output.log");
-        let file = File::options().create(true).append(true).open(&output)?;
-        logs.push(output);
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        logs.push(output.clone());
         for (name, value) in &place.subject.variables {
             set(&mut command, name, value);
         }
         command.envs(&place.hop.env);
-        let mut sockets = Vec::new();
+        let mut sockets = place.also_unlinks.clone();
         if let Address::Unix(socket) = &place.listen {
             sockets.push(socket.clone());
+            sockets.push(away(socket));
         }
-        let notify = match launch.ready {
-            Ready::Notify => {
-                let socket = place.folder.join("notify");
-                let notify = UnixDatagram::bind(&socket)?;
-                notify.set_nonblocking(true)?;
-                command.env("NOTIFY_SOCKET", &socket);
-                sockets.push(socket);
-                Some(notify)
-            }
-            Ready::Connect | Ready::Http | Ready::Says { .. } | Ready::Postgresql { .. } => {
-                command.env_remove("NOTIFY_SOCKET");
-                None
-            }
+        if launch.ready == Ready::Notify {
+            let socket = place.folder.join("notify");
+            command.env("NOTIFY_SOCKET", &socket);
+            sockets.push(socket);
+        } else {
+            command.env_remove("NOTIFY_SOCKET");
+        }
+        let disk = match place.hop.disk {
+            Some(bytes) => Some(sys::Disk::of(&place.folder.join("temp"), bytes)?),
+            None => None,
         };
-        let (keeper, lifeline) = Keeper::new(When::TheLifelineEnds, kind.farewell(), &sockets)?;
-        // Before the keeper, which then is in it as well.
-        if let Some(namespace) = &place.namespace {
-            sys::enter(&mut command, namespace.descriptor()?);
-        }
-        sys::keep(&mut command, keeper, kind.user()?);
-        let program = found.program.display();
-        let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
-        let process =
-            Process::of(keeper.id() as i32).and_then(|keeper| keeper.children().first().copied());
+        let namespace = place.namespace.map(Namespace::descriptor).transpose()?;
+        let (ready, farewell, user) = (launch.ready, kind.farewell(), kind.user()?);
+        let recipe = Recipe { command, output, ready, farewell, sockets, user, namespace, disk };
+        let Started { keeper, lifeline, process, notify } = recipe.start()?;
         let mut running = Running {
             name: place.name.clone(),
             of: place.hop.name.clone(),
@@ -94,7 +108,7 @@ impl Running {
             process: process.unwrap_or(Process { pid: keeper.id() as i32, started: 0 }),
             address: place.listen.clone(),
             logs,
-            ready: launch.ready,
+            recipe,
             notify,
             keeper,
             lifeline: Some(lifeline),
@@ -114,7 +128,7 @@ impl Running {
         let authority = place.tls.map(|tls| tls.authority.as_path());
         let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
-            match (self.ready, notify) {
+            match (self.recipe.ready, notify) {
                 (Ready::Notify, Some(notify)) => {
                     notified(notify).await;
                     // HAProxy says so before it would hear what it is told.
@@ -208,6 +222,30 @@ impl Running {
         Ok(())
     }
 
+    /// Starts it once more in its place, whatever is left of it ended first. Nobody waits until it can be
+    /// used.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.end();
+        let Started { keeper, lifeline, process, notify } = self.recipe.start()?;
+        (self.keeper, self.lifeline, self.notify) = (keeper, Some(lifeline), notify);
+        self.process = process.unwrap_or(Process { pid: self.keeper.id() as i32, started: 0 });
+        if process.is_none() {
+            return Err(self.failure("ended at once", ""));
+        }
+        Ok(())
+    }
+
+    /// Its own: configuration, logs.
+    pub fn folder(&self) -> &Path {
+        self.recipe.output.parent().expect("its output lies in its folder")
+    }
+
+    /// Those of its processes that answer requests, the oldest first.
+    pub fn workers(&self) -> Vec<Process> {
+        let children = self.process.children().into_iter();
+        children.filter(|child| self.kind.works(*child)).collect()
+    }
+
     /// Ends it at once, with everything that came from it.
     pub fn end(&mut self) {
         self.cut();
@@ -219,6 +257,53 @@ impl Running {
     pub(crate) fn cut(&mut self) {
         drop(self.lifeline.take());
     }
+}
+
+impl Recipe {
+    fn start(&self) -> Result<Started> {
+        let mut command = copy(&self.command);
+        let file = File::options().create(true).append(true).open(&self.output)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let named = command.get_envs().find(|(name, _)| *name == "NOTIFY_SOCKET");
+        let notify = match named.and_then(|(_, socket)| socket) {
+            Some(socket) => {
+                let notify = UnixDatagram::bind(socket)?;
+                notify.set_nonblocking(true)?;
+                Some(notify)
+            }
+            None => None,
+        };
+        let (keeper, lifeline) = Keeper::new(When::TheLifelineEnds, self.farewell, &self.sockets)?;
+        // Before the keeper, which then is in it as well.
+        if let Some(namespace) = &self.namespace {
+            sys::enter(&mut command, namespace.try_clone()?);
+        }
+        if let Some(disk) = &self.disk {
+            sys::mount(&mut command, disk.clone());
+        }
+        sys::keep(&mut command, keeper, self.user);
+        let program = Path::new(command.get_program()).display().to_string();
+        let keeper = command.spawn().with_context(|| format!("cannot start \"{program}\""))?;
+        let process =
+            Process::of(keeper.id() as i32).and_then(|keeper| keeper.children().first().copied());
+        Ok(Started { keeper, lifeline, process, notify })
+    }
+}
+
+/// The same command, not yet started: one that was started has its keeper in it.
+fn copy(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        copy.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
 }
 
 impl Drop for Running {

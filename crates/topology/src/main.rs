@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{diff, export, kinds, matrix, test, up};
+use topology::command::{diff, export, faults, kinds, matrix, refused, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -26,6 +26,8 @@ enum Command {
     Test(test::Test),
     /// Send the same requests through two topologies, and show what anybody could tell them apart by
     Diff(diff::Diff),
+    /// Let topologies suffer faults under load, and tell what users saw of each
+    Faults(faults::Faults),
     /// The suites of some applications on some topologies, and a page of what came of it
     Matrix(matrix::Matrix),
     /// Write it as the files of systemd, compose, Kubernetes or a Procfile
@@ -44,16 +46,11 @@ fn main() -> ExitCode {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
             Command::Diff(options) => diff::run(options, places).await,
+            Command::Faults(options) => faults::run(options, places).await,
             Command::Matrix(options) => matrix::run(options, places).await,
             Command::Export(options) => export::run(&options),
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    outcome.unwrap_or_else(|error| refused(&error))
 }

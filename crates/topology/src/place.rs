@@ -31,6 +31,8 @@ pub struct Place<'a> {
     pub upstreams: Vec<Address>,
     /// What is spoken there.
     pub upstream_protocol: Protocol,
+    /// Sockets of others that go when it goes.
+    pub(crate) also_unlinks: Vec<PathBuf>,
     pub subject: &'a Subject,
     /// When browsers come to it by https.
     pub tls: Option<&'a Tls>,

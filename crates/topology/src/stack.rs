@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use crate::file::{Hop, Listen, Protocol, Topology};
 use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
+use crate::links::{Link, Links, Wiring};
 use crate::place::{Place, Purpose};
 use crate::port::Port;
+use crate::prepared;
 use crate::probe::Address;
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
@@ -44,6 +47,10 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Keep the folder with configurations and logs.
     pub keep: bool,
+    /// Whether faults can be put between the hops.
+    pub links: Links,
+    /// Serve a copy of the application, which may then be spoilt.
+    pub own_application: bool,
 }
 
 /// A running topology. Dropping it ends every process of it.
@@ -55,6 +62,8 @@ pub struct Stack {
     /// Whom to trust when the URL is https.
     pub authority: Option<PathBuf>,
     pub subject: Subject,
+    /// The proxies between the hops, when there are some.
+    pub wiring: Option<Wiring>,
     /// The machines they are on, when these are several.
     pub hosts: Option<Hosts>,
     _entrance: Option<Entrance>,
@@ -74,13 +83,23 @@ impl Stack {
         let server = server(topology, options, &folder, hosts.as_ref())?;
         let mut ports = Vec::new();
         let addresses = addresses(topology, options, &run, hosts.as_ref(), &mut ports)?;
-        let subject = {
+        let (fronts, wiring) = fronts(topology, options, &run, &addresses, &mut ports).await?;
+        let mut subject = {
             let (topology, server) = (topology.clone(), server.clone());
             let (options, run) = (options.clone(), run.clone());
             on_a_thread(move || Subject::of(&topology, server.as_ref(), &options, &run)).await?
         };
+        if options.own_application {
+            let copy = run.join("application");
+            prepared::copy(&subject.application.folder, &copy)?;
+            subject.application.folder = copy;
+        }
+        if topology.hops.iter().any(|hop| hop.user.is_some()) {
+            // Whoever that is has to come by here to reach a socket.
+            fs::set_permissions(&run, fs::Permissions::from_mode(0o711))?;
+        }
         let first = &topology.hops[0];
-        let outside = match (&hosts, &addresses[0][0]) {
+        let outside = match (&hosts, &fronts[0][0]) {
             (None, Address::Tcp(address)) => *address,
             _ => loopback(loopback_port(options.port, &mut ports)?),
         };
@@ -105,6 +124,7 @@ impl Stack {
                 listen: server.address.clone(),
                 upstreams: Vec::new(),
                 upstream_protocol: Protocol::Http,
+                also_unlinks: Vec::new(),
                 subject: &subject,
                 tls: None,
                 namespace: namespace(hop),
@@ -119,11 +139,12 @@ impl Stack {
                     folder: run.join(&name),
                     hop,
                     listen: listen.clone(),
-                    upstreams: addresses.get(at + 1).cloned().unwrap_or_default(),
-                    upstream_protocol: topology
-                        .hops
-                        .get(at + 1)
-                        .map_or(Protocol::Http, |next| next.protocol),
+                    upstreams: fronts.get(at + 1).cloned().unwrap_or_default(),
+                    upstream_protocol: topology.protocol_behind(at),
+                    also_unlinks: wiring
+                        .iter()
+                        .flat_map(|wiring| wiring.sockets_of(&hop.name))
+                        .collect(),
                     subject: &subject,
                     tls: tls.as_ref().filter(|_| at == 0),
                     namespace: namespace(hop),
@@ -145,6 +166,7 @@ impl Stack {
             url,
             authority,
             subject,
+            wiring,
             hosts,
             _entrance: entrance,
             _ports: ports,
@@ -163,6 +185,28 @@ impl Stack {
         let mut hops = self.hops.iter();
         hops.find(|hop| hop.name == name || hop.of == name)
             .with_context(|| format!("there is no hop \"{name}\": there are {}", known()))
+    }
+
+    /// The way from one hop to the next, as `edge-gateway`, or to the first, as `client-edge`. The stack has
+    /// to be started with `Links::Faulty`.
+    pub fn link(&self, name: &str) -> Result<&Link> {
+        self.wiring
+            .as_ref()
+            .context("nothing can be put between these hops: start them with faulty links")?
+            .link(name)
+    }
+
+    /// Starts once more every hop that has ended, and names them. Nobody waits until they can be used.
+    pub(crate) async fn revive(&mut self) -> Result<Vec<String>> {
+        let mut revived = Vec::new();
+        for hop in self.hops.iter_mut().filter(|hop| !hop.process.alive()) {
+            hop.start_again()?;
+            if let Some(wiring) = &self.wiring {
+                wiring.mend(&hop.of).await?;
+            }
+            revived.push(hop.name.clone());
+        }
+        Ok(revived)
     }
 
     /// Which hop has ended, when one does that nobody stopped.
@@ -238,23 +282,63 @@ fn addresses(
                 Ok(Address::Tcp((host.address, port).into()))
             }
             (Listen::Tcp, None) => {
-                let wanted = options.port.filter(|_| at == 0);
+                // With a proxy before it, it is the proxy that browsers come to.
+                let wanted = options.port.filter(|_| at == 0 && options.links == Links::Direct);
                 Ok(Address::Tcp(loopback(loopback_port(wanted, ports)?)))
             }
-            (Listen::Unix, _) => {
-                let socket = run.join(format!("{}.sock", instance(hop, number)));
-                let length = socket.as_os_str().len();
-                ensure!(
-                    length <= LONGEST_SOCKET,
-                    "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: set TMPDIR to a shorter folder",
-                    socket.display()
-                );
-                Ok(Address::Unix(socket))
-            }
+            (Listen::Unix, _) => socket(run, &instance(hop, number)),
         });
         addresses.push(of_hop.collect::<Result<Vec<Address>>>()?);
     }
     Ok(addresses)
+}
+
+/// Where each hop is found by the one before it: itself, or the proxy that lies between.
+async fn fronts(
+    topology: &Topology,
+    options: &Options,
+    run: &Path,
+    addresses: &[Vec<Address>],
+    ports: &mut Vec<Port>,
+) -> Result<(Vec<Vec<Address>>, Option<Wiring>)> {
+    if options.links == Links::Direct {
+        return Ok((addresses.to_vec(), None));
+    }
+    ensure!(
+        topology.hops.iter().all(|hop| hop.host.is_none()),
+        "no faults can be put between hops that have hosts of their own yet"
+    );
+    let mut wiring = Wiring::new(run).await?;
+    let mut fronts = Vec::new();
+    for (at, hop) in topology.hops.iter().enumerate() {
+        let left = at.checked_sub(1).map_or("client", |left| topology.hops[left].name.as_str());
+        let mut of_hop = Vec::new();
+        for (number, back) in addresses[at].iter().enumerate() {
+            let instance = instance(hop, number);
+            let front = match back {
+                Address::Tcp(_) => {
+                    let wanted = options.port.filter(|_| at == 0);
+                    Address::Tcp(loopback(loopback_port(wanted, ports)?))
+                }
+                Address::Unix(_) => socket(run, &format!("{left}-{instance}"))?,
+            };
+            wiring.add(left, (&hop.name, &instance), front.clone(), back).await?;
+            of_hop.push(front);
+        }
+        fronts.push(of_hop);
+    }
+    Ok((fronts, Some(wiring)))
+}
+
+fn socket(run: &Path, name: &str) -> Result<Address> {
+    let socket = run.join(format!("{name}.sock"));
+    let length = socket.as_os_str().len();
+    ensure!(
+        length <= LONGEST_SOCKET,
+        "\"{}\" is {length} bytes long, and a unix socket's name has {LONGEST_SOCKET} at most: set TMPDIR to a shorter folder",
+        socket.display()
+    );
+    Ok(Address::Unix(socket))
 }
 
 /// This one, if it is free; else any.

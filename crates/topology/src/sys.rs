@@ -2,11 +2,14 @@
 //! is here.
 #![expect(unsafe_code, reason = "pre_exec runs in the forked child, which only unsafe can promise")]
 
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
+use nix::mount::{self, MsFlags};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -15,6 +18,7 @@ use nix::unistd::{
 };
 
 use crate::keeper::Keeper;
+use crate::process::Process;
 
 /// Somebody whom root can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,68 @@ pub(crate) fn enter(command: &mut Command, namespace: OwnedFd) {
     let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
     // SAFETY: setns is one system call.
     unsafe { command.pre_exec(enter) };
+}
+
+/// A file system of its own for a program, and as small as one likes. It is in memory and seen by that
+/// program's processes only, so it goes with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    folder: CString,
+    options: CString,
+}
+
+impl Disk {
+    /// To be mounted on a folder, which is made.
+    pub(crate) fn of(folder: &Path, bytes: u64) -> io::Result<Disk> {
+        std::fs::create_dir_all(folder)?;
+        let folder = CString::new(folder.as_os_str().as_encoded_bytes())?;
+        Ok(Disk { folder, options: CString::new(format!("size={bytes},mode=1777"))? })
+    }
+}
+
+/// The command sees the disk; nobody else does. Needs root.
+pub(crate) fn mount(command: &mut Command, disk: Disk) {
+    let mount = move || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let (nothing, private) = (None::<&CStr>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+        mount::mount(nothing, c"/", nothing, private, nothing)?;
+        let (tmpfs, folder) = (Some(c"tmpfs"), disk.folder.as_c_str());
+        let options = Some(disk.options.as_c_str());
+        Ok(mount::mount(tmpfs, folder, tmpfs, MsFlags::empty(), options)?)
+    };
+    // SAFETY: two system calls with strings that were made before the fork.
+    unsafe { command.pre_exec(mount) };
+}
+
+/// What a process may have at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Descriptors.
+    OpenFiles,
+    /// Bytes of address space.
+    Memory,
+}
+
+/// Sets the limit of another process, and tells which one it had.
+pub fn limit(process: Process, limit: Limit, most: u64) -> io::Result<u64> {
+    use nix::libc;
+    let resource = match limit {
+        Limit::OpenFiles => libc::RLIMIT_NOFILE,
+        Limit::Memory => libc::RLIMIT_AS,
+    };
+    let mut had = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one rlimit there; nothing is set by a null pointer.
+    let got = unsafe { libc::prlimit(process.pid, resource, std::ptr::null(), &raw mut had) };
+    io_result(got)?;
+    let new = libc::rlimit { rlim_cur: most, ..had };
+    // SAFETY: the kernel reads one rlimit there; nothing is told to a null pointer.
+    let set = unsafe { libc::prlimit(process.pid, resource, &raw const new, std::ptr::null_mut()) };
+    io_result(set)?;
+    Ok(had.rlim_cur)
+}
+
+fn io_result(code: i32) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The child gets `SIGTERM` when the thread that starts it ends, however that happens: a `kill -9` of

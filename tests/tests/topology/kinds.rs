@@ -148,7 +148,7 @@ async fn a_broken_configuration_fails_at_once_with_what_the_program_says_of_it()
         ("haproxy", "haproxy.cfg:1"),
         ("apache", "Configuration error"),
         ("uwsgi", "--socket option is missing"),
-        ("gunicorn", "gunicorn.conf.py"),
+        ("gunicorn", "SyntaxError"),
     ] {
         let behind = if matches!(kind, "uwsgi" | "gunicorn") { "" } else { GATEWAY };
         let hops = format!("[[hop]]\nkind = \"{kind}\"\nconfig = \"broken\"\n{behind}");

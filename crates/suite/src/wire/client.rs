@@ -18,13 +18,13 @@ use super::exchange::{Broken, Cause, Connected, Ending, Exchange, Framing, Reque
 
 /// What one exchange may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) time: Duration,
-    pub(crate) connect: Duration,
-    pub(crate) max_body: usize,
+pub struct Limits {
+    pub time: Duration,
+    pub connect: Duration,
+    pub max_body: usize,
 }
 
-pub(crate) struct Client {
+pub struct Client {
     jar: CookieStore,
     idle: HashMap<String, Connection>,
     tls: Option<TlsConnector>,
@@ -33,12 +33,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(tls: Option<TlsConnector>, elsewhere: Option<(String, SocketAddr)>) -> Self {
+    pub fn new(tls: Option<TlsConnector>, elsewhere: Option<(String, SocketAddr)>) -> Self {
         Client { jar: CookieStore::default(), idle: HashMap::new(), tls, elsewhere }
     }
 
     /// The cookies that go with a request there.
-    pub(crate) fn cookies(&self, url: &Url) -> Vec<(String, String)> {
+    pub fn cookies(&self, url: &Url) -> Vec<(String, String)> {
         let values = self.jar.get_request_values(url);
         let mut cookies: Vec<(String, String)> =
             values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -47,7 +47,7 @@ impl Client {
         cookies
     }
 
-    pub(crate) async fn send(
+    pub async fn send(
         &mut self,
         request: Request,
         limits: Limits,

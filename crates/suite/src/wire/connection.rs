@@ -23,7 +23,7 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a server that said it would close is given to do so.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {
     fn socket(&self) -> &TcpStream;
 }
 
@@ -137,10 +137,13 @@ impl Connection {
         }
         let closes =
             says_close(request.version, &request.fields) || says_close(head.version, &head.fields);
-        if !closes {
-            return Ok(Ending::Kept);
-        }
         let mut surplus = self.unread.len();
+        if !closes {
+            return match surplus {
+                0 => Ok(Ending::Kept),
+                bytes => Err(Cause::Surplus { bytes }),
+            };
+        }
         let until_closed = async {
             let mut bytes = [0; 4096];
             // An error ends it as well as an end does: the answer was whole.

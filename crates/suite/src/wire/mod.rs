@@ -8,10 +8,10 @@ mod exchange; // one request and its answer: what everybody else reads
 mod answer; // an answer, read from a stream
 mod connection; // one connection, and one exchange over it
 mod tls;
-mod client; // connections and cookies of one file
+mod client; // connections and cookies of one visitor
 
 pub use exchange::{Broken, Cause, Connected, Ending, Exchange, Field, Framing, Head, Request};
 pub use http1::Version;
 
-pub(crate) use client::{Client, Limits};
-pub(crate) use tls::trust;
+pub use client::{Client, Limits};
+pub use tls::trust;

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::target::TargetError;
 
-pub(crate) fn trust(ca: &Path) -> Result<TlsConnector, TargetError> {
+pub fn trust(ca: &Path) -> Result<TlsConnector, TargetError> {
     let refuse = |error: String| TargetError::Ca { file: ca.to_owned(), error };
     let mut roots = RootCertStore::empty();
     let certificates =

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::follow::{Follow, From, Source};
 use crate::kinds::Places;
 use crate::progress::Progress;
-use crate::{Options, Stack, Topology};
+use crate::{Links, Options, Stack, Topology};
 
 #[derive(Args, Debug)]
 pub struct Up {
@@ -31,6 +31,9 @@ pub struct Up {
     /// Keep the folder with configurations and logs
     #[arg(long)]
     pub keep: bool,
+    /// Put a proxy between any two hops, and serve Toxiproxy's API to put faults there
+    #[arg(long)]
+    pub faults: bool,
 }
 
 pub async fn run(options: Up, places: Places) -> Result<ExitCode> {
@@ -41,8 +44,9 @@ pub async fn run(options: Up, places: Places) -> Result<ExitCode> {
     let progress = if options.json { Progress::Quiet } else { Progress::Shown };
     let input = if options.json { Input::Watched } else { Input::Ignored };
     let mut stop = Stop::listen(input)?;
-    let how =
-        Options { places, progress, port: options.port, keep: options.keep, ..Options::default() };
+    let links = if options.faults { Links::Faulty } else { Links::Direct };
+    let (port, keep) = (options.port, options.keep);
+    let how = Options { places, progress, port, keep, links, ..Options::default() };
     let stack = started(&topology, &how, &mut stop).await?;
     let logs = if options.json {
         println!("{}", description(&topology, &stack));
@@ -106,6 +110,12 @@ fn table(topology: &Topology, stack: &Stack) -> String {
             hop.name, hop.process.pid, hop.address
         ));
     }
+    for link in stack.wiring.iter().flat_map(|wiring| &wiring.links) {
+        lines.push(format!("  {:<35} proxy at {}", link.name, link.address));
+    }
+    if let Some(wiring) = &stack.wiring {
+        lines.push(format!("Toxiproxy's API at http://{}", wiring.api));
+    }
     let first_page = topology.application.first_page().trim_start_matches('/');
     lines.push(format!("{} at {}{first_page}", topology.application.name, stack.url));
     if let Some(authority) = &stack.authority {
@@ -122,9 +132,15 @@ fn description(topology: &Topology, stack: &Stack) -> serde_json::Value {
             "address": hop.address.to_string(), "logs": hop.logs,
         })
     });
+    let links =
+        stack.wiring.iter().flat_map(|wiring| &wiring.links).map(
+            |link| serde_json::json!({ "name": link.name, "address": link.address.to_string() }),
+        );
+    let faults = stack.wiring.as_ref().map(|wiring| format!("http://{}", wiring.api));
     serde_json::json!({
         "topology": topology.name, "url": stack.url.as_str(), "authority": stack.authority,
         "application": topology.application.name, "folder": stack.folder(), "hops": hops.collect::<Vec<_>>(),
+        "faults": faults, "links": links.collect::<Vec<_>>(),
     })
 }
 

@@ -76,6 +76,7 @@ pub(super) fn rehearse<'a>(
                 stage: &stage,
                 subject: &subject,
                 upstreams,
+                upstream_protocol: topology.protocol_behind(at),
                 tls: tls.as_ref(),
             };
             let about = || format!("hop \"{name}\" ({})", hop.kind.name());
@@ -122,6 +123,7 @@ struct Rehearsal<'a> {
     stage: &'a TempDir,
     subject: &'a Subject,
     upstreams: &'a [(String, Socket)],
+    upstream_protocol: Protocol,
     tls: Option<&'a Tls>,
 }
 
@@ -153,8 +155,8 @@ impl Rehearsal<'_> {
             folder: folder.clone(),
             listen: socket.listen.clone(),
             upstreams,
-            // No kind that is exported speaks another.
-            upstream_protocol: Protocol::Http,
+            upstream_protocol: self.upstream_protocol,
+            also_unlinks: Vec::new(),
             subject: self.subject,
             tls: self.tls,
             namespace: None,

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, configuration, version};
 use crate::export::{Elsewhere, Source};
 use crate::place::{Place, Purpose};
+use crate::process::Process;
 use crate::words::Words;
 
 #[derive(Debug)]
@@ -88,6 +89,10 @@ impl Kind for Gunicorn {
         }
         let logs = vec![log("gateway.log"), log("gateway-access.log")];
         Ok(Launch { command, logs, ready: Ready::Http })
+    }
+
+    fn works(&self, child: Process) -> bool {
+        self.whose == Whose::Theirs || child.name().as_deref() == Some("app-host")
     }
 
     fn reload(&self) -> Option<Signal> {

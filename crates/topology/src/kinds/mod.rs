@@ -28,6 +28,7 @@ use crate::export::Elsewhere;
 use crate::file::Protocol;
 use crate::place::Place;
 use crate::probe::Address;
+use crate::process::Process;
 use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
@@ -69,6 +70,10 @@ pub trait Kind: fmt::Debug + Sync {
     /// Upon which it puts its things in order and ends, whatever it has begun.
     fn farewell(&self) -> Signal {
         Signal::SIGTERM
+    }
+    /// Whether a child of its process answers requests.
+    fn works(&self, _child: Process) -> bool {
+        true
     }
     /// Who it is, when it refuses to be root and we are.
     fn user(&self) -> Result<Option<User>> {

@@ -89,7 +89,8 @@ impl Kind for Nginx {
         let mut directives = String::from("daemon off;");
         if place.purpose == Purpose::Run && nix::unistd::geteuid().is_root() {
             // Else the workers would change to a user who may not even read this folder.
-            directives.push_str(" user root;");
+            let user = place.hop.user.as_deref().unwrap_or("root");
+            directives.push_str(&format!(" user {user};"));
         }
         if place.purpose == Purpose::Run && self.whose == Whose::Ours {
             directives.push_str(" otel_trace on; server_timing on;");
@@ -149,6 +150,11 @@ fn words_of(place: &Place<'_>, config: &Path, whose: Whose) -> Words {
         }
     };
     let server = |address: &Address| format!("server {address};");
+    let static_url = match application.application.static_url() {
+        // One path that nobody asks for; everything else is the application's.
+        "" => "= /.there-are-no-static-files",
+        url => url,
+    };
     let folder = config.parent().unwrap_or(Path::new("/"));
     Words::from([
         ("run", place.folder.display().to_string()),
@@ -157,7 +163,7 @@ fn words_of(place: &Place<'_>, config: &Path, whose: Whose) -> Words {
         ("tls", tls),
         ("upstreams", place.upstreams.iter().map(server).collect::<Vec<_>>().join(" ")),
         ("upstream", place.upstreams.first().map(Address::to_string).unwrap_or_default()),
-        ("static_url", application.application.static_url().to_owned()),
+        ("static_url", static_url.to_owned()),
         (
             "static_folder",
             application.application.static_folder(&application.data).display().to_string(),
