@@ -38,7 +38,7 @@ pub(crate) struct Options {
 }
 
 /// A program of another package, where it may lie, and what installs it.
-const REAL: [(&str, &[&str], &str); 6] = [
+const REAL: [(&str, &[&str], &str); 9] = [
     ("nginx", &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"], "nginx-light"),
     ("chromium", &["/usr/bin/chromium", "/usr/bin/chromium-browser"], "chromium"),
     ("chromedriver", &["/usr/bin/chromedriver"], "chromium-driver"),
@@ -57,6 +57,9 @@ const REAL: [(&str, &[&str], &str); 6] = [
         "postgresql",
     ),
     ("ip", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
+    ("caddy", &["/usr/bin/caddy"], "caddy"),
+    ("haproxy", &["/usr/sbin/haproxy"], "haproxy"),
+    ("apache2", &["/usr/sbin/apache2"], "apache2-bin"),
 ];
 
 /// And what a deployment consists of, and what a client of the fault proxy runs on.
@@ -108,10 +111,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         let nginx = [("EDGE_BINARY", "/usr/sbin/nginx")];
         let edge = ["--package", "e2e", "--features", "real", "--test", "edge"];
         cargo_test(&edge, &nginx, &options.arguments)?;
-        let topology = ["--package", "e2e", "--features", "real", "--test", "topology"];
-        cargo_test(&topology, &[], &options.arguments)?;
         // A real uWSGI behind the edge.
         cargo_test(&[&edge[..], &["uwsgi"]].concat(), &[], &options.arguments)?;
+        // And every program that can take a hop's place.
+        let topology = ["--package", "e2e", "--features", "real", "--test", "topology"];
+        cargo_test(&topology, &[], &options.arguments)?;
     } else {
         for name in applications::names() {
             test_application(&applications::named(&name)?, &python)?;

@@ -24,3 +24,5 @@ mod database;
 mod forwarded;
 #[cfg(feature = "real")]
 mod hosts;
+#[cfg(feature = "real")]
+mod kinds;
