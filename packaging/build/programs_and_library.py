@@ -1,6 +1,6 @@
 """The build backend of pyproject.toml (PEP 517): maturin, which puts a library into a wheel or programs,
-and here both are wanted. So cargo builds the programs first, and maturin finds them, with the manual and
-the completions, in the folder that it takes along as the wheel's data.
+and here both are wanted. So cargo builds the programs first, and maturin finds them, with the manual, the
+completions and the pytest plugin, in the folder that it takes along as the wheel's data.
 """
 
 import json
@@ -21,7 +21,13 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "target" / "wheel.data"
-PACKAGES = ["causeway-gateway", "causeway-app-host"]
+PACKAGES = [
+    "causeway-gateway",
+    "causeway-app-host",
+    "causeway-edge",
+    "causeway-fault",
+    "causeway-topology",
+]
 # Where they lie in packaging/, and where below a prefix they are looked for.
 SHARED = {
     "man/causeway-gateway.1": "man/man1/causeway-gateway.1",
@@ -43,6 +49,10 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         copy(program, DATA / "scripts" / program.name)
     for source, target in SHARED.items():
         copy(ROOT / "packaging" / source, DATA / "data" / "share" / target)
+    # pip puts what is below `purelib` beside the other packages.
+    source = ROOT / "packaging" / "python"
+    for module in source.rglob("*.py"):
+        copy(module, DATA / "purelib" / module.relative_to(source))
     return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
 
 

@@ -10,8 +10,13 @@ use anyhow::{Context as _, Result, bail};
 /// Set by `cargo xtask test`, which builds everything before it starts.
 const BUILT: &str = "E2E_BUILT";
 
-const PACKAGES: [&str; 4] =
-    ["causeway-edge", "causeway-gateway", "causeway-app-host", "causeway-client"];
+const PACKAGES: [&str; 5] = [
+    "causeway-edge",
+    "causeway-gateway",
+    "causeway-app-host",
+    "causeway-client",
+    "causeway-topology",
+];
 
 /// The path of one of our programs.
 pub fn program(name: &str) -> Result<PathBuf> {

@@ -4,12 +4,14 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use topology::command::export;
 
 mod bench;
 mod check;
 mod conform;
 mod directives;
 mod down;
+mod faults;
 mod fuzz;
 mod logs;
 mod losses;
@@ -46,6 +48,8 @@ enum Command {
     /// Run the tests; with --real also those that need nginx, gunicorn and Chromium; with --topology a
     /// suite against a deployment
     Test(test::Options),
+    /// Let topologies suffer faults under load, and tell what users saw of each
+    Faults(faults::Options),
     /// The suites of the applications on all topologies, and a page of what came of it
     Matrix(matrix::Options),
     /// Format, lints, documentation, house rules
@@ -58,6 +62,8 @@ enum Command {
     Directives(directives::Options),
     /// Write docs/settings.md, the manual page and the completions from the gateway's rows
     Settings(settings::Options),
+    /// Write a topology as the files of systemd, compose, Kubernetes or a Procfile
+    Export(export::Export),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
@@ -80,12 +86,14 @@ fn main() -> ExitCode {
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
             Command::Test(options) => test::run(options).await,
+            Command::Faults(options) => faults::run(options).await,
             Command::Matrix(options) => matrix::run(options).await,
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
             Command::Settings(options) => settings::run(&options),
+            Command::Export(options) => export::run(&options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
             Command::Soak(options) => soak::run(options).await,

@@ -46,8 +46,9 @@ const REAL: [(&str, &[&str], &str); 4] = [
 ];
 
 /// And what a deployment consists of, and what a client of the fault proxy runs on.
-const PACKAGING: [(&str, &[&str], &str); 5] = [
+const PACKAGING: [(&str, &[&str], &str); 6] = [
     REAL[0],
+    ("docker-compose", &["/usr/bin/docker-compose"], "docker-compose"),
     ("systemd-analyze", &["/usr/bin/systemd-analyze"], "systemd"),
     ("systemd-socket-activate", &["/usr/bin/systemd-socket-activate"], "systemd"),
     ("node", &["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::file::Database;
 use crate::progress::Progress;
 use crate::python::{Environment, Python, run};
 
@@ -105,6 +106,20 @@ impl Application {
             .iter()
             .map(|(name, value)| (name.clone(), self.fill(value, data)))
             .collect()
+    }
+
+    /// Files of pip's, named from its folder. One that brings an interpreter along has none to tell.
+    pub fn requirement_files(&self, database: Database) -> Vec<PathBuf> {
+        let mut files = self.manifest.requirements.clone();
+        if database == Database::Postgresql {
+            files.extend(self.manifest.requirements_postgresql.iter().cloned());
+        }
+        files
+    }
+
+    /// Command lines of its python that make its data ready, each safe to repeat.
+    pub fn preparation(&self) -> &[Vec<String>] {
+        &self.manifest.prepare
     }
 
     fn fill(&self, value: &str, data: &Path) -> String {

@@ -12,7 +12,7 @@ use crate::file::Hop;
 use crate::hop::Running;
 use crate::kinds::postgresql::{self, POSTGRESQL};
 use crate::kinds::{Found, Kind as _};
-use crate::place::Place;
+use crate::place::{Place, Purpose};
 use crate::prepared::{copy, once};
 use crate::probe::Address;
 use crate::progress::Progress;
@@ -119,6 +119,7 @@ impl Scratch<'_> {
             variables: Vec::new(),
         };
         let place = Place {
+            purpose: Purpose::Run,
             name: hop.name.clone(),
             hop,
             folder,

@@ -114,7 +114,7 @@ impl Running {
             lifeline: Some(lifeline),
         };
         if process.is_none() {
-            return Err(running.failure("ended at once", ""));
+            return Err(running.ended("ended at once"));
         }
         Ok(running)
     }
@@ -138,28 +138,34 @@ impl Running {
             }
         };
         let process = self.process;
-        let outcome = tokio::select! {
-            ready = tokio::time::timeout(PATIENCE, becoming) => match ready {
-                Ok(()) => Ok(()),
-                Err(_) => Err(format!("does not answer at {} within {} s", self.address, PATIENCE.as_secs())),
-            },
-            () = process.gone() => Err("ended while it was starting".to_owned()),
+        let became = tokio::select! {
+            became = tokio::time::timeout(PATIENCE, becoming) => became,
+            () = process.gone() => return Err(self.ended("ended while it was starting")),
         };
-        outcome.map_err(|what| self.failure(&what, &last))
+        became.map_err(|_| {
+            let seconds = PATIENCE.as_secs();
+            let what = format!("does not answer at {} within {seconds} s", self.address);
+            self.failure(&what, &last)
+        })
+    }
+
+    /// That it did so, and how.
+    fn ended(&mut self, what: &str) -> anyhow::Error {
+        // Its keeper ends like it, once everything else that came from it has ended, too.
+        self.cut();
+        let code = self.keeper.wait().ok().and_then(|status| status.code());
+        let how = match code {
+            Some(code) if code > 128 => {
+                Signal::try_from(code - 128).map_or("signal", Signal::as_str).to_owned()
+            }
+            Some(code) => format!("exit code {code}"),
+            None => "its keeper, too".to_owned(),
+        };
+        self.failure(&format!("{what} ({how})"), "")
     }
 
     /// What it said last, and the sentence in it that names the error.
-    fn failure(&mut self, what: &str, last: &str) -> anyhow::Error {
-        let how = match self.keeper.try_wait() {
-            Ok(Some(status)) => match status.code() {
-                Some(code) if code > 128 => {
-                    format!(" ({})", Signal::try_from(code - 128).map_or("signal", Signal::as_str))
-                }
-                Some(code) => format!(" (exit code {code})"),
-                None => String::new(),
-            },
-            _ => String::new(),
-        };
+    fn failure(&self, what: &str, last: &str) -> anyhow::Error {
         let lines = self.last_lines(20);
         // The last line of a traceback names the error.
         let error = lines.iter().rev().find(|line| line.contains("Error")).cloned();
@@ -167,7 +173,7 @@ impl Running {
         let colon = if error.is_empty() { "" } else { ": " };
         let said: String = lines.iter().map(|line| format!("\n    {line}")).collect();
         anyhow!(
-            "hop \"{}\" ({}) {what}{how}{colon}{error}\n  its last lines:{said}",
+            "hop \"{}\" ({}) {what}{colon}{error}\n  its last lines:{said}",
             self.name,
             self.kind.name()
         )

@@ -39,6 +39,7 @@ pub mod hop;
 pub mod links; // faults between two of them
 pub mod stack;
 
+pub mod export; // the same deployment, as the files of an engine that goes on where this ends
 pub mod faults; // what users see of a fault, and what was expected
 
 pub mod trail; // which lines of the logs a request left
@@ -58,3 +59,8 @@ pub mod sys;
 pub use file::Topology;
 pub use links::Links;
 pub use stack::{Options, Stack};
+
+/// Its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{diff, faults, kinds, matrix, test, up};
+use topology::command::{diff, export, faults, kinds, matrix, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -30,6 +30,8 @@ enum Command {
     Faults(faults::Faults),
     /// The suites of some applications on some topologies, and a page of what came of it
     Matrix(matrix::Matrix),
+    /// Write it as the files of systemd, compose, Kubernetes or a Procfile
+    Export(export::Export),
     /// What a hop can be, and what of it is installed
     Kinds,
 }
@@ -43,9 +45,10 @@ fn main() -> ExitCode {
         match command {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
-            Command::Diff(options) => diff::run(options, places).await,
+            Command::Diff(options) => Box::pin(diff::run(options, places)).await,
             Command::Faults(options) => faults::run(options, places).await,
             Command::Matrix(options) => matrix::run(options, places).await,
+            Command::Export(options) => export::run(&options),
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });

@@ -8,12 +8,22 @@ use crate::probe::Address;
 use crate::subject::Subject;
 use crate::tls::Tls;
 
+/// What a hop is laid out for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be started here, by us and as us, and looked at closely.
+    Run,
+    /// To be written down for somebody's servers.
+    Export,
+}
+
 /// Where one program stands in a running topology.
 #[derive(Debug)]
 pub struct Place<'a> {
     /// The hop's name; with its number when there are several.
     pub name: String,
     pub hop: &'a Hop,
+    pub purpose: Purpose,
     /// A folder of its own: configuration, pid file, logs, sockets.
     pub folder: PathBuf,
     pub listen: Address,

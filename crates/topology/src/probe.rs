@@ -75,24 +75,23 @@ impl<'a> Probe<'a> {
     }
 
     pub async fn until_it_answers(self, path: &str, last: &mut String) {
-        let attempt = async || match self.ask(path).await {
-            Ok(status) if status < 500 => Ok(()),
-            Ok(status) => Err(format!("it answered {status}")),
-            Err(error) => Err(error.to_string()),
+        let attempt = || async move {
+            match self.ask(path).await? {
+                ..500 => Ok(()),
+                status => Err(io::Error::other(format!("it answered {status}"))),
+            }
         };
         until(attempt, last).await;
     }
 
     /// Until somebody accepts; the same otherwise.
     pub async fn until_it_accepts(self, last: &mut String) {
-        until(async || self.connect().await.map(drop).map_err(|error| error.to_string()), last)
-            .await;
+        until(|| async move { self.connect().await.map(drop) }, last).await;
     }
 
     /// Until a session of PostgreSQL's begins: it accepts connections before it lets anybody in.
     pub async fn until_postgresql_lets_in(self, user: &str, database: &str, last: &mut String) {
-        let attempt = async || self.log_in(user, database).await.map_err(|error| error.to_string());
-        until(attempt, last).await;
+        until(|| self.log_in(user, database), last).await;
     }
 
     async fn log_in(self, user: &str, database: &str) -> io::Result<()> {
@@ -136,13 +135,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 type Stream = Box<dyn Bytes>;
 
 /// Tries again and again, and says what came last. It ends by its caller's deadline only.
-async fn until(attempt: impl AsyncFn() -> Result<(), String>, last: &mut String) {
+async fn until<A: Future<Output = io::Result<()>>>(attempt: impl Fn() -> A, last: &mut String) {
     let mut tick = tokio::time::interval(Duration::from_millis(25));
     loop {
         tick.tick().await;
         match attempt().await {
             Ok(()) => return,
-            Err(error) => *last = error,
+            Err(error) => *last = error.to_string(),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
 use crate::links::{Link, Links, Wiring};
-use crate::place::Place;
+use crate::place::{Place, Purpose};
 use crate::port::Port;
 use crate::prepared;
 use crate::probe::Address;
@@ -114,18 +114,10 @@ impl Stack {
         let tls = if first.tls { Some(Tls::make(&run, &names)?) } else { None };
 
         let mut hops = Vec::new();
-        let mut start = async |place: Place<'_>, found: &Found| -> Result<()> {
-            fs::create_dir_all(&place.folder)?;
-            let _step =
-                options.progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
-            let mut running = Running::start(&place, found)?;
-            running.until_ready(&place).await?;
-            hops.push(running);
-            Ok(())
-        };
         let namespace = |hop: &Hop| Some(&hosts.as_ref()?.host(hop.host.as_deref())?.namespace);
         if let (Some(server), Some(hop)) = (&server, &topology.database_hop) {
             let place = Place {
+                purpose: Purpose::Run,
                 name: hop.name.clone(),
                 hop,
                 folder: server.folder.clone(),
@@ -136,12 +128,13 @@ impl Stack {
                 tls: None,
                 namespace: namespace(hop),
             };
-            start(place, &server.found).await?;
+            hops.push(start(&place, &server.found, options.progress).await?);
         }
         for (at, hop) in topology.hops.iter().enumerate().rev() {
             for (number, listen) in addresses[at].iter().enumerate().rev() {
                 let name = instance(hop, number);
                 let place = Place {
+                    purpose: Purpose::Run,
                     folder: run.join(&name),
                     hop,
                     listen: listen.clone(),
@@ -155,7 +148,7 @@ impl Stack {
                     namespace: namespace(hop),
                     name,
                 };
-                start(place, &found[at]).await?;
+                hops.push(start(&place, &found[at], options.progress).await?);
             }
         }
         hops.reverse();
@@ -239,6 +232,15 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.hops.iter_mut().for_each(Running::cut);
     }
+}
+
+/// Once it can be used.
+async fn start(place: &Place<'_>, found: &Found, progress: Progress) -> Result<Running> {
+    fs::create_dir_all(&place.folder)?;
+    let _step = progress.step(&format!("{} ({})", place.name, place.hop.kind.name()));
+    let mut running = Running::start(place, found)?;
+    running.until_ready(place).await?;
+    Ok(running)
 }
 
 /// The database's server before it runs, when it is one.

@@ -5,5 +5,7 @@
 mod site; // an environment with the wheel in it, and Pybo to serve
 
 mod deployment;
+mod export;
 mod install;
+mod plugin;
 mod units;

@@ -11,7 +11,7 @@ use xtask::progress::Progress;
 use xtask::python::{Environment, Python, run};
 use xtask::workspace;
 
-/// Django from PyPI and the gateway from this checkout. Made anew by each run, once.
+/// Django and pytest from PyPI and the wheel from this checkout. Made anew by each run, once.
 pub(crate) fn environment() -> Result<&'static Environment> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| install().map_err(|error| format!("{error:#}")));
@@ -19,13 +19,17 @@ pub(crate) fn environment() -> Result<&'static Environment> {
 }
 
 fn install() -> Result<Environment> {
-    let requirements = workspace::root().join("apps/pybo/requirements.txt");
+    // gunicorn for what is exported of it; it is beside ours and not in its place.
+    let requirements = ["apps/pybo/requirements.txt", "crates/topology/src/kinds/gunicorn.txt"];
+    let requirements = requirements.map(|file| workspace::root().join(file));
     let name = "venv-packaging";
     // Nothing of an earlier run is in it.
     let _ = std::fs::remove_dir_all(workspace::state().join(name));
-    let environment = Python::find()?.environment(name, &[requirements], Progress::Quiet)?;
+    let environment = Python::find()?.environment(name, &requirements, Progress::Quiet)?;
     let mut pip = Command::new(environment.python());
-    pip.args(["-m", "pip", "install", "--disable-pip-version-check"]).arg(workspace::root());
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
+        .arg(workspace::root())
+        .arg("pytest>=8");
     // Where this test was built: what can be used again is there.
     pip.env("CARGO_TARGET_DIR", target()?);
     run(pip, "pip does not install the gateway")?;

@@ -9,19 +9,19 @@ use sxd_xpath::{Context, Factory};
 
 use super::{Reason, Value};
 
+/// The XPath library walks a tree by recursion; browsers, too, nest no deeper than about this.
+const MOST_NESTED: usize = 500;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Markup {
     Html,
     Xml,
 }
 
-/// Nothing found is `None` for text and nodes alike, as hurl has it.
 pub(super) fn xpath(text: &str, markup: Markup, path: &str) -> Result<Option<Value>, Reason> {
     let package = match markup {
-        Markup::Html => from_html(text),
-        Markup::Xml => {
-            parser::parse(text).map_err(|error| format!("the body is no XML: {error}"))?
-        }
+        Markup::Html => from_html(text)?,
+        Markup::Xml => from_xml(text)?,
     };
     let document = package.as_document();
     let built = Factory::new().build(path);
@@ -34,7 +34,6 @@ pub(super) fn xpath(text: &str, markup: Markup, path: &str) -> Result<Option<Val
         sxd_xpath::Value::Boolean(value) => Some(Value::Bool(value)),
         sxd_xpath::Value::Number(number) => Some(number_value(number)),
         sxd_xpath::Value::String(text) => Some(Value::String(text)),
-        sxd_xpath::Value::Nodeset(nodes) if nodes.size() == 0 => None,
         sxd_xpath::Value::Nodeset(nodes) => Some(Value::Nodes(nodes.size())),
     })
 }
@@ -49,14 +48,25 @@ fn number_value(number: f64) -> Value {
     }
 }
 
-fn from_html(text: &str) -> Package {
+fn from_xml(text: &str) -> Result<Package, Reason> {
+    let package = parser::parse(text).map_err(|error| format!("the body is no XML: {error}"))?;
+    let roots = package.as_document().root().children().into_iter();
+    let mut open: Vec<_> = roots.filter_map(|child| Some((child.element()?, 1))).collect();
+    while let Some((element, depth)) = open.pop() {
+        nested(depth)?;
+        let children = element.children().into_iter();
+        open.extend(children.filter_map(|child| Some((child.element()?, depth + 1))));
+    }
+    Ok(package)
+}
+
+fn from_html(text: &str) -> Result<Package, Reason> {
     let html = Html::parse_document(text);
     let package = Package::new();
     let document = package.as_document();
-    // Without recursion: a page may be nested deeper than a stack is.
-    let mut open: Vec<(_, Option<Element<'_>>)> =
-        html.tree.root().children().rev().map(|child| (child, None)).collect();
-    while let Some((node, parent)) = open.pop() {
+    let mut open: Vec<_> = html.tree.root().children().rev().map(|node| (node, None, 1)).collect();
+    while let Some((node, parent, depth)) = open.pop() {
+        nested(depth)?;
         let element = match node.value() {
             Node::Element(element) => {
                 let made = document.create_element(xml_name(element.name()).as_str());
@@ -78,9 +88,17 @@ fn from_html(text: &str) -> Package {
         if let (Some(made), Node::Element(_)) = (element, node.value()) {
             append(document, parent, made.into());
         }
-        open.extend(node.children().rev().map(|child| (child, element)));
+        open.extend(node.children().rev().map(|child| (child, element, depth + 1)));
     }
-    package
+    Ok(package)
+}
+
+/// An error for what is nested deeper than is safe.
+fn nested(depth: usize) -> Result<(), Reason> {
+    if depth > MOST_NESTED {
+        return Err(format!("the body is nested deeper than {MOST_NESTED} elements"));
+    }
+    Ok(())
 }
 
 /// The XPath library's document holds one element and no text: what is beside `<html>` is dropped.
@@ -125,7 +143,7 @@ mod tests {
         check("normalize-space(//li[2])", text("2 é").as_ref());
         check("string(//input[@name='csrf']/@value)", text("x&y").as_ref());
         check("boolean(//form[@method='post'])", Some(&Value::Bool(true)));
-        check("//table", None);
+        check("//table", Some(&Value::Nodes(0)));
         check("string(//table)", text("").as_ref());
         check("//p", Some(&Value::Nodes(1)));
     }
@@ -140,8 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_no_matter() {
-        let deep = "<div>".repeat(300);
-        assert_eq!(xpath(&deep, Markup::Html, "count(//div)").unwrap(), Some(Value::Integer(300)));
+    fn depth_is_bounded() {
+        let nested = |name: &str, depth: usize| {
+            format!("<{name}>").repeat(depth) + &format!("</{name}>").repeat(depth)
+        };
+        for (name, markup, root) in [("div", Markup::Html, 2), ("a", Markup::Xml, 0)] {
+            let found = xpath(&nested(name, 450), markup, "count(//*[string(.) = ''])").unwrap();
+            let head = i64::from(markup == Markup::Html);
+            assert_eq!(found, Some(Value::Integer(450 + root + head)));
+            assert!(xpath(&nested(name, 1000), markup, "//b").is_err());
+        }
     }
 }

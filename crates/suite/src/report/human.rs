@@ -9,8 +9,8 @@ pub fn human(outcome: &Outcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
         let word = match (file.passed(), &file.because) {
-            (false, _) => "FAILED",
-            (true, None) => "ok    ",
+            (false, _) => "FAILED ",
+            (true, None) => "ok     ",
             (true, Some(_)) => "differs",
         };
         let milliseconds = file.duration.as_millis();

@@ -113,17 +113,14 @@ impl Run<'_> {
                     return vec![outcome];
                 }
             };
-            if options.skip {
+            if options.skip || options.repeat == 0 {
                 outcome.verdict = Verdict::Skipped;
                 return vec![outcome];
-            }
-            if outcomes.len() >= options.repeat {
-                return outcomes;
             }
             self.retried(entry, &options, &mut outcome).await;
             let failed = outcome.verdict == Verdict::Failed;
             outcomes.push(outcome);
-            if failed {
+            if failed || outcomes.len() >= options.repeat {
                 return outcomes;
             }
         }

@@ -54,7 +54,12 @@ impl Client {
     ) -> Result<Exchange, Box<Broken>> {
         let start = Instant::now();
         let mut answer = Answer::default();
-        let mut attempt = Attempt { connected: Connected::New, addresses: None, sent_whole: false };
+        let mut attempt = Attempt {
+            connected: Connected::New,
+            addresses: None,
+            sent_whole: false,
+            answered: None,
+        };
         let whole = self.attempt(&request, &mut answer, &mut attempt, limits);
         let result = match timeout(limits.time, whole).await {
             Ok(result) => result,
@@ -79,7 +84,7 @@ impl Client {
                     ending,
                     peer: peer.expect("an answer came over a connection"),
                     local: local.expect("an answer came over a connection"),
-                    duration: start.elapsed(),
+                    duration: attempt.answered.unwrap_or_else(Instant::now) - start,
                 })
             }
             (result, head) => Err(Box::new(Broken {
@@ -124,18 +129,21 @@ impl Client {
             match link.exchange(request, answer, limits.max_body).await {
                 Ok(sent_whole) => {
                     attempt.sent_whole = sent_whole;
+                    attempt.answered = Some(Instant::now());
                     let ending = link.ending(request, answer, sent_whole).await?;
                     if ending == Ending::Kept {
                         self.idle.insert(place, link);
                     }
                     return Ok(ending);
                 }
-                // It closed while the request was on its way, as a server may at any time.
+                // It closed while the request was on its way, as a server may at any time. What it may
+                // have acted on is sent again only if that changes nothing.
                 Err(cause)
                     if attempt.connected == Connected::Reused
-                        && cause.was_stale()
-                        && answer.head.is_none()
-                        && answer.interim.is_empty() =>
+                        && answer.interim.is_empty()
+                        && (link.was_left_unread(&cause)
+                            || matches!(cause, Cause::NoAnswer)
+                                && is_idempotent(&request.method)) =>
                 {
                     attempt.connected = Connected::Again;
                 }
@@ -180,4 +188,11 @@ struct Attempt {
     connected: Connected,
     addresses: Option<(SocketAddr, SocketAddr)>,
     sent_whole: bool,
+    /// When the answer was whole.
+    answered: Option<Instant>,
+}
+
+/// RFC 9110 §9.2.2.
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }

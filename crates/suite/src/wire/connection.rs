@@ -10,8 +10,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http1::Version;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, split};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::answer::{Answer, Reading, says_close};
 use super::exchange::{Cause, Ending, Framing, Request, field_values, version_text};
@@ -21,8 +23,21 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a server that said it would close is given to do so.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
@@ -57,6 +72,23 @@ impl Connection {
                 Idle::Surplus(buffer.filled().len())
             }
             Poll::Ready(_) => Idle::Closed,
+        }
+    }
+
+    /// Whether the server had closed it before it read what was sent last: it resets what it will
+    /// not read. A server that read it all and died only ends the connection.
+    pub(super) fn was_left_unread(&self, cause: &Cause) -> bool {
+        let is_reset = |error: &io::Error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+        };
+        match cause {
+            Cause::Io(error) => is_reset(error),
+            Cause::NoAnswer => {
+                let pending = self.stream.socket().take_error();
+                pending.is_ok_and(|error| error.is_some_and(|error| is_reset(&error)))
+            }
+            _ => false,
         }
     }
 

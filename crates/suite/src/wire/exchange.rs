@@ -94,7 +94,8 @@ pub enum Connected {
     New,
     /// The connection of an earlier request.
     Reused,
-    /// A new one, because the server had closed the one it had promised to keep.
+    /// A new one, because the server closed the one it had promised to keep: before the request was
+    /// sent, or while it was on its way.
     Again,
 }
 
@@ -127,6 +128,7 @@ pub struct Exchange {
     pub ending: Ending,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    /// From before the connection was made to the last byte of the answer.
     pub duration: Duration,
 }
 
@@ -172,23 +174,6 @@ pub enum Cause {
     Surplus { bytes: usize },
     #[error("the connection failed: {0}")]
     Io(io::Error),
-}
-
-impl Cause {
-    /// Whether the server had ended the connection before it read the request: then, and only
-    /// then, is it sent again over another.
-    pub(crate) fn was_stale(&self) -> bool {
-        match self {
-            Cause::NoAnswer => true,
-            Cause::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionAborted
-            ),
-            _ => false,
-        }
-    }
 }
 
 pub(crate) fn version_text(version: Version) -> &'static str {

@@ -8,7 +8,7 @@ use crate::server::folder;
 fn check(text: &str, expected: &str) {
     let folder = folder(&[("a.hurl", text.as_bytes())]);
     let path = folder.path().join("a.hurl");
-    let error = Suite::load(&[path.clone()]).expect_err(text).to_string();
+    let error = Suite::load(std::slice::from_ref(&path)).expect_err(text).to_string();
     let error = error.replace(&format!("{}:", path.display()), "");
     assert_eq!(error, expected, "{text}");
 }

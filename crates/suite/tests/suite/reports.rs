@@ -14,14 +14,17 @@ async fn each_says_what_failed_and_where() {
     let file = outcome.files[0].path.display().to_string();
 
     let human = report::human(&outcome);
-    assert!(human.contains(&format!("FAILED {file} (2 requests")), "{human}");
+    assert!(human.contains(&format!("FAILED  {file} (2 requests")), "{human}");
     assert!(
         human.contains(&format!(
             "{file}:7: HTTP 404\n      expected: status 404\n      actual:   status 200 OK\n"
         )),
         "{human}"
     );
-    assert!(human.contains("1 passed, 1 failed, 0 skipped, 1 not reached in 1 files"), "{human}");
+    assert!(
+        human.contains("1 passed, 1 failed, 0 explained, 0 skipped, 1 not reached in 1 files"),
+        "{human}"
+    );
 
     let junit = report::junit(&outcome);
     assert!(junit.contains("tests=\"3\" skipped=\"1\" failures=\"1\" errors=\"0\""), "{junit}");
@@ -52,4 +55,18 @@ async fn each_says_what_failed_and_where() {
         serde_json::json!(["Content-Length", "0"])
     );
     assert_eq!(entry["exchanges"][0]["connected"], "reused");
+}
+
+/// A file that is expected to fail, and does; and one that no longer does.
+#[tokio::test]
+async fn an_explanation_has_to_explain_something() {
+    let server = Server::start(vec![vec![ok("", ""), ok("", "")]]).await;
+    let mut outcome = server.run(SUITE).await;
+    outcome.files[0].explain("of the weather");
+    assert!(outcome.passed());
+    assert!(report::human(&outcome).contains("because of the weather"));
+    let server = Server::start(vec![vec![ok("", "")]]).await;
+    let mut outcome = server.run("GET {{base}}/\nHTTP 200\n").await;
+    outcome.files[0].explain("of the weather");
+    assert!(!outcome.passed());
 }

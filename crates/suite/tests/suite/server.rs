@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use suite::{Outcome, Suite, Target};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -19,6 +20,27 @@ pub(crate) enum Step {
     /// Reads no more, and does not close either.
     Stall,
     Close,
+    /// Reads a whole request, and closes without a word.
+    TakeAndClose,
+    /// Waits for a request, and closes without having read any of it.
+    CloseUnread,
+}
+
+/// What can wait for bytes without taking them.
+pub(crate) trait Readable {
+    async fn until_readable(&self);
+}
+
+impl Readable for TcpStream {
+    async fn until_readable(&self) {
+        self.peek(&mut [0]).await.unwrap();
+    }
+}
+
+impl Readable for TlsStream<TcpStream> {
+    async fn until_readable(&self) {
+        self.get_ref().0.peek(&mut [0]).await.unwrap();
+    }
 }
 
 pub(crate) fn answer(text: &str) -> Step {
@@ -90,7 +112,7 @@ pub(crate) fn assert_passed(outcome: &Outcome) {
 }
 
 pub(crate) async fn follow(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Readable + Unpin,
     script: Vec<Step>,
     seen: Arc<Mutex<Vec<String>>>,
 ) {
@@ -118,6 +140,14 @@ pub(crate) async fn follow(
             }
             Step::Send(bytes) => stream.write_all(&bytes).await.unwrap(),
             Step::Stall => std::future::pending().await,
+            Step::TakeAndClose => {
+                request(&mut stream, &mut unread).await.unwrap();
+                return;
+            }
+            Step::CloseUnread => {
+                stream.until_readable().await;
+                return;
+            }
             Step::Close => {
                 stream.shutdown().await.unwrap();
                 return;
@@ -137,9 +167,10 @@ async fn request(stream: &mut (impl AsyncRead + Unpin), unread: &mut Vec<u8>) ->
         length.map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
     let chunked = text.contains("transfer-encoding: chunked");
     loop {
-        let end = match chunked {
-            true => unread.windows(5).position(|bytes| bytes == b"0\r\n\r\n").map(|at| at + 5),
-            false => (unread.len() >= length).then_some(length),
+        let end = if chunked {
+            unread.windows(5).position(|bytes| bytes == b"0\r\n\r\n").map(|at| at + 5)
+        } else {
+            (unread.len() >= length).then_some(length)
         };
         if let Some(end) = end {
             request.extend(unread.drain(..end));

@@ -1,6 +1,7 @@
 //! What entries of a file share, and what their options do.
 
 use suite::Verdict;
+use suite::wire::Connected;
 
 use crate::server::{Server, Step, answer, assert_passed, ok, reasons};
 
@@ -140,4 +141,23 @@ async fn bytes_nobody_asked_for_are_found() {
     .await;
     let outcome = server.run("GET {{base}}/\nHTTP 200\n\nGET {{base}}/\nHTTP 200\n").await;
     assert_eq!(reasons(&outcome), ["19 bytes came after the end of the answer"]);
+}
+
+/// A connection that ends under a request: what was never read is sent again, and what can be
+/// repeated; a post that may have been acted on is lost, and that is a failure.
+#[tokio::test]
+async fn what_may_have_been_acted_on_is_not_sent_again() {
+    let first = || ok("", "");
+    let run = async |method: &str, last: Step| {
+        let server = Server::start(vec![vec![first(), last], vec![first()]]).await;
+        let text = format!("GET {{{{base}}}}/\nHTTP 200\n\n{method} {{{{base}}}}/\nHTTP 200\n");
+        let outcome = server.run(&text).await;
+        let again = outcome.files[0].entries[1].exchanges.first();
+        again.map(|exchange| exchange.connected).ok_or_else(|| reasons(&outcome))
+    };
+    let lost = || Err(vec!["the connection was closed without an answer".to_owned()]);
+    assert_eq!(run("GET", Step::TakeAndClose).await, Ok(Connected::Again));
+    assert_eq!(run("POST", Step::TakeAndClose).await, lost());
+    assert_eq!(run("GET", Step::CloseUnread).await, Ok(Connected::Again));
+    assert_eq!(run("POST", Step::CloseUnread).await, Ok(Connected::Again));
 }

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, Places, Ready, Role, version};
-use crate::place::Place;
+use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, version};
+use crate::export::{Elsewhere, Source};
+use crate::place::{Place, Purpose};
 use crate::process::Process;
 use crate::words::{self, Words};
 
@@ -54,9 +55,12 @@ impl Kind for Gunicorn {
                 command.arg("--python").arg(place.subject.environment.python());
                 // A chain that is broken says so and ends, rather than wait for somebody to mend it.
                 command.arg("--exit-on-boot-failure");
-                command.arg("--server-timing");
+                if place.purpose == Purpose::Run {
+                    command.arg("--server-timing");
+                }
             }
             // It lives in an environment of its own, and finds the application's packages by path.
+            Whose::Theirs if found.program.starts_with(&place.subject.environment.folder) => {}
             Whose::Theirs => {
                 command.arg("--pythonpath").arg(place.subject.environment.packages()?);
             }
@@ -94,6 +98,20 @@ impl Kind for Gunicorn {
 
     fn reload(&self) -> Option<Signal> {
         Some(Signal::SIGHUP)
+    }
+
+    fn elsewhere(&self) -> Option<Elsewhere> {
+        let (program, requirement) = match self.whose {
+            Whose::Ours => ("causeway-gateway", OUR_WHEEL),
+            Whose::Theirs => ("gunicorn", include_str!("gunicorn.txt")),
+        };
+        Some(Elsewhere {
+            source: Source::Environment { program, requirement },
+            notifies: true,
+            takes_sockets: true,
+            reopen: Some(Signal::SIGUSR1),
+            trusting: &["--forwarded-allow-ips", "*"],
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 
+use crate::export::Elsewhere;
 use crate::file::Protocol;
 use crate::place::Place;
 use crate::process::Process;
@@ -63,6 +64,10 @@ pub trait Kind: fmt::Debug + Sync {
     }
     /// Upon which it reads its configuration again.
     fn reload(&self) -> Option<Signal> {
+        None
+    }
+    /// How it is had and kept on other machines; one that says nothing is not exported.
+    fn elsewhere(&self) -> Option<Elsewhere> {
         None
     }
 }
@@ -123,6 +128,9 @@ pub enum Ready {
     Postgresql { user: &'static str, database: &'static str },
 }
 
+/// What pip installs Causeway's own programs from.
+const OUR_WHEEL: &str = "causeway-gateway";
+
 /// All there are.
 pub const ALL: &[&dyn Kind] =
     &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN, &postgresql::POSTGRESQL];
@@ -148,7 +156,7 @@ impl Places {
         let folders = folders.into_iter().flatten().chain(above).chain(search_path());
         let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
         found.with_context(|| {
-            format!("{name} is missing: cargo build -p {name}, or pip install causeway")
+            format!("{name} is missing: cargo build -p {name}, or pip install {OUR_WHEEL}")
         })
     }
 

@@ -7,9 +7,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, Places, Ready, Role, version};
+use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, version};
+use crate::export::{Elsewhere, Source};
 use crate::file::Protocol;
-use crate::place::Place;
+use crate::place::{Place, Purpose};
 use crate::probe::Address;
 use crate::words::{self, Words};
 
@@ -82,12 +83,12 @@ impl Kind for Nginx {
 
         let log = place.folder.join("edge.log");
         let mut directives = String::from("daemon off;");
-        if nix::unistd::geteuid().is_root() {
+        if place.purpose == Purpose::Run && nix::unistd::geteuid().is_root() {
             // Else the workers would change to a user who may not even read this folder.
             let user = place.hop.user.as_deref().unwrap_or("root");
-            directives.push_str(&format!(" user {user};"));
+            directives.extend([" user ", user, ";"]);
         }
-        if self.whose == Whose::Ours {
+        if place.purpose == Purpose::Run && self.whose == Whose::Ours {
             directives.push_str(" otel_trace on; server_timing on;");
         }
         let mut command = Command::new(&found.program);
@@ -103,6 +104,25 @@ impl Kind for Nginx {
 
     fn reload(&self) -> Option<Signal> {
         Some(Signal::SIGHUP)
+    }
+
+    fn elsewhere(&self) -> Option<Elsewhere> {
+        let source = match self.whose {
+            Whose::Ours => Source::Environment { program: "causeway-edge", requirement: OUR_WHEEL },
+            Whose::Theirs => Source::Package {
+                program: "/usr/sbin/nginx",
+                package: "nginx-light",
+                image: "nginx:stable",
+                temporary: ["/var/lib/nginx", "/var/cache/nginx"],
+            },
+        };
+        Some(Elsewhere {
+            source,
+            notifies: false,
+            takes_sockets: false,
+            reopen: Some(Signal::SIGUSR1),
+            trusting: &[],
+        })
     }
 }
 
