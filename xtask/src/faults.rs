@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use topology::command::faults::{self, Faults};
+use topology::command::{
+    self,
+    faults::{self, Faults},
+};
 use topology::kinds::Places;
 use xtask::programs;
 use xtask::progress::Progress;
@@ -36,5 +39,5 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let places = Places { ours: Some(built), progress: Progress::Shown };
     let topology = options.topology.iter().map(|name| up::file(name)).collect();
     let faults = Faults { topology, fault: options.fault, page: options.page };
-    faults::run(faults, places).await
+    Ok(faults::run(faults, places).await.unwrap_or_else(|error| command::refused(&error)))
 }

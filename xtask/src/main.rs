@@ -9,6 +9,7 @@ use topology::command::export;
 mod bench;
 mod check;
 mod conform;
+mod diff;
 mod directives;
 mod down;
 mod faults;
@@ -52,6 +53,8 @@ enum Command {
     Faults(faults::Options),
     /// The suites of the applications on all topologies, and a page of what came of it
     Matrix(matrix::Options),
+    /// Send the same requests through two topologies, and show what tells them apart
+    Diff(diff::Options),
     /// Format, lints, documentation, house rules
     Check,
     /// The house rules alone
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
             Command::Test(options) => test::run(options).await,
             Command::Faults(options) => faults::run(options).await,
             Command::Matrix(options) => matrix::run(options).await,
+            Command::Diff(options) => diff::run(options).await,
             Command::Check => check::run(),
             Command::Tidy => tidy::run(),
             Command::Conform(options) => conform::run(options).await,

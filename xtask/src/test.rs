@@ -60,7 +60,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         test.topology = up::file(&test.topology.to_string_lossy());
         let built = programs::build(Profile::Debug, Progress::Shown)?;
         let places = Places { ours: Some(built), progress: Progress::Shown };
-        return command::test::run(test, places).await;
+        return Ok(command::test::run(test, places)
+            .await
+            .unwrap_or_else(|error| command::refused(&error)));
     }
     let python = Python::find()?;
     if options.packaging {
@@ -76,6 +78,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         name_what_is_missing(&REAL)?;
     }
     programs::build(Profile::Debug, Progress::Shown)?;
+    programs::build_some(&["causeway-topology"], Profile::Debug, Progress::Shown)?;
     for name in applications::names() {
         applications::named(&name)?.environment(&python, Progress::Shown)?;
     }

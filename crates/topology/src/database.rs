@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
 use crate::application::Application;
-use crate::file::Hop;
+use crate::file::{Hop, Protocol};
 use crate::hop::Running;
 use crate::kinds::postgresql::{self, POSTGRESQL};
 use crate::kinds::{Found, Kind as _};
@@ -125,6 +125,7 @@ impl Scratch<'_> {
             folder,
             listen: address.clone(),
             upstreams: Vec::new(),
+            upstream_protocol: Protocol::Http,
             also_unlinks: Vec::new(),
             subject: &subject,
             tls: None,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::application::{Application, Manifest};
 use crate::diff::masks::{self, Mask};
-use crate::kinds::{self, Kind, Role};
+use crate::kinds::{self, Kind, Role, Setting};
 use crate::state;
 
 /// One deployment.
@@ -131,10 +131,8 @@ struct HopEntry {
     replace: BTreeMap<String, String>,
     #[serde(default = "one")]
     count: usize,
-    #[serde(default = "two")]
-    workers: usize,
-    #[serde(default = "one")]
-    threads: usize,
+    workers: Option<usize>,
+    threads: Option<usize>,
     listen: Option<Listen>,
     protocol: Option<Protocol>,
     #[serde(default)]
@@ -164,10 +162,6 @@ pub enum Protocol {
 
 fn one() -> usize {
     1
-}
-
-fn two() -> usize {
-    2
 }
 
 impl Topology {
@@ -209,6 +203,11 @@ impl Topology {
     pub fn serving(mut self, folder: &Path) -> Result<Topology> {
         self.application = in_folder(&std::path::absolute(folder)?)?;
         Ok(self)
+    }
+
+    /// What the hop in this place speaks to the one behind it.
+    pub(crate) fn protocol_behind(&self, at: usize) -> Protocol {
+        self.hops.get(at + 1).map_or(Protocol::Http, |next| next.protocol)
     }
 
     fn check(&self) -> Result<()> {
@@ -324,8 +323,25 @@ impl Hop {
             about(),
             entry.count
         );
-        ensure!(entry.workers >= 1, "{}: workers = 0", about());
-        ensure!(entry.threads >= 1, "{}: threads = 0", about());
+        let given = [
+            (Setting::Config, "config", entry.config.is_some()),
+            (Setting::Config, "replace", !entry.replace.is_empty()),
+            (Setting::Workers, "workers", entry.workers.is_some()),
+            (Setting::Threads, "threads", entry.threads.is_some()),
+            (Setting::Tls, "tls", entry.tls),
+        ];
+        for (setting, key, given) in given {
+            ensure!(
+                !given || kind.knows(setting),
+                "{}: {} can do nothing with \"{key}\"",
+                about(),
+                kind.name()
+            );
+        }
+        let workers = entry.workers.unwrap_or(2);
+        let threads = entry.threads.unwrap_or(1);
+        ensure!(workers >= 1, "{}: workers = 0", about());
+        ensure!(threads >= 1, "{}: threads = 0", about());
         let listen = match entry.listen {
             Some(listen) => listen,
             // Settled by the one before it: see below.
@@ -347,8 +363,8 @@ impl Hop {
             config: entry.config.map(|config| folder.join(config)),
             replace: entry.replace,
             count: entry.count,
-            workers: entry.workers,
-            threads: entry.threads,
+            workers,
+            threads,
             listen,
             protocol,
             tls: entry.tls,

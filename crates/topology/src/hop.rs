@@ -129,10 +129,15 @@ impl Running {
         let probe = Probe { address: &address, namespace: place.namespace, authority };
         let becoming = async {
             match (self.recipe.ready, notify) {
-                (Ready::Notify, Some(notify)) => notified(notify).await,
+                (Ready::Notify, Some(notify)) => {
+                    notified(notify).await;
+                    // HAProxy says so before it would hear what it is told.
+                    self.process.hears(self.kind.stop()).await;
+                }
                 (Ready::Postgresql { user, database }, _) => {
                     probe.until_postgresql_lets_in(user, database, &mut last).await;
                 }
+                (Ready::Says { words, times }, _) => self.until_it_says(words, times).await,
                 (Ready::Http, _) => probe.until_it_answers(&first_page, &mut last).await,
                 _ => probe.until_it_accepts(&mut last).await,
             }
@@ -162,6 +167,13 @@ impl Running {
             None => "its keeper, too".to_owned(),
         };
         self.failure(&format!("{what} ({how})"), "")
+    }
+
+    async fn until_it_says(&self, words: &str, times: usize) {
+        let mut tick = tokio::time::interval(Duration::from_millis(25));
+        while self.log().matches(words).count() < times {
+            tick.tick().await;
+        }
     }
 
     /// What it said last, and the sentence in it that names the error.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::{diff, export, faults, kinds, matrix, test, up};
+use topology::command::{diff, export, faults, kinds, matrix, refused, test, up};
 use topology::kinds::Places;
 use topology::progress::Progress;
 
@@ -52,11 +52,5 @@ fn main() -> ExitCode {
             Command::Kinds => Ok(kinds::run(&places)),
         }
     });
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    outcome.unwrap_or_else(|error| refused(&error))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::file::Hop;
+use crate::file::{Hop, Protocol};
 use crate::hosts::Namespace;
 use crate::probe::Address;
 use crate::subject::Subject;
@@ -29,6 +29,8 @@ pub struct Place<'a> {
     pub listen: Address,
     /// Where it passes requests on to.
     pub upstreams: Vec<Address>,
+    /// What is spoken there.
+    pub upstream_protocol: Protocol,
     /// Sockets of others that go when it goes.
     pub(crate) also_unlinks: Vec<PathBuf>,
     pub subject: &'a Subject,
@@ -36,4 +38,13 @@ pub struct Place<'a> {
     pub tls: Option<&'a Tls>,
     /// The network namespace of its host, when it has one of its own.
     pub(crate) namespace: Option<&'a Namespace>,
+}
+
+impl Place<'_> {
+    /// Where browsers ask for the application's static files, and the folder with them.
+    pub(crate) fn static_files(&self) -> Option<(&str, PathBuf)> {
+        let application = &self.subject.application;
+        let url = application.static_url();
+        (!url.is_empty()).then(|| (url, application.static_folder(&self.subject.data)))
+    }
 }

@@ -51,6 +51,23 @@ impl Process {
         }
     }
 
+    /// Waits until this signal would reach it: it is neither blocked nor ignored.
+    pub async fn hears(self, signal: Signal) {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while self.is_deaf_to(signal) {
+            tick.tick().await;
+        }
+    }
+
+    fn is_deaf_to(self, signal: Signal) -> bool {
+        let status = fs::read_to_string(proc(self.pid, "status")).unwrap_or_default();
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+        };
+        (set("SigBlk:") | set("SigIgn:")) >> (signal as i32 - 1) & 1 == 1
+    }
+
     /// Waits until it is gone.
     pub async fn gone(self) {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -151,6 +168,9 @@ mod tests {
         assert!(me.tree().contains(&known));
         assert!(me.memory_kib() > 0);
         assert!(known.command_line().starts_with("sleep"));
+        assert!(!known.is_deaf_to(Signal::SIGTERM));
+        // A runtime of Rust's ignores it.
+        assert!(me.is_deaf_to(Signal::SIGPIPE));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!known.alive());

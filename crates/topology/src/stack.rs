@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
 use crate::database;
-use crate::file::{Hop, Listen, Topology};
+use crate::file::{Hop, Listen, Protocol, Topology};
 use crate::hop::Running;
 use crate::hosts::{Entrance, Hosts};
 use crate::kinds::{Found, Places};
@@ -123,6 +123,7 @@ impl Stack {
                 folder: server.folder.clone(),
                 listen: server.address.clone(),
                 upstreams: Vec::new(),
+                upstream_protocol: Protocol::Http,
                 also_unlinks: Vec::new(),
                 subject: &subject,
                 tls: None,
@@ -139,6 +140,7 @@ impl Stack {
                     hop,
                     listen: listen.clone(),
                     upstreams: fronts.get(at + 1).cloned().unwrap_or_default(),
+                    upstream_protocol: topology.protocol_behind(at),
                     also_unlinks: wiring
                         .iter()
                         .flat_map(|wiring| wiring.sockets_of(&hop.name))

@@ -12,7 +12,7 @@ use std::process::Command;
 use nix::mount::{self, MsFlags};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{
     ForkResult, Gid, Pid, Uid, fork, getpid, getppid, setgid, setgroups, setpgid, setsid, setuid,
 };
@@ -40,6 +40,10 @@ pub(crate) fn keep(command: &mut Command, keeper: Keeper, user: Option<User>) {
             ForkResult::Parent { child } => keeper.run(child),
             ForkResult::Child => {
                 setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+                // A shell that starts us in the background has it ignored, by all that comes from us; and
+                // there are programs that end in good order by no other.
+                // SAFETY: the default is no function of ours.
+                unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
                 if let Some(user) = user {
                     become_somebody(user)?;
                 }

@@ -133,7 +133,8 @@ fn fields_are_set_and_unset() {
 fn fields_of_the_answer() {
     let (edge, _peer) = start(
         "location / { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_hide_header X-Secret; }
-         location /server { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_pass_header Server; }",
+         location /server { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_pass_header Server; }
+         location /untyped { proxy_pass http://127.0.0.1:%%PORT1%%; proxy_hide_header Content-Type; }",
         head(
             "Server: behind\r\nX-Pad: x\r\nX-Secret: y\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
              X-Accel-Buffering: no\r\nKeep-Alive: 5\r\nContent-Type: text/x; charset=x\r\nContent-Length: 0",
@@ -148,6 +149,7 @@ fn fields_of_the_answer() {
     }
     assert_eq!(response.headers("date").len(), 1);
     assert_eq!(edge.get("/server").headers("server"), ["behind"]);
+    assert_eq!(edge.get("/untyped").header("content-type"), None);
 }
 
 #[test]

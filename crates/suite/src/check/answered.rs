@@ -81,7 +81,7 @@ fn decode(exchange: &Exchange, most: usize) -> Result<Bytes, Reason> {
                 MultiGzDecoder::new(&body[..]).take(limit).read_to_end(&mut decoded)
             }
             // Some send it without the two bytes of zlib's head, and are understood.
-            "deflate" if body[0] & 0x0f == 8 => {
+            "deflate" if body.first().is_some_and(|byte| byte & 0x0f == 8) => {
                 ZlibDecoder::new(&body[..]).take(limit).read_to_end(&mut decoded)
             }
             "deflate" => DeflateDecoder::new(&body[..]).take(limit).read_to_end(&mut decoded),

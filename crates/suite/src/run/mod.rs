@@ -41,12 +41,11 @@ pub(crate) async fn run_file(
     let mut entries: Vec<EntryOutcome> = Vec::new();
     let mut stopped = false;
     for (place, entry) in file.hurl.entries.iter().enumerate() {
-        let blank = blank(place + 1, entry, &file.source);
         if stopped {
-            entries.push(blank);
+            entries.push(blank(place + 1, entry, &file.source));
             continue;
         }
-        entries.extend(run.repeated(entry, blank).await);
+        entries.extend(run.repeated(place + 1, entry).await);
         let failed = entries.last().is_some_and(|entry| entry.verdict == Verdict::Failed);
         stopped = failed && !target.continue_on_error;
     }
@@ -98,29 +97,27 @@ struct Attempt {
 
 impl Run<'_> {
     /// An entry as often as it wants to be run; it ends with the first that fails.
-    async fn repeated(&mut self, entry: &Entry, blank: EntryOutcome) -> Vec<EntryOutcome> {
+    async fn repeated(&mut self, number: usize, entry: &Entry) -> Vec<EntryOutcome> {
         let mut outcomes = Vec::new();
         loop {
-            let mut outcome = EntryOutcome {
-                why: blank.why.clone(),
-                ..self::blank(blank.number, entry, self.source)
-            };
-            let options = match Options::of(&entry.request, &mut self.variables) {
-                Ok(options) => options,
+            let mut outcome = blank(number, entry, self.source);
+            let mut times = 1;
+            match Options::of(&entry.request, &mut self.variables) {
                 Err((line, reason)) => {
                     outcome.verdict = Verdict::Failed;
                     outcome.failures.push(self.failure(line, "a value", reason));
-                    return vec![outcome];
                 }
-            };
-            if options.skip || options.repeat == 0 {
-                outcome.verdict = Verdict::Skipped;
-                return vec![outcome];
+                Ok(options) if options.skip || options.repeat == 0 => {
+                    outcome.verdict = Verdict::Skipped;
+                }
+                Ok(options) => {
+                    times = options.repeat;
+                    self.retried(entry, &options, &mut outcome).await;
+                }
             }
-            self.retried(entry, &options, &mut outcome).await;
-            let failed = outcome.verdict == Verdict::Failed;
+            let passed = outcome.verdict == Verdict::Passed;
             outcomes.push(outcome);
-            if failed || outcomes.len() >= options.repeat {
+            if !passed || outcomes.len() >= times {
                 return outcomes;
             }
         }

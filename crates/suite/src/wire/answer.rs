@@ -198,11 +198,11 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let mut line = self.unread.split_to(end + 1);
+                let Some(end) = end.checked_sub(1).filter(|end| line[*end] == b'\r') else {
+                    return Err(Cause::Malformed("a bare line feed in chunked framing".to_owned()));
+                };
                 line.truncate(end);
-                if line.pop_cr() {
-                    return Ok(line);
-                }
-                return Err(Cause::Malformed("a bare line feed in chunked framing".to_owned()));
+                return Ok(line);
             }
             if self.unread.len() > MAX_CHUNK_LINE {
                 return Err(Cause::TooLarge { part: "chunk size", limit: MAX_CHUNK_LINE });
@@ -229,21 +229,6 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(Cause::Io(error)),
         }
-    }
-}
-
-trait PopCr {
-    fn pop_cr(&mut self) -> bool;
-}
-
-impl PopCr for BytesMut {
-    /// Takes a CR off the end, and says whether there was one.
-    fn pop_cr(&mut self) -> bool {
-        let ends = self.last() == Some(&b'\r');
-        if ends {
-            self.truncate(self.len() - 1);
-        }
-        ends
     }
 }
 

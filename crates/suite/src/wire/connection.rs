@@ -137,10 +137,13 @@ impl Connection {
         }
         let closes =
             says_close(request.version, &request.fields) || says_close(head.version, &head.fields);
-        if !closes {
-            return Ok(Ending::Kept);
-        }
         let mut surplus = self.unread.len();
+        if !closes {
+            return match surplus {
+                0 => Ok(Ending::Kept),
+                bytes => Err(Cause::Surplus { bytes }),
+            };
+        }
         let until_closed = async {
             let mut bytes = [0; 4096];
             // An error ends it as well as an end does: the answer was whole.

@@ -52,6 +52,38 @@ async fn a_compressed_body_is_kept_as_it_came() {
     assert!(server.seen()[0].contains("Accept-Encoding: gzip, deflate\r\n"));
 }
 
+/// A body that is packed twice, with nothing in it, and one that is not what it says.
+#[tokio::test]
+async fn a_body_is_unpacked_in_the_order_of_its_codings() {
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(b"hello").unwrap();
+    let check = async |codings: &str, body: Vec<u8>, expected: Option<&str>| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Encoding: ";
+        let mut bytes =
+            format!("{head}{codings}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(&body);
+        let server = Server::start(vec![vec![Step::Answer(bytes)]]).await;
+        let outcome = server.run("GET {{base}}/\nHTTP 200\n`hello`\n").await;
+        assert_eq!(reasons(&outcome).first().map(String::as_str), expected, "{codings}");
+    };
+    check("deflate, gzip", gzip(&zlib.finish().unwrap()), None).await;
+    check("gzip, identity, gzip", gzip(&gzip(b"hello")), None).await;
+    check("deflate, gzip", gzip(b""), Some("the body is no deflate: incomplete deflate stream"))
+        .await;
+    check("br", b"hello".to_vec(), Some("the content coding \"br\" is not supported")).await;
+    check(
+        "gzip",
+        b"no gzip, but long enough".to_vec(),
+        Some("the body is no gzip: invalid gzip header"),
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn chunks_and_trailers() {
     let server = Server::start(vec![vec![answer(

@@ -57,7 +57,7 @@ pub async fn run(options: Diff, places: Places) -> Result<ExitCode> {
     masks.extend(left.masks.iter().chain(&right.masks).cloned());
     let mut stop = Stop::listen(Input::Ignored)?;
     let comparison = tokio::select! {
-        done = compared(&left, &right, &suite, &masks, &places, Progress::Shown) => done?,
+        done = Box::pin(compared(&left, &right, &suite, &masks, &places, Progress::Shown)) => done?,
         () = stop.asked() => return Err(anyhow!("interrupted")),
     };
     print!("{}", report::human(&comparison));

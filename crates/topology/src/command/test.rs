@@ -136,12 +136,13 @@ pub(crate) fn suite_of(named: Option<&Path>, topology: &Topology) -> Result<Path
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
-    let name = &topology.application.name;
+    let name = topology.application.folder.file_name().unwrap_or_default();
     let suites = topology.folder.ancestors().map(|folder| folder.join("suites"));
     let found = suites.map(|suites| suites.join(name)).find(|suite| suite.is_dir());
     let found = found.with_context(|| {
         format!(
-            "there is no folder \"suites/{name}\" beside or above \"{}\": name a suite with --suite",
+            "there is no folder \"suites/{}\" beside or above \"{}\": name a suite with --suite",
+            name.display(),
             topology.folder.display()
         )
     })?;

@@ -1,14 +1,15 @@
 //! What two deployments may differ in. Each mask says of what, and why that is no difference to an
 //! application or to who visits it; a comparison lists every mask it used. Everything else is a failure.
 //!
-//! A mask with a pattern makes two values equal where only what matches differs, so both must be there.
+//! A mask with a pattern makes two values equal where only what matches differs, so both must be there; what
+//! a group in it catches is not masked.
 //! One without a pattern covers whatever is found in its place, so one side may have nothing at all.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use regex::bytes::Regex;
+use regex::bytes::{Captures, Regex};
 use serde::Deserialize;
 
 /// Where a difference is.
@@ -158,12 +159,14 @@ impl Mask {
         }
     }
 
-    /// The value with what matches taken out of it; nothing when nothing matches.
+    /// The value without what matches, but for what the pattern's first group caught; nothing when nothing
+    /// matches.
     pub(crate) fn over(&self, value: &[u8]) -> Option<Vec<u8>> {
         let pattern = self.pattern.as_ref()?;
-        pattern.is_match(value).then(|| {
-            pattern.replace_all(value, regex::bytes::NoExpand(b"\xe2\x80\xa6")).into_owned()
-        })
+        let kept = |found: &Captures<'_>| -> Vec<u8> {
+            found.get(1).map(|group| group.as_bytes().to_vec()).unwrap_or_default()
+        };
+        pattern.is_match(value).then(|| pattern.replace_all(value, kept).into_owned())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::trail::{Trail, Trails};
 use crate::{Options, Stack, Topology};
 use exchange::{Answer, compare};
+use known::Schemes;
 use masks::{Mask, Where};
 use tally::Tally;
 use witness::Witness;
@@ -104,7 +105,11 @@ pub async fn compared(
     left.finish(&left_outcome).await?;
     right.finish(&right_outcome).await?;
 
-    let mut tally = Tally::new(masks);
+    let schemes = match left.stack.url.scheme() == right.stack.url.scheme() {
+        true => Schemes::Same,
+        false => Schemes::HttpsOnOneSide,
+    };
+    let mut tally = Tally::new(masks, schemes);
     let mut comparison = Comparison {
         requests: 0,
         calls: 0,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::known;
+use super::known::{self, Schemes};
 use super::masks::{Mask, Where};
 use crate::words;
 
@@ -28,10 +28,10 @@ enum Whose {
 
 impl Tally {
     /// Those of any two topologies, and more.
-    pub(super) fn new(given: &[Mask]) -> Tally {
+    pub(super) fn new(given: &[Mask], schemes: Schemes) -> Tally {
         let counted = |whose| move |mask| Counted { mask, whose, times: 0 };
         let given = given.iter().cloned().map(counted(Whose::Given));
-        let masks = given.chain(known::masks().into_iter().map(counted(Whose::Everybodys)));
+        let masks = given.chain(known::masks(schemes).into_iter().map(counted(Whose::Everybodys)));
         Tally { masks: masks.collect(), file: String::new() }
     }
 

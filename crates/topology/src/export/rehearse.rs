@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::target::{Logs, Socket, Target};
 use super::{Elsewhere, Written};
-use crate::file::{Hop, Topology};
+use crate::file::{Hop, Protocol, Topology};
 use crate::kinds::{Found, Role};
 use crate::place::{Place, Purpose};
 use crate::probe::Address;
@@ -76,6 +76,7 @@ pub(super) fn rehearse<'a>(
                 stage: &stage,
                 subject: &subject,
                 upstreams,
+                upstream_protocol: topology.protocol_behind(at),
                 tls: tls.as_ref(),
             };
             let about = || format!("hop \"{name}\" ({})", hop.kind.name());
@@ -122,6 +123,7 @@ struct Rehearsal<'a> {
     stage: &'a TempDir,
     subject: &'a Subject,
     upstreams: &'a [(String, Socket)],
+    upstream_protocol: Protocol,
     tls: Option<&'a Tls>,
 }
 
@@ -153,6 +155,7 @@ impl Rehearsal<'_> {
             folder: folder.clone(),
             listen: socket.listen.clone(),
             upstreams,
+            upstream_protocol: self.upstream_protocol,
             also_unlinks: Vec::new(),
             subject: self.subject,
             tls: self.tls,

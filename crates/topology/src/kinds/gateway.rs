@@ -1,17 +1,16 @@
 //! The gateway and gunicorn: one command line, one gunicorn.conf.py.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, version};
+use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, configuration, version};
 use crate::export::{Elsewhere, Source};
 use crate::place::{Place, Purpose};
 use crate::process::Process;
-use crate::words::{self, Words};
+use crate::words::Words;
 
 #[derive(Debug)]
 pub(super) struct Gunicorn {
@@ -116,11 +115,10 @@ impl Kind for Gunicorn {
 }
 
 /// The file itself, unless it has words to fill in.
-fn filled(place: &Place<'_>, config: &PathBuf) -> Result<PathBuf> {
-    let about = || format!("cannot read \"{}\"", config.display());
-    let text = fs::read_to_string(config).with_context(about)?;
+fn filled(place: &Place<'_>, config: &Path) -> Result<PathBuf> {
+    let text = configuration::read(config)?;
     if !text.contains("@{") && place.hop.replace.is_empty() {
-        return Ok(config.clone());
+        return Ok(config.to_owned());
     }
     let words = Words::from([
         ("run", place.folder.display().to_string()),
@@ -128,10 +126,5 @@ fn filled(place: &Place<'_>, config: &PathBuf) -> Result<PathBuf> {
         ("workers", place.hop.workers.to_string()),
         ("threads", place.hop.threads.to_string()),
     ]);
-    let text = words::replace(&text, &place.hop.replace, &words)
-        .and_then(|text| words::fill(&text, &words))
-        .with_context(|| config.display().to_string())?;
-    let copy = place.folder.join("gunicorn.conf.py");
-    fs::write(&copy, text)?;
-    Ok(copy)
+    configuration::write(place, "gunicorn.conf.py", &text, &words)
 }

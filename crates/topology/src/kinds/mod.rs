@@ -2,11 +2,22 @@
 //! files and flags it is started with, and by which signals it stops and reloads. Nothing outside of
 //! these files knows a program by name.
 
-mod gateway; // ours and gunicorn: one command line
+mod configuration; // the file a program reads, made for one run
+
+mod apache;
+mod caddy;
+mod haproxy;
 mod nginx; // ours and nginx: one configuration
 pub(crate) mod postgresql; // not on a request's way: the application's
 
+mod gateway; // ours and gunicorn: one command line
+mod granian;
+mod runserver; // Django's and Flask's own
+mod uwsgi;
+mod waitress;
+
 use std::fmt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,10 +27,12 @@ use nix::sys::signal::Signal;
 use crate::export::Elsewhere;
 use crate::file::Protocol;
 use crate::place::Place;
+use crate::probe::Address;
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::python::Python;
 use crate::state;
+use crate::subject::Subject;
 use crate::sys::User;
 
 /// A program that can take a hop's place.
@@ -37,6 +50,10 @@ pub trait Kind: fmt::Debug + Sync {
     /// With the hop behind it.
     fn forwards(&self, _protocol: Protocol) -> bool {
         false
+    }
+    /// What a topology may say of it; the rest is refused rather than ignored.
+    fn knows(&self, _setting: Setting) -> bool {
+        true
     }
     /// Whether it is told which application to call; else it asks the application's own settings.
     fn calls_by_name(&self) -> bool {
@@ -90,6 +107,16 @@ pub enum Sockets {
     TcpAndUnix,
 }
 
+/// What not every program can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A file it is configured by.
+    Config,
+    Workers,
+    Threads,
+    Tls,
+}
+
 /// Where programs are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
@@ -122,6 +149,8 @@ pub enum Ready {
     Notify,
     /// It accepts connections.
     Connect,
+    /// These words are in its logs, as often as that.
+    Says { words: &'static str, times: usize },
     /// It answers the first page with anything below 500.
     Http,
     /// It begins a session of PostgreSQL's protocol.
@@ -132,8 +161,20 @@ pub enum Ready {
 const OUR_WHEEL: &str = "causeway-gateway";
 
 /// All there are.
-pub const ALL: &[&dyn Kind] =
-    &[&nginx::EDGE, &nginx::NGINX, &gateway::GATEWAY, &gateway::GUNICORN, &postgresql::POSTGRESQL];
+pub const ALL: &[&dyn Kind] = &[
+    &nginx::EDGE,
+    &nginx::NGINX,
+    &caddy::Caddy,
+    &haproxy::Haproxy,
+    &apache::Apache,
+    &gateway::GATEWAY,
+    &gateway::GUNICORN,
+    &uwsgi::Uwsgi,
+    &granian::Granian,
+    &waitress::Waitress,
+    &runserver::Runserver,
+    &postgresql::POSTGRESQL,
+];
 
 pub fn named(name: &str) -> Result<&'static dyn Kind> {
     match ALL.iter().find(|kind| kind.name() == name) {
@@ -177,7 +218,10 @@ impl Places {
         let folder = state::made()?;
         let file = folder.join(format!("{name}.txt"));
         if std::fs::read_to_string(&file).ok().as_deref() != Some(requirements) {
-            std::fs::write(&file, requirements)?;
+            // At once, for others may read it just now.
+            let mut whole = tempfile::NamedTempFile::new_in(&folder)?;
+            whole.write_all(requirements.as_bytes())?;
+            whole.persist(&file)?;
         }
         let environment =
             Python::find()?.environment(&format!("venv-{name}"), &[file], self.progress)?;
@@ -205,4 +249,31 @@ fn version(program: &Path, flag: &str) -> Result<String> {
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
     });
     Ok(word.unwrap_or(line).trim_end_matches([',', ')']).to_owned())
+}
+
+/// The version that a file of requirements pins.
+fn pinned(requirements: &str) -> String {
+    let (_, version) = requirements.split_once("==").expect("requirements of ours pin a version");
+    version.trim_end().to_owned()
+}
+
+/// An address in the words of those who tell a unix socket by its first slash.
+fn bare(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(socket) => socket.display().to_string(),
+    }
+}
+
+/// A server that lives in an environment of its own finds the application and its packages by path.
+fn finds_application(command: &mut Command, subject: &Subject) -> Result<()> {
+    let folder = &subject.application.folder;
+    let paths = [folder.clone(), subject.environment.packages()?];
+    command.env("PYTHONPATH", std::env::join_paths(paths)?).current_dir(folder);
+    Ok(())
+}
+
+/// An application's callable; whether it is to be called for the application, as `()` after it says.
+fn factory(callable: &str) -> (&str, bool) {
+    callable.strip_suffix("()").map_or((callable, false), |callable| (callable, true))
 }

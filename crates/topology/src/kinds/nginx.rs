@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, version};
+use super::{Found, Kind, Launch, OUR_WHEEL, Places, Ready, Role, Setting, configuration, version};
 use crate::export::{Elsewhere, Source};
 use crate::file::Protocol;
 use crate::place::{Place, Purpose};
 use crate::probe::Address;
-use crate::words::{self, Words};
+use crate::words::Words;
 
 #[derive(Debug)]
 pub(super) struct Nginx {
@@ -29,10 +29,12 @@ pub(super) static EDGE: Nginx = Nginx { whose: Whose::Ours };
 pub(super) static NGINX: Nginx = Nginx { whose: Whose::Theirs };
 
 /// What a hop without a configuration of its own is configured by.
-const DEPLOY: [(&str, &str); 3] = [
+const DEPLOY: [(&str, &str); 5] = [
     ("nginx.conf", include_str!("../../../../deploy/nginx.conf")),
+    ("nginx-uwsgi.conf", include_str!("../../../../deploy/nginx-uwsgi.conf")),
     ("mime.types", include_str!("../../../../deploy/mime.types")),
     ("proxy_params", include_str!("../../../../deploy/proxy_params")),
+    ("uwsgi_params", include_str!("../../../../deploy/uwsgi_params")),
 ];
 
 impl Kind for Nginx {
@@ -49,6 +51,10 @@ impl Kind for Nginx {
 
     fn forwards(&self, _protocol: Protocol) -> bool {
         true
+    }
+
+    fn knows(&self, setting: Setting) -> bool {
+        setting != Setting::Threads
     }
 
     fn find(&self, places: &Places) -> Result<Found> {
@@ -69,17 +75,15 @@ impl Kind for Nginx {
                 for (name, text) in DEPLOY {
                     fs::write(deploy.join(name), text)?;
                 }
-                deploy.join("nginx.conf")
+                deploy.join(match place.upstream_protocol {
+                    Protocol::Http => "nginx.conf",
+                    Protocol::Uwsgi => "nginx-uwsgi.conf",
+                })
             }
         };
-        let text = fs::read_to_string(&config)
-            .with_context(|| format!("cannot read \"{}\"", config.display()))?;
+        let text = configuration::read(&config)?;
         let words = words_of(place, &config, self.whose);
-        let text = words::replace(&text, &place.hop.replace, &words)
-            .and_then(|text| words::fill(&text, &words))
-            .with_context(|| config.display().to_string())?;
-        let filled = place.folder.join("nginx.conf");
-        fs::write(&filled, text)?;
+        let filled = configuration::write(place, "nginx.conf", &text, &words)?;
 
         let log = place.folder.join("edge.log");
         let mut directives = String::from("daemon off;");
@@ -146,6 +150,11 @@ fn words_of(place: &Place<'_>, config: &Path, whose: Whose) -> Words {
         }
     };
     let server = |address: &Address| format!("server {address};");
+    let static_url = match application.application.static_url() {
+        // One path that nobody asks for; everything else is the application's.
+        "" => "= /.there-are-no-static-files",
+        url => url,
+    };
     let folder = config.parent().unwrap_or(Path::new("/"));
     Words::from([
         ("run", place.folder.display().to_string()),
@@ -154,7 +163,7 @@ fn words_of(place: &Place<'_>, config: &Path, whose: Whose) -> Words {
         ("tls", tls),
         ("upstreams", place.upstreams.iter().map(server).collect::<Vec<_>>().join(" ")),
         ("upstream", place.upstreams.first().map(Address::to_string).unwrap_or_default()),
-        ("static_url", application.application.static_url().to_owned()),
+        ("static_url", static_url.to_owned()),
         (
             "static_folder",
             application.application.static_folder(&application.data).display().to_string(),

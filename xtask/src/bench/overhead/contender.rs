@@ -56,17 +56,16 @@ impl Kind {
 
     /// Installed if it is not; the error says by what it would be.
     pub(super) fn program(self, ours: &Path) -> Result<PathBuf> {
-        let installed = |name: &str| {
-            let requirements = format!("xtask/bench/{name}.txt");
+        let installed = |name: &str, requirements: &str| {
             let program =
-                peers::program(name, &format!("venv-{name}"), &requirements, Progress::Shown);
+                peers::program(name, &format!("venv-{name}"), requirements, Progress::Shown);
             program.with_context(|| format!("it is installed by pip install -r {requirements}"))
         };
         match self {
             Kind::Ours | Kind::OursThreads => Ok(ours.to_owned()),
             Kind::GunicornSync | Kind::GunicornThreads => peers::gunicorn(Progress::Shown),
-            Kind::Granian => installed("granian"),
-            Kind::Uwsgi => installed("uwsgi"),
+            Kind::Granian => installed("granian", "crates/topology/src/kinds/granian.txt"),
+            Kind::Uwsgi => installed("uwsgi", "xtask/bench/uwsgi.txt"),
         }
     }
 

@@ -147,7 +147,7 @@ impl ResponseRules {
         let is_hidden = || self.hidden.contains(field.name);
         let rewritten = match field.name.len() {
             10 if field.is("connection") || field.is("keep-alive") => return,
-            12 if field.is("content-type") => {
+            12 if field.is("content-type") && !is_hidden() => {
                 if response.content_type.is_none() && !field.value().is_empty() {
                     response.content_type = Some(field.keep());
                 }
