@@ -102,6 +102,10 @@ impl Kind for Nginx {
         Ok(Launch { command, logs, ready: Ready::Connect })
     }
 
+    fn changes_user(&self) -> bool {
+        true
+    }
+
     fn stop(&self) -> Signal {
         Signal::SIGQUIT
     }
