@@ -12,6 +12,7 @@ mod diff;
 mod directives;
 mod down;
 mod export;
+mod faults;
 mod fuzz;
 mod logs;
 mod losses;
@@ -48,6 +49,8 @@ enum Command {
     /// Run the tests; with --real also those that need nginx, gunicorn and Chromium; with --topology a
     /// suite against a deployment
     Test(test::Options),
+    /// Let topologies suffer faults under load, and tell what users saw of each
+    Faults(faults::Options),
     /// The suites of the applications on all topologies, and a page of what came of it
     Matrix(matrix::Options),
     /// Send the same requests through two topologies, and show what tells them apart
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
             Command::Test(options) => test::run(options).await,
+            Command::Faults(options) => faults::run(options).await,
             Command::Matrix(options) => matrix::run(options).await,
             Command::Diff(options) => diff::run(options).await,
             Command::Check => check::run(),
