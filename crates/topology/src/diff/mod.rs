@@ -105,10 +105,8 @@ pub async fn compared(
     left.finish(&left_outcome).await?;
     right.finish(&right_outcome).await?;
 
-    let schemes = match left.stack.url.scheme() == right.stack.url.scheme() {
-        true => Schemes::Same,
-        false => Schemes::HttpsOnOneSide,
-    };
+    let same = left.stack.url.scheme() == right.stack.url.scheme();
+    let schemes = if same { Schemes::Same } else { Schemes::HttpsOnOneSide };
     let mut tally = Tally::new(masks, schemes);
     let mut comparison = Comparison {
         requests: 0,
