@@ -6,6 +6,7 @@ mod own_kind; // a program of a test's own in a hop's place
 
 mod readiness;
 
+mod faults;
 mod parallel;
 mod signals;
 

@@ -12,7 +12,8 @@ use suite::Suite;
 use super::test::suite_of;
 use super::up::{Input, Stop};
 use crate::Topology;
-use crate::diff::{compared, masks, report};
+use crate::diff::masks::{self, Mask};
+use crate::diff::{compared, report};
 use crate::kinds::Places;
 use crate::progress::Progress;
 
@@ -54,7 +55,10 @@ pub async fn run(options: Diff, places: Places) -> Result<ExitCode> {
     for file in options.mask.iter().chain(&own) {
         masks.extend(masks::read(file)?);
     }
-    masks.extend(left.masks.iter().chain(&right.masks).cloned());
+    for topology in [&left, &right] {
+        masks.extend(topology.masks.iter().cloned());
+        masks.extend(topology.differs.iter().map(Mask::of_difference));
+    }
     let mut stop = Stop::listen(Input::Ignored)?;
     let comparison = tokio::select! {
         done = Box::pin(compared(&left, &right, &suite, &masks, &places, Progress::Shown)) => done?,

@@ -14,6 +14,10 @@ use super::witness::Call;
 /// What is decompressed to be compared, at most.
 const LARGEST: u64 = 256 << 20;
 
+/// What PEP 3333 lets be "empty or missing".
+const MAY_BE_ABSENT: [&str; 5] =
+    ["SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "CONTENT_LENGTH"];
+
 /// What came of one request on one side.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
@@ -176,7 +180,13 @@ impl Pair<'_> {
                     Some(without(value.as_bytes(), answer.authority))
                 };
                 let (ours, theirs) = (value(one, left), value(other, right));
-                self.values(Where::Environ(key.clone()), ours.as_deref(), theirs.as_deref());
+                let empty = |value: &Option<Vec<u8>>| value.as_ref().is_none_or(Vec::is_empty);
+                let place = if MAY_BE_ABSENT.contains(&&**key) && empty(&ours) && empty(&theirs) {
+                    Where::Absent
+                } else {
+                    Where::Environ(key.clone())
+                };
+                self.values(place, ours.as_deref(), theirs.as_deref());
             }
             let (ours, theirs) = (one.inherited.join(" "), other.inherited.join(" "));
             self.texts(Where::Inherited, &ours, &theirs);

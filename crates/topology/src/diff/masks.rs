@@ -12,6 +12,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use regex::bytes::{Captures, Regex};
 use serde::Deserialize;
 
+use crate::file::Difference;
+
 /// Where a difference is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
@@ -45,6 +47,10 @@ pub enum Where {
     Input,
     /// An entry of environ: a string, a number, the class of anything else.
     Environ(String),
+    /// An entry that is empty on one side and is not there on the other.
+    Absent,
+    /// Whatever there is: a file of the suite that a topology says it differs in.
+    Anything,
     /// The variables of its own process that a server puts into environ.
     Inherited,
 }
@@ -97,6 +103,8 @@ enum Unnamed {
     Redirects,
     Calls,
     Input,
+    Absent,
+    Anything,
     Inherited,
 }
 
@@ -149,12 +157,23 @@ impl Mask {
         })
     }
 
+    /// For a file of the suite in which a topology differs.
+    pub(crate) fn of_difference(differs: &Difference) -> Mask {
+        Mask {
+            place: Place(Where::Anything),
+            pattern: None,
+            because: differs.because.clone(),
+            suite: Some(differs.suite.clone()),
+        }
+    }
+
     pub(crate) fn lies_on(&self, place: &Where) -> bool {
         let named = |mask: &str, name: &str| crate::words::matches(mask, name);
         match (&self.place.0, place) {
             (Where::Header(mask), Where::Header(name))
             | (Where::Trailer(mask), Where::Trailer(name))
             | (Where::Environ(mask), Where::Environ(name)) => named(mask, name),
+            (Where::Anything, _) => true,
             (mask, place) => mask == place,
         }
     }
@@ -187,6 +206,8 @@ impl Unnamed {
             Unnamed::Redirects => Where::Redirects,
             Unnamed::Calls => Where::Calls,
             Unnamed::Input => Where::Input,
+            Unnamed::Absent => Where::Absent,
+            Unnamed::Anything => Where::Anything,
             Unnamed::Inherited => Where::Inherited,
         }
     }
@@ -212,6 +233,8 @@ impl std::fmt::Display for Where {
             Where::Redirects => out.write_str("redirects"),
             Where::Calls => out.write_str("calls of the application"),
             Where::Input => out.write_str("request body as the application read it"),
+            Where::Anything => out.write_str("anything"),
+            Where::Absent => out.write_str("empty or absent entries of environ"),
             Where::Inherited => out.write_str("variables of the server's process in environ"),
         }
     }
