@@ -20,6 +20,9 @@ use crate::{Links, Options, Stack, Topology};
 /// about to start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What stands for the run's folder, which is another each time.
+const RUN: &str = "RUN";
+
 /// Requests of each client before the fault and after it.
 const AROUND: usize = 3;
 
@@ -277,6 +280,7 @@ impl Logs {
                 break lines;
             }
         };
+        let run = stack.folder().display().to_string();
         let mut told: Vec<(String, String)> = Vec::new();
         for (hop, line) in lines {
             let mut of_hop = wanted.iter().filter(|(of, _)| *of == hop).peekable();
@@ -285,7 +289,7 @@ impl Logs {
                 None => (symptoms::sounds_like_an_error(&line), 3),
             };
             if matches && told.iter().filter(|(of, _)| *of == hop).count() < most {
-                told.push((hop, line));
+                told.push((hop, line.replace(&run, RUN)));
             }
         }
         Ok(told)
