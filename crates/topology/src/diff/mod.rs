@@ -105,9 +105,10 @@ pub async fn compared(
     left.finish(&left_outcome).await?;
     right.finish(&right_outcome).await?;
 
-    let schemes = match left.stack.url.scheme() == right.stack.url.scheme() {
-        true => Schemes::Same,
-        false => Schemes::HttpsOnOneSide,
+    let schemes = if left.stack.url.scheme() == right.stack.url.scheme() {
+        Schemes::Same
+    } else {
+        Schemes::HttpsOnOneSide
     };
     let mut tally = Tally::new(masks, schemes);
     let mut comparison = Comparison {
