@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use topology::command::export;
 
 mod bench;
 mod check;
@@ -12,6 +11,8 @@ mod conform;
 mod diff;
 mod directives;
 mod down;
+mod export;
+mod faults;
 mod fuzz;
 mod logs;
 mod losses;
@@ -48,6 +49,8 @@ enum Command {
     /// Run the tests; with --real also those that need nginx, gunicorn and Chromium; with --topology a
     /// suite against a deployment
     Test(test::Options),
+    /// Let topologies suffer faults under load, and tell what users saw of each
+    Faults(faults::Options),
     /// The suites of the applications on all topologies, and a page of what came of it
     Matrix(matrix::Options),
     /// Send the same requests through two topologies, and show what tells them apart
@@ -63,7 +66,7 @@ enum Command {
     /// Write docs/settings.md, the manual page and the completions from the gateway's rows
     Settings(settings::Options),
     /// Write a topology as the files of systemd, compose, Kubernetes or a Procfile
-    Export(export::Export),
+    Export(topology::command::export::Export),
     /// Feed the parsers what nobody meant, coverage-guided
     Fuzz(fuzz::Options),
     /// Count the requests that are lost when workers come and go under load
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Logs(options) => logs::run(options).await,
             Command::Down(options) => down::run(options).await,
             Command::Test(options) => test::run(options).await,
+            Command::Faults(options) => faults::run(options).await,
             Command::Matrix(options) => matrix::run(options).await,
             Command::Diff(options) => diff::run(options).await,
             Command::Check => check::run(),
@@ -93,7 +97,7 @@ fn main() -> ExitCode {
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
             Command::Settings(options) => settings::run(&options),
-            Command::Export(options) => export::run(&options),
+            Command::Export(options) => export::run(options),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
             Command::Soak(options) => soak::run(options).await,

@@ -38,11 +38,28 @@ pub(crate) struct Options {
 }
 
 /// A program of another package, where it may lie, and what installs it.
-const REAL: [(&str, &[&str], &str); 4] = [
+const REAL: [(&str, &[&str], &str); 9] = [
     ("nginx", &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"], "nginx-light"),
     ("chromium", &["/usr/bin/chromium", "/usr/bin/chromium-browser"], "chromium"),
     ("chromedriver", &["/usr/bin/chromedriver"], "chromium-driver"),
     ("uwsgi", &["/usr/bin/uwsgi"], "uwsgi-core uwsgi-plugin-python3"),
+    (
+        "postgres",
+        &[
+            "/usr/lib/postgresql/18/bin/postgres",
+            "/usr/lib/postgresql/17/bin/postgres",
+            "/usr/lib/postgresql/16/bin/postgres",
+            "/usr/lib/postgresql/15/bin/postgres",
+            "/usr/lib/postgresql/14/bin/postgres",
+            "/usr/lib/postgresql/13/bin/postgres",
+            "/usr/bin/postgres",
+        ],
+        "postgresql",
+    ),
+    ("ip", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
+    ("caddy", &["/usr/bin/caddy"], "caddy"),
+    ("haproxy", &["/usr/sbin/haproxy"], "haproxy"),
+    ("apache2", &["/usr/sbin/apache2"], "apache2-bin"),
 ];
 
 /// And what a deployment consists of, and what a client of the fault proxy runs on.
@@ -96,6 +113,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         cargo_test(&edge, &nginx, &options.arguments)?;
         // A real uWSGI behind the edge.
         cargo_test(&[&edge[..], &["uwsgi"]].concat(), &[], &options.arguments)?;
+        // And every program that can take a hop's place.
+        let topology = ["--package", "e2e", "--features", "real", "--test", "topology"];
+        cargo_test(&topology, &[], &options.arguments)?;
     } else {
         for name in applications::names() {
             test_application(&applications::named(&name)?, &python)?;

@@ -274,6 +274,7 @@ impl Hop {
             ensure!(host.is_none(), "database: sqlite is a file, and has no host");
             return Ok(None);
         }
+        check_host(host.as_deref()).context("database")?;
         Ok(Some(Hop {
             name: "database".to_owned(),
             kind: &kinds::postgresql::POSTGRESQL,
@@ -309,14 +310,7 @@ impl Hop {
             kind.name(),
             kind.name()
         );
-        if let Some(host) = &entry.host {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            ensure!(
-                !host.is_empty() && host.chars().all(plain),
-                "{}: host = \"{host}\" does not consist of letters, digits and \"-\"",
-                about()
-            );
-        }
+        check_host(entry.host.as_deref()).with_context(about)?;
         ensure!(
             entry.count >= 1 && entry.count <= 16,
             "{}: count = {} is not between 1 and 16",
@@ -376,6 +370,16 @@ impl Hop {
             name,
         })
     }
+}
+
+fn check_host(host: Option<&str>) -> Result<()> {
+    let Some(host) = host else { return Ok(()) };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    ensure!(
+        !host.is_empty() && host.chars().all(plain),
+        "host = \"{host}\" does not consist of letters, digits and \"-\""
+    );
+    Ok(())
 }
 
 /// Browsers come by TCP.
@@ -467,6 +471,10 @@ mod tests {
             ("about = \"\"\napplication = \"..\"\nhop = []".to_owned(), "has no app.toml"),
             ("about = \"\"\nhop = []\n[application]\nfolder = \"..\"\napplication = \"a:b\"\nrequirments = []".to_owned(), "unknown field `requirments`"),
             (format!("{APPLICATION}hop = []"), "at least one [[hop]]"),
+            (hop("kind = \"postgresql\""), "no request passes postgresql; say database = \"postgresql\""),
+            (hop("kind = \"gateway\"\nhost = \"../web\""), "host = \"../web\" does not consist of"),
+            (format!("database = {{ kind = \"postgresql\", host = \"data\" }}\n{}", hop("kind = \"gateway\"")), "either every hop has a host"),
+            (format!("database = {{ kind = \"sqlite\", host = \"data\" }}\n{}", hop("kind = \"gateway\"")), "sqlite is a file"),
         ] {
             let error = error(&text);
             assert!(error.contains(says), "{says}: {error}");

@@ -69,7 +69,6 @@ impl Keeper {
     pub(crate) fn run(&self, program: Pid) -> ! {
         // Whoever is to be seen in a list of processes.
         let _ = prctl::set_name(c"keeper");
-        let _ = prctl::set_child_subreaper(true);
         // Nothing may end it but the lifeline; a Ctrl-C reaches the whole group.
         let _ = SigSet::all().thread_block();
         sys::close_all_but(&self.lifeline);

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         match command {
             Command::Up(options) => up::run(options, places).await,
             Command::Test(options) => test::run(options, places).await,
-            Command::Diff(options) => diff::run(options, places).await,
+            Command::Diff(options) => Box::pin(diff::run(options, places)).await,
             Command::Faults(options) => faults::run(options, places).await,
             Command::Matrix(options) => matrix::run(options, places).await,
             Command::Export(options) => export::run(&options),

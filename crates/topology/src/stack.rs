@@ -75,8 +75,9 @@ impl Stack {
     /// Once every hop can be used.
     pub async fn start(topology: &Topology, options: &Options) -> Result<Stack> {
         // What is missing is said before anything is made.
-        let found = topology.hops.iter().map(|hop| hop.kind.find(&options.places));
-        let found = found.collect::<Result<Vec<Found>>>()?;
+        let (hops, places) = (topology.hops.clone(), options.places.clone());
+        let find = move || hops.iter().map(|hop| hop.kind.find(&places)).collect();
+        let found: Vec<Found> = on_a_thread(find).await?;
         let folder = RunFolder::make(options.keep)?;
         let run = folder.path().to_owned();
         let hosts = Hosts::of(topology, &options.places, &run)?;

@@ -33,6 +33,8 @@ pub(crate) fn keep(command: &mut Command, keeper: Keeper, user: Option<User>) {
     let fork_once_more = move || {
         // Whoever ends our whole group, even by SIGKILL, is to end us and not what clears up after us.
         let _ = setsid();
+        // Before there is anybody who could lose a parent; the program does not inherit it.
+        prctl::set_child_subreaper(true)?;
         let parent = getpid();
         // SAFETY: the child is this closure's caller, which goes on to exec as it would have done; the
         // parent runs `Keeper::run`, which allocates nothing, takes no lock and never returns.

@@ -88,9 +88,9 @@ class Stack:
         self.hops = [Hop(hop) for hop in told["hops"]]
 
     def hop(self, name: str) -> Hop:
-        """The hop of that name in the topology's file."""
+        """The hop of that name in the topology's file; the first one, when there are several."""
         for hop in self.hops:
-            if hop.name == name:
+            if hop.name in (name, f"{name}-1"):
                 return hop
         known = ", ".join(hop.name for hop in self.hops)
         raise LookupError(f"there is no hop {name!r}: there are {known}")

@@ -39,25 +39,31 @@ pub(crate) fn shipped(name: &str) -> PathBuf {
 }
 
 impl Deployment {
+    /// One that is shipped, with an application of ours in it.
     pub(crate) fn start(topology: &str, application: &str) -> Result<Deployment> {
-        Deployment::start_with(topology, application, None)
+        let topology = shipped(topology);
+        Deployment::start_with(&topology, Some(application), None)
     }
 
     /// With another folder for what is made once and kept.
     pub(crate) fn start_with(
-        topology: &str,
-        application: &str,
+        topology: &Path,
+        application: Option<&str>,
         state: Option<&Path>,
     ) -> Result<Deployment> {
         let scratch = Scratch::new();
         let root = xtask::workspace::root();
         let mut command = Command::new(binary::program("causeway-topology")?);
-        command.arg("up").arg("--json").arg("--topology").arg(shipped(topology));
-        command.arg("--application").arg(root.join("apps").join(application));
+        command.arg("up").arg("--json").arg("--topology").arg(topology);
+        if let Some(application) = application {
+            command.arg("--application").arg(root.join("apps").join(application));
+        }
         command.current_dir(root).env("TMPDIR", scratch.path());
         if let Some(state) = state {
             command.env("CAUSEWAY_STATE", state);
         }
+        // Leads a group of its own, as from a shell.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn()?;
         let out = BufReader::new(child.stdout.take().context("it is a pipe")?);
@@ -115,6 +121,11 @@ impl Deployment {
         found.sort_by_key(|process| process.pid);
         found.dedup();
         found
+    }
+
+    /// Whether one of them has this in its command line.
+    pub(crate) fn runs(&self, word: &str) -> bool {
+        self.processes().iter().any(|process| process.command_line().contains(word))
     }
 
     /// How many descend from it, itself included: cheap enough to be asked all the time.

@@ -6,6 +6,7 @@ mod own_kind; // a program of a test's own in a hop's place
 
 mod readiness;
 
+mod faults;
 mod parallel;
 mod signals;
 
@@ -24,3 +25,5 @@ mod database;
 mod forwarded;
 #[cfg(feature = "real")]
 mod hosts;
+#[cfg(feature = "real")]
+mod kinds;

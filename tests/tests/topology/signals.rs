@@ -1,12 +1,13 @@
 //! Told once, a topology finishes what it has begun; told twice, it ends at once. Both leave nothing.
 
 use anyhow::{Context as _, Result};
+use e2e::scratch::Scratch;
 use e2e::wire::PATIENCE;
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::deployment::{Deployment, Described, until};
+use crate::deployment::{Deployment, Described, shipped, until};
 
 /// An answer that has begun: its connection, and what came of it.
 async fn begun(described: &Described, path: &str) -> Result<(TcpStream, Vec<u8>)> {
@@ -69,6 +70,19 @@ async fn the_second_interrupt_does_not() {
     let answer = rest(stream, came).await.unwrap();
     assert!(!answer.contains("line 100 of 100"), "{answer}");
     assert!(!described.folder.exists());
+    deployment.nothing_is_left_of(&traces).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_environment_that_is_being_made_is_not_waited_for() {
+    let state = Scratch::new();
+    let mut deployment =
+        Deployment::start_with(&shipped("default"), Some("flaskr"), Some(state.path())).unwrap();
+    until(|| deployment.runs("ensurepip") || deployment.runs("pip install")).await.unwrap();
+    let traces = deployment.traces();
+    deployment.signal(Signal::SIGTERM);
+    let (code, said) = deployment.ended().await.unwrap();
+    assert_eq!((code, said.as_str()), (Some(2), "error: interrupted\n"));
     deployment.nothing_is_left_of(&traces).await.unwrap();
 }
 

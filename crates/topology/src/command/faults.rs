@@ -75,10 +75,10 @@ fn told(outcome: &Outcome) -> String {
         outcome.fault
     );
     for failure in &outcome.failures {
-        told.push_str(&format!("    {failure}\n"));
+        told.extend(["    ", failure, "\n"]);
     }
     for (hop, line) in &outcome.lines {
-        told.push_str(&format!("    {hop} | {line}\n"));
+        told.extend(["    ", hop, " | ", line, "\n"]);
     }
     told
 }

@@ -148,12 +148,17 @@ fn description(topology: &Topology, stack: &Stack) -> serde_json::Value {
 fn sources(stack: &Stack) -> Vec<Source> {
     let hops = stack.hops.iter();
     let logs = hops.flat_map(|hop| hop.logs.iter().map(move |log| (hop, log)));
-    logs.map(|(hop, log)| Source {
+    let logs = logs.map(|(hop, log)| Source {
         hop: hop.name.clone(),
         path: log.clone(),
         master: hop.process.pid,
-    })
-    .collect()
+    });
+    let links = stack.wiring.iter().map(|wiring| Source {
+        hop: "links".to_owned(),
+        path: wiring.log.clone(),
+        master: 0,
+    });
+    logs.chain(links).collect()
 }
 
 /// The ways in which a terminal, a service manager or a program that started us asks for an end.

@@ -211,7 +211,9 @@ Fill in first, in `.env`: the port, the image's name, the application's folder, 
 application's own settings (allowed host names, secret keys) go under `environment` of the servers and
 of `prepare` in `docker-compose.yml`. `localhost` has to stay an allowed host: the health checks ask for it.
 
-{tls}{hops}
+To look at:
+
+{tls}{loopback}{hops}
 Then:
 
 ```sh
@@ -227,5 +229,6 @@ the line `./causeway_gateway-….whl` into its requirements.
         name = topology.application.name,
         topology = topology.name,
         about = topology.about,
+        loopback = image::about_loopback(exported),
     )
 }

@@ -15,6 +15,8 @@ pub struct Elsewhere {
     pub takes_sockets: bool,
     /// Upon which it opens its logs anew.
     pub reopen: Option<Signal>,
+    /// As what it names its standard output and its standard errors, where a log's name is asked for.
+    pub streams: [&'static str; 2],
     /// Flags by which it believes the hop before it, which comes from another machine's address.
     pub trusting: &'static [&'static str],
 }

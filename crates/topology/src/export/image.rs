@@ -139,6 +139,27 @@ pub(super) fn sharing() -> String {
     format!("cp -R {STATIC}/. {SHARED}/")
 }
 
+/// A sentence about the configurations that speak of their own machine, which the others are not on now.
+pub(super) fn about_loopback(exported: &[Exported<'_>]) -> String {
+    let mut named = Vec::new();
+    for hop in exported {
+        for file in &hop.files {
+            let text = String::from_utf8_lossy(&file.contents);
+            let mut said = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            if said.any(|line| line.contains("127.0.0.1")) {
+                named.push(format!("`{}`", super::below(&hop.name, &file.path).display()));
+            }
+        }
+    }
+    if named.is_empty() {
+        return String::new();
+    }
+    format!(
+        "- what {} says of 127.0.0.1: each hop has an address of its own now, and only servers are told\n  to believe the hop before them\n",
+        named.join(", ")
+    )
+}
+
 /// For a shell.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);

@@ -167,7 +167,7 @@ impl Rehearsal<'_> {
 
         let config = self.target.config(name);
         for log in &launch.logs {
-            exchange.add(shown(log), self.log(name, log));
+            exchange.add(shown(log), self.log(name, log, elsewhere.streams));
         }
         let mut files = files_below(&folder)?;
         for file in &files {
@@ -223,12 +223,12 @@ impl Rehearsal<'_> {
         Ok(Exported { name: name.to_owned(), hop, elsewhere, listen, command, variables, files })
     }
 
-    fn log(&self, hop: &str, log: &Path) -> String {
+    fn log(&self, hop: &str, log: &Path, [output, errors]: [&str; 2]) -> String {
         let name = log.file_name().unwrap_or_default();
         match self.target.logs(hop) {
             Logs::Folder(folder) => shown(&folder.join(name)),
-            Logs::Streams if name.to_string_lossy().contains("access") => "/dev/stdout".to_owned(),
-            Logs::Streams => "/dev/stderr".to_owned(),
+            Logs::Streams if name.to_string_lossy().contains("access") => output.to_owned(),
+            Logs::Streams => errors.to_owned(),
         }
     }
 }

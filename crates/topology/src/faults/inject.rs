@@ -72,7 +72,9 @@ impl Step {
             }
             Step::Signal { hop: name, signal, to } => {
                 let processes = processes(hop(stack, name)?, *to)?;
-                processes.iter().for_each(|process| process.signal(*signal));
+                for process in &processes {
+                    process.signal(*signal);
+                }
                 if *signal == Signal::SIGKILL {
                     for process in &processes {
                         ensure!(
@@ -142,7 +144,7 @@ impl Undo {
             Undo::Continue(process) => process.signal(Signal::SIGCONT),
             Undo::Name { away, socket } => fs::rename(away, socket)?,
             Undo::Mode { socket, mode } => {
-                fs::set_permissions(socket, Permissions::from_mode(mode))?
+                fs::set_permissions(socket, Permissions::from_mode(mode))?;
             }
             // One that ended meanwhile took its limit with it.
             Undo::Limit { process, .. } if !process.alive() => {}

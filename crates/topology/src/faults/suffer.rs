@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::inject::Undo;
 use super::load::{Load, Record, Visitor, not_right};
@@ -122,6 +122,18 @@ impl<'a> Table<'a> {
                 .enumerate()
                 .find(is_it)
                 .with_context(|| format!("there is no hop \"{name}\""))?;
+            let needs_root = peculiar.user.is_some() || peculiar.disk.is_some();
+            ensure!(
+                !needs_root || nix::unistd::geteuid().is_root(),
+                "fault \"{}\": only root can give a hop a user or a disk of its own",
+                scenario.name
+            );
+            ensure!(
+                peculiar.user.is_none() || hop.kind.changes_user(),
+                "fault \"{}\": the workers of {} can not be another user",
+                scenario.name,
+                hop.kind.name()
+            );
             hop.flags.extend(peculiar.flags.iter().cloned());
             hop.replace.extend(peculiar.replace.clone());
             hop.user.clone_from(&peculiar.user);

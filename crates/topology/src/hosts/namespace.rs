@@ -27,8 +27,7 @@ impl Namespace {
         match made {
             Ok(file) => Ok(Namespace { file }),
             Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => Err(anyhow!(
-                "hosts are network namespaces, and only root can make them: run it with sudo, or below \
-                 `unshare --user --map-root-user` where the system allows that"
+                "hosts are network namespaces, and only root can make them: run it with sudo"
             )),
             Err(error) => Err(error).context("this system makes no network namespace for a host"),
         }

@@ -109,6 +109,8 @@ impl Kind for Gunicorn {
             notifies: true,
             takes_sockets: true,
             reopen: Some(Signal::SIGUSR1),
+            // gunicorn can not open a pipe by name when it captures the application's output.
+            streams: ["-", "-"],
             trusting: &["--forwarded-allow-ips", "*"],
         })
     }

@@ -71,6 +71,10 @@ pub trait Kind: fmt::Debug + Sync {
     fn farewell(&self) -> Signal {
         Signal::SIGTERM
     }
+    /// Whether its workers can be another user, whom a hop's `user` names.
+    fn changes_user(&self) -> bool {
+        false
+    }
     /// Whether a child of its process answers requests.
     fn works(&self, _child: Process) -> bool {
         true

@@ -90,7 +90,7 @@ impl Kind for Nginx {
         if place.purpose == Purpose::Run && nix::unistd::geteuid().is_root() {
             // Else the workers would change to a user who may not even read this folder.
             let user = place.hop.user.as_deref().unwrap_or("root");
-            directives.push_str(&format!(" user {user};"));
+            directives.extend([" user ", user, ";"]);
         }
         if place.purpose == Purpose::Run && self.whose == Whose::Ours {
             directives.push_str(" otel_trace on; server_timing on;");
@@ -100,6 +100,10 @@ impl Kind for Nginx {
         command.args(["-g", &directives]).args(&place.hop.flags);
         let logs = vec![log, place.folder.join("edge-access.log")];
         Ok(Launch { command, logs, ready: Ready::Connect })
+    }
+
+    fn changes_user(&self) -> bool {
+        true
     }
 
     fn stop(&self) -> Signal {
@@ -125,6 +129,7 @@ impl Kind for Nginx {
             notifies: false,
             takes_sockets: false,
             reopen: Some(Signal::SIGUSR1),
+            streams: ["/dev/stdout", "/dev/stderr"],
             trusting: &[],
         })
     }

@@ -247,6 +247,10 @@ fn what_can_not_be_exported_is_refused_by_name() -> Result<()> {
             "host = \"front\": this is for one machine; export compose or kubernetes instead"
         );
     }
+    let caddy = "about = \"\"\napplication = \"PYBO\"\n[[hop]]\nkind = \"caddy\"\n[[hop]]\nkind = \"gunicorn\"\n";
+    for format in FORMATS {
+        assert_eq!(refusal(caddy, format)?, "hop \"caddy\": caddy can not be exported yet");
+    }
     let own = "about = \"\"\n[application]\nfolder = \"PYBO\"\napplication = \"a:b\"\npython = \"venv/bin/python\"\n[[hop]]\nkind = \"gunicorn\"\n";
     assert_eq!(
         refusal(own, Format::Compose)?,

@@ -1,5 +1,6 @@
 //! What whoever applies the manifests has to fill in first.
 
+use super::super::image;
 use super::super::rehearse::Exported;
 use super::Writer;
 use crate::file::Database;
@@ -54,6 +55,7 @@ Fill in first: under `images` in `kustomization.yaml` the name and tag of your i
 server what the application is told (allowed host names). `localhost` has to stay an allowed host: the
 probes ask for it.
 
+{loopback}
 {database}
 {tls}
 Then:
@@ -70,6 +72,7 @@ ConfigMap another name, so `kubectl apply -k .` rolls that hop out, and no other
 the line `./causeway_gateway-….whl` into its requirements.
 ",
             topology = self.topology.name,
+            loopback = image::about_loopback(exported),
             about = self.topology.about,
             source = self.topology.application.folder.display(),
             front = self.name(&exported[0].name),
