@@ -22,7 +22,9 @@ use xtask::workspace::{self, Profile};
 
 use crate::up;
 
+// Without it the tests of the repository are meant.
 #[derive(Args)]
+#[command(mut_arg("topology", |topology| topology.required(false)))]
 pub(crate) struct Options {
     /// The suite that needs a real nginx, gunicorn and Chromium, instead of the one that needs nothing
     #[arg(long)]

@@ -105,8 +105,11 @@ pub async fn compared(
     left.finish(&left_outcome).await?;
     right.finish(&right_outcome).await?;
 
-    let same = left.stack.url.scheme() == right.stack.url.scheme();
-    let schemes = if same { Schemes::Same } else { Schemes::HttpsOnOneSide };
+    let schemes = if left.stack.url.scheme() == right.stack.url.scheme() {
+        Schemes::Same
+    } else {
+        Schemes::HttpsOnOneSide
+    };
     let mut tally = Tally::new(masks, schemes);
     let mut comparison = Comparison {
         requests: 0,
