@@ -1,4 +1,4 @@
-//! `fuzz [TARGET]`: the targets of `fuzz/` under libFuzzer, coverage-guided, on the stable toolchain:
+//! `fuzz [TARGET...]`: the targets of `fuzz/` under libFuzzer, coverage-guided, on the stable toolchain:
 //! LLVM's instrumentation is asked for by flags that are stable, so that nothing but a C++ compiler is
 //! needed besides.
 
@@ -13,8 +13,8 @@ use xtask::workspace;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// One of the folders in fuzz/seeds; all of them when left out
-    target: Option<String>,
+    /// Some of the folders in fuzz/seeds; all of them when left out
+    targets: Vec<String>,
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Options {
     #[arg(long)]
     jobs: Option<usize>,
     /// Run one input, as it was found, instead
-    #[arg(long, requires = "target", value_name = "FILE")]
+    #[arg(long, requires = "targets", value_name = "FILE")]
     replay: Option<PathBuf>,
 }
 
@@ -39,17 +39,10 @@ const INSTRUMENTED: [&str; 7] = [
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let known = targets()?;
-    let targets = match &options.target {
-        Some(target) => {
-            ensure!(
-                known.contains(target),
-                "no target \"{target}\": there are {}",
-                known.join(", ")
-            );
-            vec![target.clone()]
-        }
-        None => known,
-    };
+    for target in &options.targets {
+        ensure!(known.contains(target), "no target \"{target}\": there are {}", known.join(", "));
+    }
+    let targets = if options.targets.is_empty() { known } else { options.targets.clone() };
     let driver = build()?;
     if let Some(input) = &options.replay {
         let status = command(&driver, &targets[0]).arg(input).status()?;

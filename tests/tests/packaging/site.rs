@@ -32,6 +32,9 @@ fn install() -> Result<Environment> {
         .arg("pytest>=8");
     // Where this test was built: what can be used again is there.
     pip.env("CARGO_TARGET_DIR", target()?);
+    // What is installed is tried here, not how fast it is: optimising the whole of it takes minutes.
+    pip.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    pip.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     run(pip, "pip does not install the gateway")?;
     Ok(environment)
 }
