@@ -31,7 +31,7 @@ pub struct Diff {
     /// Another application in both: a folder with an app.toml
     #[arg(long, value_name = "FOLDER")]
     pub application: Option<PathBuf>,
-    /// More of what may differ, and why: a file of [[mask]]; the suite's own masks.toml is one
+    /// More of what may differ, and why: a file of `[[mask]]`; the suite's own masks.toml is one
     #[arg(long, value_name = "FILE")]
     pub mask: Vec<PathBuf>,
     /// Write the result as JSON
