@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use topology::command::export::{self, Export};
+use topology::command::{
+    self,
+    export::{self, Export},
+};
 
 use crate::up;
 
-pub(crate) fn run(mut options: Export) -> Result<ExitCode> {
+pub(crate) fn run(mut options: Export) -> ExitCode {
     options.topology = up::file(&options.topology.to_string_lossy());
-    export::run(&options)
+    export::run(&options).unwrap_or_else(|error| command::refused(&error))
 }

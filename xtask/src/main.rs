@@ -97,7 +97,7 @@ fn main() -> ExitCode {
             Command::Conform(options) => conform::run(options).await,
             Command::Directives(options) => directives::run(&options),
             Command::Settings(options) => settings::run(&options),
-            Command::Export(options) => export::run(options),
+            Command::Export(options) => Ok(export::run(options)),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Losses(options) => losses::run(options).await,
             Command::Soak(options) => soak::run(options).await,

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use topology::command::matrix::{self, Matrix};
+use topology::command::{
+    self,
+    matrix::{self, Matrix},
+};
 use topology::kinds::Places;
 use xtask::progress::Progress;
 use xtask::workspace::{self, Profile};
@@ -37,5 +40,5 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let built = programs::build(Profile::Debug, Progress::Shown)?;
     let places = Places { ours: Some(built), progress: Progress::Shown };
     let matrix = Matrix { topologies, applications, suite: None, page: options.page };
-    matrix::run(matrix, places).await
+    Ok(matrix::run(matrix, places).await.unwrap_or_else(|error| command::refused(&error)))
 }
