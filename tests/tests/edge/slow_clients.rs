@@ -192,8 +192,15 @@ fn http2_is_not_waited_for_either() {
 /// Half a head of each, held open beside somebody who is not slow.
 #[test]
 fn five_hundred_slow_clients_are_no_hindrance() {
-    let mut edge =
-        start("client_header_timeout 3s; location / { proxy_pass http://127.0.0.1:%%PORT1%%; }");
+    let site = Site::new();
+    let config = site.config(
+        "server { listen 127.0.0.1:%%PORT%%; keepalive_timeout 10s; client_header_timeout 3s;
+           location / { proxy_pass http://127.0.0.1:%%PORT1%%; } }
+         server { listen 127.0.0.1:%%PORT1%%; return 200 ok; }",
+    );
+    // Each that is passed on takes three, and there are 512 when nothing is said.
+    let config = config.replace("events { }", "events { worker_connections 4096; }");
+    let mut edge = Edge::start_whole(site, &config);
     let mut slow = Vec::new();
     for number in 0..500 {
         let mut stream = edge.connect();
