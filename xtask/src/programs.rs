@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use topology::step;
 
 use crate::progress::Progress;
 use crate::workspace::{self, Profile};
@@ -22,7 +23,7 @@ pub fn build_some(packages: &[&str], profile: Profile, progress: Progress) -> Re
     if Command::new("cc").arg("--version").output().is_err() {
         bail!("a C compiler is needed and there is no cc: apt-get install gcc");
     }
-    let step = progress.step("building");
+    let shown = progress.step("building");
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(workspace::root())
@@ -32,7 +33,9 @@ pub fn build_some(packages: &[&str], profile: Profile, progress: Progress) -> Re
         cargo.arg("--release");
     }
     cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = cargo.spawn().context("cannot start cargo: see https://rustup.rs")?;
+    // Below a keeper: a compiler that goes on for minutes is left behind like anything else.
+    let mut building = step::begin(cargo).context("cannot start cargo: see https://rustup.rs")?;
+    let child = &mut building.child;
     let mut said = String::new();
     let mut output = BufReader::new(child.stderr.take().context("it is piped")?);
     loop {
@@ -40,7 +43,7 @@ pub fn build_some(packages: &[&str], profile: Profile, progress: Progress) -> Re
         if output.read_line(&mut line)? == 0 {
             break;
         }
-        step.detail(line.trim());
+        shown.detail(line.trim());
         said.push_str(&line);
     }
     output.read_to_string(&mut said)?;
