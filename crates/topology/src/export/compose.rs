@@ -36,13 +36,7 @@ pub(super) fn files(topology: &Topology, port: Option<u16>) -> Result<Vec<Writte
         Written::new("README.md", read_me(topology, &exported)),
     ];
     files.extend(image::dockerfile(topology, &exported)?);
-    for hop in exported {
-        let name = hop.name;
-        let placed = hop.files.into_iter();
-        files.extend(
-            placed.map(|file| Written::new(super::below(&name, &file.path), file.contents)),
-        );
-    }
+    files.extend(super::placed(exported));
     Ok(files)
 }
 

@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 
 pub use self::elsewhere::{Elsewhere, Source};
+use self::rehearse::Exported;
 use crate::file::Topology;
 
 /// For whom it is written.
@@ -53,6 +54,15 @@ impl Written {
 /// A file of a hop's, which may be called as another hop's is.
 fn below(hop: &str, file: &Path) -> PathBuf {
     Path::new(hop).join(file)
+}
+
+/// What the hops read, each hop's in a folder of its own.
+fn placed(exported: Vec<Exported<'_>>) -> impl Iterator<Item = Written> {
+    exported.into_iter().flat_map(|hop| {
+        let name = hop.name;
+        let files = hop.files.into_iter();
+        files.map(move |file| Written::new(below(&name, &file.path), file.contents))
+    })
 }
 
 fn one_machine(topology: &Topology) -> Result<()> {

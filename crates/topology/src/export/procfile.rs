@@ -69,15 +69,11 @@ pub(super) fn files(topology: &Topology, port: Option<u16>, into: &Path) -> Resu
         Written::new("prepare.sh", prepare(topology, &python)),
         Written::new("README.md", read_me(topology, &exported)),
     ];
-    for hop in exported {
+    for hop in &exported {
         // Where it writes has to be there.
         files.push(Written::new(Path::new("run").join(&hop.name).join(".keep"), ""));
-        let name = hop.name;
-        let placed = hop.files.into_iter();
-        files.extend(
-            placed.map(|file| Written::new(super::below(&name, &file.path), file.contents)),
-        );
     }
+    files.extend(super::placed(exported));
     Ok(files)
 }
 
